@@ -1,0 +1,1 @@
+"""Plait: several REST APIs as one GraphQL graph."""

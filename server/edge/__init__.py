@@ -1,0 +1,1 @@
+"""The HTTP face: the /graphql handler, its guards, and GraphiQL."""

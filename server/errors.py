@@ -1,0 +1,205 @@
+"""Every error Plait raises, and the stable code each one carries.
+
+    PlaitError
+    ├── GraphError                GRAPH_INVALID            a graph has mistakes; all of them are listed
+    ├── SettingsError             SETTINGS_INVALID         a setting is missing or cannot be right
+    ├── RequestError                                       the client's request cannot be served
+    │   ├── BadUserInput          BAD_USER_INPUT           a value that no backend may be sent
+    │   ├── KeyMissing            IDEMPOTENCY_KEY_MISSING
+    │   ├── KeyInvalid            IDEMPOTENCY_KEY_INVALID
+    │   ├── KeyReused             IDEMPOTENCY_KEY_REUSED   same key, another payload
+    │   └── KeyInProgress         IDEMPOTENCY_KEY_IN_PROGRESS
+    ├── LedgerUnavailable         LEDGER_UNAVAILABLE       writes are refused, nothing was sent
+    └── BackendError                                       a call failed; says which backend and endpoint
+        ├── BackendUnreachable    BACKEND_UNREACHABLE      refused, no such host, TLS: nothing was sent
+        ├── BackendDisconnected   BACKEND_DISCONNECTED     the connection broke after it was open
+        ├── BackendTimeout        BACKEND_TIMEOUT
+        ├── BackendHttpError      BACKEND_HTTP_ERROR       a status that is no success
+        ├── BackendRedirected     BACKEND_REDIRECTED       a redirect that may not be followed, or a loop
+        ├── BadBackendResponse    BAD_BACKEND_RESPONSE     not JSON, not the declared shape or type
+        ├── ResponseTooLarge      BACKEND_RESPONSE_TOO_LARGE
+        └── NotFound              NOT_FOUND                no such row, where the field may not be null
+
+A message says what happened and where; it never carries a backend's body, its URL or a credential. Where an
+error becomes a GraphQL error is `query/respond.py`, and nowhere else.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+class PlaitError(Exception):
+    """The root of the tree. `code` is stable: clients and dashboards may depend on it."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+
+class SettingsError(PlaitError):
+    """A setting is missing or cannot be right. The message names the environment variable."""
+
+    code = "SETTINGS_INVALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One mistake in a graph: where it stands, what is wrong and what to write instead."""
+
+    where: str
+    """The type and field, such as `User.orders`; or the backend or endpoint."""
+    file: str
+    line: int
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where} ({self.file}:{self.line})\n    {self.problem}\n    → {self.remedy}"
+
+
+class GraphError(PlaitError):
+    """A graph cannot be built. `mistakes` lists everything that is wrong with it, not just the first."""
+
+    code = "GRAPH_INVALID"
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        self.mistakes = mistakes
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        super().__init__(f"This graph has {count}.\n\n" + "\n\n".join(map(str, mistakes)))
+
+
+class RequestError(PlaitError):
+    """The client's request cannot be served as it is; sending it again unchanged cannot help."""
+
+    http_status: ClassVar[int] = 400
+
+
+class BadUserInput(RequestError):
+    """A value that may not be sent to a backend, such as a path parameter holding `../`."""
+
+    code = "BAD_USER_INPUT"
+
+
+class KeyMissing(RequestError):
+    """The graph requires an `Idempotency-Key` for this mutation and none was sent."""
+
+    code = "IDEMPOTENCY_KEY_MISSING"
+
+
+class KeyInvalid(RequestError):
+    """The `Idempotency-Key` is not one: empty, too long, or with characters it may not have."""
+
+    code = "IDEMPOTENCY_KEY_INVALID"
+
+
+class KeyReused(RequestError):
+    """The `Idempotency-Key` was used before with another payload. Nothing was sent."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    http_status = 422
+
+
+class KeyInProgress(RequestError):
+    """A mutation with this `Idempotency-Key` is still running. Ask again with the same key."""
+
+    code = "IDEMPOTENCY_KEY_IN_PROGRESS"
+    http_status = 409
+
+
+class LedgerUnavailable(PlaitError):
+    """The ledger of writes cannot be used, so nothing was sent. Reads go on."""
+
+    code = "LEDGER_UNAVAILABLE"
+
+
+Sent = Literal["no", "maybe"]
+
+
+class BackendError(PlaitError):
+    """A call to a backend failed.
+
+    `sent` tells whether the backend may have seen the request: a write that failed with `maybe` is
+    *unknown*, not failed.
+    """
+
+    code = "BACKEND_ERROR"
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backend: str,
+        endpoint: str,
+        status: int | None = None,
+        attempts: int = 1,
+        sent: Sent = "maybe",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.backend = backend
+        self.endpoint = endpoint
+        self.status = status
+        self.attempts = attempts
+        self.sent = sent
+        self.retry_after_s = retry_after_s
+
+
+class BackendUnreachable(BackendError):
+    """No connection: refused, no such host, TLS failure, or none free in time. Nothing was sent."""
+
+    code = "BACKEND_UNREACHABLE"
+    retryable = True
+
+
+class BackendDisconnected(BackendError):
+    """The connection was open and then broke, before the reply was whole."""
+
+    code = "BACKEND_DISCONNECTED"
+    retryable = True
+
+
+class BackendTimeout(BackendError):
+    """The backend did not answer within its timeout."""
+
+    code = "BACKEND_TIMEOUT"
+    retryable = True
+
+
+class BackendHttpError(BackendError):
+    """The backend answered with a status that is no success."""
+
+    code = "BACKEND_HTTP_ERROR"
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the status speaks of the moment (overload, restart), not of the request."""
+        return self.status in (408, 425, 429, 500, 502, 503, 504)
+
+
+class BackendRedirected(BackendError):
+    """A redirect that may not be followed: to another host, or one too many."""
+
+    code = "BACKEND_REDIRECTED"
+
+
+class BadBackendResponse(BackendError):
+    """The reply is not JSON, or does not have the declared shape or type."""
+
+    code = "BAD_BACKEND_RESPONSE"
+
+
+class ResponseTooLarge(BackendError):
+    """The reply is larger than the endpoint allows, as sent or once decompressed."""
+
+    code = "BACKEND_RESPONSE_TOO_LARGE"
+
+
+class NotFound(BackendError):
+    """The backend has no such row, and the field may not be null."""
+
+    code = "NOT_FOUND"
+
+
+def is_retryable(error: BackendError) -> bool:
+    """Whether the call that failed with `error` may succeed when it is made again later."""
+    return error.is_transient if isinstance(error, BackendHttpError) else error.retryable

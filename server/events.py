@@ -1,0 +1,126 @@
+"""What happened, as frozen data. The engine emits; logs, metrics and traces subscribe.
+
+An observer is called in the event loop, between two steps of a request: it must be quick and must not raise.
+One that does raise is dropped from that event only; the failure goes to `logging`.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFinished:
+    """One GraphQL request was answered."""
+
+    request_id: str
+    trace_id: str
+    operation: str | None
+    """The operation's name, where the document gives one."""
+    kind: str
+    """query, mutation or subscription; `none` where the document could not be read."""
+    http_status: int
+    error_codes: tuple[str, ...]
+    calls: int
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFinished:
+    """One call to a backend ended, well or not."""
+
+    request_id: str
+    trace_id: str
+    backend: str
+    endpoint: str
+    """Method and path template: never a path with values."""
+    keys: int
+    http_status: int | None
+    error_code: str | None
+    attempts: int
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheRead:
+    """The cache was asked for the keys of one batch."""
+
+    request_id: str
+    backend: str
+    endpoint: str
+    fresh: int
+    stale: int
+    missed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheFailed:
+    """The cache could not be used; the calls went to the backends instead."""
+
+    operation: Literal["read", "write"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsUnexpected:
+    """A batch's reply held rows that nobody asked for. They were left out."""
+
+    backend: str
+    endpoint: str
+    extra: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteSettled:
+    """One write of a mutation has its outcome."""
+
+    request_id: str
+    backend: str
+    endpoint: str
+    outcome: Literal["succeeded", "failed", "unknown", "undone"]
+    error_code: str | None
+    attempts: int
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFailed:
+    """A field raised something that is not ours: the client sees a masked message, this has the truth."""
+
+    request_id: str
+    path: str
+    error: BaseException
+
+
+Event: TypeAlias = (
+    RequestFinished
+    | CallFinished
+    | CacheRead
+    | CacheFailed
+    | RowsUnexpected
+    | WriteSettled
+    | FieldFailed
+)
+Observer: TypeAlias = Callable[[Event], None]
+
+
+class Events:
+    """Hands each event to every observer, in the order in which they subscribed."""
+
+    __slots__ = ("_observers",)
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers: tuple[Observer, ...] = observers
+
+    def subscribe(self, observer: Observer) -> None:
+        """Call `observer` with every event from now on."""
+        self._observers = (*self._observers, observer)
+
+    def emit(self, event: Event) -> None:
+        """Tell every observer what happened."""
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:
+                logging.getLogger("plait").exception("An observer failed on %s", type(event).__name__)

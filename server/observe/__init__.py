@@ -1,0 +1,1 @@
+"""What the engine's events become: logs today, metrics and traces later."""

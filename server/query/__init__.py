@@ -1,0 +1,1 @@
+"""One operation: from its text to the bytes of the answer."""
