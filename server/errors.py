@@ -5,6 +5,7 @@
     ├── SettingsError             SETTINGS_INVALID         a setting is missing or cannot be right
     ├── RequestError                                       the client's request cannot be served
     │   ├── BadUserInput          BAD_USER_INPUT           a value that no backend may be sent
+    │   ├── OperationTooCostly    OPERATION_TOO_COSTLY
     │   ├── KeyMissing            IDEMPOTENCY_KEY_MISSING
     │   ├── KeyInvalid            IDEMPOTENCY_KEY_INVALID
     │   ├── KeyReused             IDEMPOTENCY_KEY_REUSED   same key, another payload
@@ -76,6 +77,12 @@ class BadUserInput(RequestError):
     """A value that may not be sent to a backend, such as a path parameter holding `../`."""
 
     code = "BAD_USER_INPUT"
+
+
+class OperationTooCostly(RequestError):
+    """One operation asks for more than a limit allows. Ask for less at once."""
+
+    code = "OPERATION_TOO_COSTLY"
 
 
 class KeyMissing(RequestError):

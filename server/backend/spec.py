@@ -78,9 +78,9 @@ class CachePolicy:
     stale_if_error_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EndpointSpec:
-    """One method and path template on a backend."""
+    """One method and path template on a backend. Compared by identity: two alike keep loaders of their own."""
 
     backend: BackendSpec
     method: Method

@@ -1,1 +1,1 @@
-"""Mutations that write to several APIs at once: keys, outcomes, and the ledger that remembers them."""
+"""Mutations that write to several APIs at once: keys, outcomes, and the ledger that keeps them."""

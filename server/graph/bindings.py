@@ -1,0 +1,127 @@
+"""What stands on the right-hand side of a declared field: where each parameter's value comes from."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+UNSET_DEFAULT: Any = object()
+"""No default: the argument is required unless its type may be null."""
+
+
+class This:
+    """A property of the row that the field belongs to: `this.userId`, `this.customer.id`, `this["user-id"]`.
+
+    It reads the backend's row, not the GraphQL type, so a foreign key needs no field of its own.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: tuple[str, ...] = ()) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> "This":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return This((*self._path, name))
+
+    def __getitem__(self, name: str) -> "This":
+        return This((*self._path, name))
+
+    def __repr__(self) -> str:
+        return ".".join(("this", *self._path))
+
+
+def path_of(this: This) -> tuple[str, ...]:
+    """The properties to walk, outermost first."""
+    return this._path
+
+
+this = This()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """A GraphQL argument of the field. Made by `arg`."""
+
+    annotation: Any
+    default: Any = UNSET_DEFAULT
+    name: str | None = None
+    """Its Python name, where it is not the parameter's."""
+    description: str | None = None
+    deprecation_reason: str | None = None
+
+
+def arg(
+    annotation: Any,
+    default: Any = UNSET_DEFAULT,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    deprecation_reason: str | None = None,
+) -> Argument:
+    """Bind a parameter to a GraphQL argument of the field.
+
+    `annotation` is its type, as a Strawberry resolver would annotate it. A null argument is left out of the call.
+    `name` is the argument's name when it is not the parameter's: `get_user.many(id=arg(list[ID], name="ids"))`.
+    """
+    return Argument(
+        annotation=annotation,
+        default=default,
+        name=name,
+        description=description,
+        deprecation_reason=deprecation_reason,
+    )
+
+
+def arguments_in(bindings: Mapping[str, Any]) -> Iterator[tuple[str, Argument]]:
+    """Every argument among bindings, with its Python name; those in a dict that makes up a body too."""
+    for parameter, binding in bindings.items():
+        if isinstance(binding, Argument):
+            yield binding.name or parameter, binding
+        elif isinstance(binding, dict):
+            yield from arguments_in(binding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldOptions:
+    """What a declared field may carry beside its bindings."""
+
+    fallback: Any = UNSET_DEFAULT
+    description: str | None = None
+    deprecation_reason: str | None = None
+    name: str | None = None
+    permission_classes: tuple[type, ...] = ()
+
+    @property
+    def has_fallback(self) -> bool:
+        return self.fallback is not UNSET_DEFAULT
+
+
+OPTION_NAMES = frozenset(
+    {"fallback", "description", "deprecation_reason", "name", "permission_classes"}
+)
+
+
+def split_options(bindings: Mapping[str, Any]) -> tuple[dict[str, Any], FieldOptions]:
+    """The parameters' bindings, and the field's options among them."""
+    options = {name: value for name, value in bindings.items() if name in OPTION_NAMES}
+    rest = {name: value for name, value in bindings.items() if name not in OPTION_NAMES}
+    if "permission_classes" in options:
+        options["permission_classes"] = tuple(options["permission_classes"])
+    return rest, FieldOptions(**options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in the author's code something was declared."""
+
+    file: str
+    line: int
+    namespace: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def caller_place(depth: int = 1) -> Place:
+    """Where the author wrote the call, `depth` frames above the function that asks."""
+    frame = sys._getframe(depth + 1)
+    return Place(file=frame.f_code.co_filename, line=frame.f_lineno, namespace=frame.f_globals)
