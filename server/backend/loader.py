@@ -57,6 +57,11 @@ class Loaders:
                 loop.call_soon(self._watch, loop, self._loads, 0)
         return future
 
+    @property
+    def calls(self) -> int:
+        """How many calls this request has asked for, cached ones included."""
+        return self._calls_max - self._calls_left
+
     def forget(self) -> None:
         """Load everything anew from now on, as after a write."""
         self._known = {}

@@ -8,18 +8,26 @@ resolver asks for `self`.
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import isawaitable
 from typing import Any
 
 import strawberry
 from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLSchema,
     GraphQLUnionType,
+    execute,
+    specified_rules,
 )
+from strawberry.schema.schema import validate_document
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import (
     StrawberryContainer,
@@ -30,7 +38,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 from strawberry.types.union import StrawberryUnion
 
-from server.backend.spec import BackendSpec
+from server.backend.spec import BackendSpec, EndpointSpec
 from server.backend.split import property_of
 from server.errors import GraphError, Mistake
 from server.graph.check import Endpoint, Parts, mistake, mistakes_of, place_of
@@ -73,12 +81,54 @@ class Graph:
             raise GraphError(mistakes)
         self.backends: tuple[BackendSpec, ...] = tuple(one.spec for one in parts.backends)
         self.schema = _schema(query, mutation, types, extensions, config)
+        self._extended = bool(extensions)
         _bind(self.schema)
+
+    def validate(self, document: DocumentNode) -> list[GraphQLError]:
+        """Why the document does not fit the schema; empty when it does."""
+        return validate_document(self.schema._schema, document, tuple(specified_rules))
+
+    async def execute(
+        self,
+        text: str,
+        document: DocumentNode,
+        *,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        context: object,
+    ) -> ExecutionResult:
+        """Execute a validated document. The graph's own extensions, if it has any, see it too."""
+        if self._extended:
+            return await self.schema.execute(  # type: ignore[return-value]
+                text,
+                variable_values=dict(variables or {}),
+                operation_name=operation_name,
+                context_value=context,
+            )
+        result = execute(
+            self.schema._schema,
+            document,
+            variable_values=dict(variables or {}),
+            operation_name=operation_name,
+            context_value=context,
+        )
+        return await result if isawaitable(result) else result
+
+    @property
+    def core(self) -> GraphQLSchema:
+        """The schema as graphql-core has it."""
+        return self.schema._schema
 
     @property
     def sdl(self) -> str:
         """The schema in GraphQL's schema definition language."""
         return self.schema.as_str() + "\n"
+
+
+def endpoint_of(field: GraphQLField) -> EndpointSpec | None:
+    """The endpoint that a field declares, if it declares one."""
+    declared = field.extensions.get(_DEFINITION)
+    return declared.declaration.spec if isinstance(declared, DeclaredField) else None
 
 
 def collected(roots: Iterable[type], backends: Iterable[Backend]) -> Parts:

@@ -1,0 +1,30 @@
+"""Who a request is: its ids in logs and traces, and the scope of its caller."""
+
+import hashlib
+import re
+import secrets
+import uuid
+from collections.abc import Mapping
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The client's `x-request-id`, if it is one that may go into logs and headers; else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def traceparent_of(headers: Mapping[str, str]) -> str:
+    """The client's trace context, or a new trace (W3C Trace Context, section 3.2)."""
+    given = headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def caller_of(headers: Mapping[str, str]) -> str:
+    """The caller's scope, as a digest of its credentials. Nobody without credentials shares one with somebody."""
+    credentials = headers.get("authorization", "")
+    return hashlib.sha256(credentials.encode()).hexdigest()[:32] if credentials else ""
