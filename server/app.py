@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.middleware.cors import CORSMiddleware
@@ -15,6 +14,7 @@ from server.backend.cache import RowCache, open_store
 from server.backend.client import Client
 from server.backend.fetch import Fetcher
 from server.backend.spec import BackendSpec
+from server.backend.transport import Wire
 from server.clock import Clock, SystemClock
 from server.edge.graphiql import assets, page
 from server.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
@@ -44,7 +44,7 @@ class Gateway:
         *,
         clock: Clock,
         events: Events,
-        transports: Mapping[str, httpx.AsyncBaseTransport],
+        transports: Mapping[str, Wire],
     ) -> None:
         self.clients = {
             spec.name: _client(spec, settings.backends.get(spec.name), clock, events, transports)
@@ -116,7 +116,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     observers: tuple[Observer, ...] | None = None,
-    transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+    transports: Mapping[str, Wire] | None = None,
     clock: Clock | None = None,
 ) -> ASGIApp:
     """The ASGI app that serves `graph`.
@@ -217,7 +217,7 @@ def _client(
     own: BackendSettings | None,
     clock: Clock,
     events: Events,
-    transports: Mapping[str, httpx.AsyncBaseTransport],
+    transports: Mapping[str, Wire],
 ) -> Client:
     own = own or BackendSettings()
     spec = replace(

@@ -15,11 +15,10 @@ import secrets
 from collections.abc import Mapping
 from functools import reduce
 
-import httpx
 
 from server.backend.call import Call, Handler, Layer, Origin, Reply
 from server.backend.spec import BackendSpec
-from server.backend.transport import HttpTransport
+from server.backend.transport import HttpTransport, Wire
 from server.clock import Clock
 from server.errors import BackendError, BackendTimeout
 from server.events import CallFinished, Events
@@ -36,7 +35,7 @@ class Client:
         clock: Clock,
         events: Events,
         headers: Mapping[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Wire | None = None,
     ) -> None:
         self.backend = backend
         fixed = {"accept": "application/json", "user-agent": "plait", **backend.headers, **(headers or {})}

@@ -2,12 +2,14 @@
 
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
 import httpx
 
 from server.backend.call import Call, Reply
 from server.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
+from server.backend.template import PathTemplate
 from server.errors import (
     BackendDisconnected,
     BackendError,
@@ -18,6 +20,9 @@ from server.errors import (
     BadBackendResponse,
     ResponseTooLarge,
 )
+
+Wire: TypeAlias = httpx.AsyncBaseTransport
+"""What puts requests on the wire, and what a test replaces."""
 
 _INFLATE_PIECE = 256 * 1024
 
@@ -35,7 +40,7 @@ class HttpTransport:
         url: str,
         *,
         headers: Mapping[str, str],
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Wire | None = None,
     ) -> None:
         self._backend = backend
         self._base = httpx.URL(url)
@@ -128,8 +133,6 @@ class HttpTransport:
 
 def probe_endpoint(backend: BackendSpec) -> EndpointSpec:
     """The endpoint that readiness asks for."""
-    from server.backend.template import PathTemplate
-
     return EndpointSpec(backend=backend, method="GET", path=PathTemplate(backend.health_path))
 
 

@@ -9,6 +9,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import isawaitable
+from types import ModuleType
 from typing import Any
 
 import strawberry
@@ -196,9 +197,20 @@ def _module_backends(types: Iterable[type]) -> Iterator[Backend]:
 
 
 def _module_values(types: Iterable[type]) -> Iterator[object]:
-    """What stands in the modules that define the types: endpoints that only resolvers use are there too."""
+    """What stands in the modules that define the types, and in modules of the same package that these import.
+
+    So an endpoint that only a resolver uses is part of the graph too.
+    """
     for name in dict.fromkeys(cls.__module__ for cls in types):
-        yield from list(vars(sys.modules[name]).values())
+        for value in list(vars(sys.modules[name]).values()):
+            if isinstance(value, ModuleType) and _top(value.__name__) == _top(name):
+                yield from list(vars(value).values())
+            else:
+                yield value
+
+
+def _top(module_name: str) -> str:
+    return module_name.partition(".")[0]
 
 
 def _schema(

@@ -1,0 +1,5 @@
+"""`python -m server` is `plait`."""
+
+from server.cli import main
+
+main()
