@@ -1,0 +1,1 @@
+"""One module a service; each has its routes, its seeded data and `SERVICE`."""

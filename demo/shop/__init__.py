@@ -1,0 +1,1 @@
+"""What the shop's services agree on: people, goods and sales, all from formulas."""
