@@ -1,4 +1,5 @@
-"""The shop's graph: what a user of Plait edits or replaces. One file a noun; this one puts them together."""
+"""The shop's graph: what a user of Plait edits or replaces. One file a noun; this one puts them
+together."""
 
 from resolvers.articles import Article
 from resolvers.examples import EXAMPLES
@@ -6,6 +7,8 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from server import Graph
 
-graph = Graph(query=Query, mutation=Mutation, types=[Article], examples=EXAMPLES, title="Plait shop")
+graph = Graph(
+    query=Query, mutation=Mutation, types=[Article], examples=EXAMPLES, title="Plait shop"
+)
 
 __all__ = ["graph"]

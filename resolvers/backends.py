@@ -1,4 +1,5 @@
-"""The shop's REST APIs and their endpoints. Addresses come from settings: PLAIT_BACKENDS__USERS__URL and so on."""
+"""The shop's REST APIs and their endpoints. Addresses come from settings:
+PLAIT_BACKENDS__USERS__URL and so on."""
 
 from server import Backend, by_ids, cursor_pages, grouped
 
@@ -6,7 +7,9 @@ users = Backend("users", timeout_s=3, health_path="/health")
 get_user = users.get("/users/{id}", batch=by_ids("/users"), stale_if_error_s=300)
 
 orders = Backend("orders", timeout_s=3, health_path="/health")
-get_order = orders.get("/orders/{id}", unwrap="data", batch=by_ids("/orders", ids="ids", joined=True))
+get_order = orders.get(
+    "/orders/{id}", unwrap="data", batch=by_ids("/orders", ids="ids", joined=True)
+)
 list_orders = orders.get(
     "/users/{user_id}/orders",
     unwrap="items",
@@ -44,7 +47,11 @@ recommend_to_user = recommendations.lookup(
 )
 recommend_beside_product = recommendations.lookup(
     by_ids(
-        "/recommendations/products", body="productIds", key="productId", unwrap="results", id_type=int
+        "/recommendations/products",
+        body="productIds",
+        key="productId",
+        unwrap="results",
+        id_type=int,
     ),
     params=("product_id",),
 )

@@ -1,6 +1,8 @@
-"""What can be changed. Each of these writes to several APIs at the same time and tells what became of each."""
+"""What can be changed. Each of these writes to several APIs at the same time and tells what became
+of each."""
 
 from enum import Enum
+from typing import Any
 
 import strawberry
 from strawberry.scalars import JSON
@@ -83,7 +85,9 @@ class TrackEventPayload:
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Open an account everywhere: accounts, crm, marketing, billing.")
+    @strawberry.mutation(
+        description="Open an account everywhere: accounts, crm, marketing, billing."
+    )
     async def onboard_customer(
         self, info: strawberry.Info, input: OnboardCustomerInput
     ) -> OnboardCustomerPayload:
@@ -102,7 +106,9 @@ class Mutation:
     @strawberry.mutation(description="Place an order and charge for it at the same time.")
     async def checkout(self, info: strawberry.Info, input: CheckoutInput) -> CheckoutPayload:
         user_id = int(input.user_id)
-        items = [{"productId": int(one.product_id), "quantity": one.quantity} for one in input.items]
+        items = [
+            {"productId": int(one.product_id), "quantity": one.quantity} for one in input.items
+        ]
         products = await api.get_product.load_many(info, id=[one["productId"] for one in items])
         amount = sum(
             round(float(product["price"]["amount"]) * 100) * item["quantity"]
@@ -119,7 +125,9 @@ class Mutation:
         return CheckoutPayload(order=row, outcomes=shown(outcomes))
 
     @strawberry.mutation(description="Change a user's address in crm, marketing and support.")
-    async def change_email(self, info: strawberry.Info, input: ChangeEmailInput) -> ChangeEmailPayload:
+    async def change_email(
+        self, info: strawberry.Info, input: ChangeEmailInput
+    ) -> ChangeEmailPayload:
         outcomes = await write_together(
             info,
             api.put_contact_email(user_id=input.user_id, body={"email": input.email}),
@@ -131,7 +139,8 @@ class Mutation:
 
     @strawberry.mutation(description="Tell audit, analytics and monitoring what happened.")
     async def track_event(self, info: strawberry.Info, input: TrackEventInput) -> TrackEventPayload:
-        user, properties = int(input.user_id), input.properties or {}
+        user = int(input.user_id)
+        properties: Any = input.properties or {}
         outcomes = await write_together(
             info,
             api.create_entry(body={"actor": user, "action": input.name, "detail": properties}),

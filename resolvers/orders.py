@@ -3,7 +3,6 @@
 from datetime import datetime
 from enum import Enum
 
-
 import strawberry
 
 from resolvers.backends import get_product, get_user, list_payments_of_order

@@ -37,7 +37,9 @@ class Review:
     title: str
     body: str
     created_at: datetime
-    author: Annotated["User", strawberry.lazy("resolvers.users")] | None = get_user(id=this.author_id)
+    author: Annotated["User", strawberry.lazy("resolvers.users")] | None = get_user(
+        id=this.author_id
+    )
 
 
 @strawberry.type(description="Something that the shop sells.")

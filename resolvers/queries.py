@@ -21,7 +21,8 @@ class UserWithOrders:
 class Query:
     user: User | None = get_user(id=arg(strawberry.ID), description="One user.")
     users: list[User | None] = get_user.many(
-        id=arg(list[strawberry.ID], name="ids"), description="Several users, in the order of their ids."
+        id=arg(list[strawberry.ID], name="ids"),
+        description="Several users, in the order of their ids.",
     )
     product: Product | None = get_product(id=arg(strawberry.ID), description="One product.")
     products: Connection[Product] = list_products.connection(

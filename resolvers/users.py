@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from resolvers.backends import get_product, get_user, list_orders, recommend_to_user
-from resolvers.backends import get_rewards, list_addresses, list_payments_of_user
+from resolvers.backends import (
+    get_product,
+    get_rewards,
+    list_addresses,
+    list_orders,
+    list_payments_of_user,
+    recommend_to_user,
+)
 from resolvers.payments import Payment
 from server import prop, this
 

@@ -121,8 +121,9 @@ def create_app(
 ) -> ASGIApp:
     """The ASGI app that serves `graph`.
 
-    `settings` are read from the environment unless given. `observers` replace the log. `transports` replace the
-    wire, by backend name: a test passes `httpx.MockTransport`. Raises `SettingsError` when a backend has no URL.
+    `settings` are read from the environment unless given. `observers` replace the log.
+    `transports` replace the wire, by backend name: a test passes `httpx.MockTransport`. Raises
+    `SettingsError` when a backend has no URL.
     """
     settings = settings or read_settings()
     _check_urls(graph, settings)
@@ -138,7 +139,9 @@ def create_app(
         running.clear()
         await gateway.close()
 
-    rest = FastAPI(title=graph.title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    rest = FastAPI(
+        title=graph.title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
     _routes(rest, lambda: running[0])
     endpoint = GraphQLEndpoint(
         lambda: running[0].executor,
@@ -190,7 +193,8 @@ def _routes(rest: FastAPI, gateway: Any) -> None:
 
     @rest.get("/health/ready")
     async def ready() -> JSONResponse:
-        """503 only when no backend is up: one that is down must not take every replica out of service."""
+        """503 only when no backend is up: one that is down must not take every replica out of
+        service."""
         backends = await gateway().health()
         up = [state == "up" for state in backends.values()]
         status = "ready" if all(up) else "degraded" if any(up) else "down"
@@ -219,7 +223,7 @@ def _client(
     events: Events,
     transports: Mapping[str, Wire],
 ) -> Client:
-    own = own or BackendSettings()
+    own = own or BackendSettings.model_validate({})
     spec = replace(
         spec,
         timeout_s=own.timeout_s or spec.timeout_s,

@@ -22,7 +22,8 @@ _GRAPH_VARIABLE = "PLAIT_GRAPH"
 
 cli = cyclopts.App(
     name="plait",
-    help="Several REST APIs as one GraphQL graph.\n\nStart with `plait demo`, then open the address it prints.",
+    help="Several REST APIs as one GraphQL graph.\n\n"
+    "Start with `plait demo`, then open the address it prints.",
     version_flags=["--version"],
 )
 
@@ -43,8 +44,12 @@ def main() -> None:
 def serve(
     graph: GraphName = DEFAULT_GRAPH,
     *,
-    host: Annotated[str | None, Parameter(help="Address to listen on [PLAIT_HOST, else 127.0.0.1].")] = None,
-    port: Annotated[int | None, Parameter(help="Port to listen on [PLAIT_PORT, else 8000].")] = None,
+    host: Annotated[
+        str | None, Parameter(help="Address to listen on [PLAIT_HOST, else 127.0.0.1].")
+    ] = None,
+    port: Annotated[
+        int | None, Parameter(help="Port to listen on [PLAIT_PORT, else 8000].")
+    ] = None,
     workers: Annotated[int | None, Parameter(help="Processes that share the port [1].")] = None,
 ) -> None:
     """Serve a graph.
@@ -76,8 +81,12 @@ def serve(
 def schema(
     graph: GraphName = DEFAULT_GRAPH,
     *,
-    check: Annotated[bool, Parameter(help="Fail, with a diff, when the file is not up to date.")] = False,
-    file: Annotated[Path | None, Parameter(help="The file to write or check [schema.graphql].")] = None,
+    check: Annotated[
+        bool, Parameter(help="Fail, with a diff, when the file is not up to date.")
+    ] = False,
+    file: Annotated[
+        Path | None, Parameter(help="The file to write or check [schema.graphql].")
+    ] = None,
 ) -> None:
     """Print a graph's schema, write it with --file, or check the file with --check."""
     found = load_graph(graph)
@@ -97,7 +106,9 @@ def schema(
 @cli.command
 def demo(
     *,
-    port: Annotated[int | None, Parameter(help="The gateway's port [PLAIT_PORT, else 8000].")] = None,
+    port: Annotated[
+        int | None, Parameter(help="The gateway's port [PLAIT_PORT, else 8000].")
+    ] = None,
     base_port: Annotated[int, Parameter(help="The first of the services' ports.")] = 8101,
     delay_ms: Annotated[float, Parameter(help="How long each service takes to answer.")] = 0,
 ) -> None:
@@ -109,7 +120,8 @@ def demo(
 
 
 def load_graph(name: str) -> Graph:
-    """The graph that `module:name` says. Raises `SettingsError` when there is none, `GraphError` for its mistakes."""
+    """The graph that `module:name` says. Raises `SettingsError` when there is none, `GraphError`
+    for its mistakes."""
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise SettingsError(f"'{name}' is not of the form module:name, such as {DEFAULT_GRAPH}.")
@@ -119,7 +131,9 @@ def load_graph(name: str) -> Graph:
     except GraphError:
         raise
     except ModuleNotFoundError as error:
-        raise SettingsError(f"There is no module '{error.name}' here; looked from {Path.cwd().name}/.") from None
+        raise SettingsError(
+            f"There is no module '{error.name}' here; looked from {Path.cwd().name}/."
+        ) from None
     except AttributeError:
         raise SettingsError(f"The module '{module_name}' has no '{attribute}'.") from None
     if not isinstance(found, Graph):
@@ -142,7 +156,8 @@ def _check_port(settings: Settings) -> None:
         except OSError as error:
             reason = error.strerror or "it cannot be used"
             raise SettingsError(
-                f"Port {settings.port} on {settings.host}: {reason}. Choose another with --port or PLAIT_PORT."
+                f"Port {settings.port} on {settings.host}: {reason}. "
+                "Choose another with --port or PLAIT_PORT."
             ) from None
 
 

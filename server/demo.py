@@ -35,12 +35,14 @@ def run_demo(settings: Settings, *, base_port: int, delay_ms: float) -> int:
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Services(base_port=base_port, delay_ms=delay_ms) as services:
-            with _gateway(settings, services.urls) as gateway:
-                if not _ready(settings, gateway):
-                    return _dead(console, "The gateway did not start.")
-                _greet(console, settings, services.urls)
-                return _watch(console, services, gateway)
+        with (
+            Services(base_port=base_port, delay_ms=delay_ms) as services,
+            _gateway(settings, services.urls) as gateway,
+        ):
+            if not _ready(settings, gateway):
+                return _dead(console, "The gateway did not start.")
+            _greet(console, settings, services.urls)
+            return _watch(console, services, gateway)
     except (PortInUse, LaunchError) as error:
         return _dead(console, str(error))
     except KeyboardInterrupt:
@@ -99,7 +101,9 @@ def _greet(console: Console, settings: Settings, urls: dict[str, str]) -> None:
     console.print(table)
     console.print(Panel(FIRST_QUERY, title="a first query", expand=False))
     address = _address(settings)
-    console.print(f"GraphiQL and the graph: [bold]{address}/graphql[/bold]   ready: {address}/health/ready")
+    console.print(
+        f"GraphiQL and the graph: [bold]{address}/graphql[/bold]   ready: {address}/health/ready"
+    )
     console.print("Ctrl-C ends all of it.")
 
 

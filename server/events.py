@@ -1,7 +1,7 @@
 """What happened, as frozen data. The engine emits; logs, metrics and traces subscribe.
 
-An observer is called in the event loop, between two steps of a request: it must be quick and must not raise.
-One that does raise is dropped from that event only; the failure goes to `logging`.
+An observer is called in the event loop, between two steps of a request: it must be quick and must
+not raise. One that does raise is dropped from that event only; the failure goes to `logging`.
 """
 
 import logging
@@ -86,7 +86,8 @@ class WriteSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFailed:
-    """A field raised something that is not ours: the client sees a masked message, this has the truth."""
+    """A field raised something that is not ours: the client sees a masked message, this has the
+    truth."""
 
     request_id: str
     path: str
@@ -123,4 +124,6 @@ class Events:
             try:
                 observer(event)
             except Exception:
-                logging.getLogger("plait").exception("An observer failed on %s", type(event).__name__)
+                logging.getLogger("plait").exception(
+                    "An observer failed on %s", type(event).__name__
+                )

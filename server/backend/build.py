@@ -1,4 +1,5 @@
-"""From an endpoint and values to the call that asks for them, and the identity of what is asked. Pure."""
+"""From an endpoint and values to the call that asks for them, and the identity of what is asked.
+Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from server.errors import BadUserInput
 class Load:
     """One row, or group of rows, asked for.
 
-    Equal `key` and `shared` on one endpoint mean the same thing to the backend: `7` and `"7"` are one key,
-    because they are one text on the wire.
+    Equal `key` and `shared` on one endpoint mean the same thing to the backend: `7` and `"7"` are
+    one key, because they are one text on the wire.
     """
 
     values: Mapping[str, Any]
@@ -36,7 +37,9 @@ def load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load:
     """The load that `values` ask for. Raises `BadUserInput` for a value that cannot be sent."""
     keys = endpoint.key_parameters
     key = tuple(_key_text(name, values.get(name)) for name in keys)
-    others = [(name, values[name]) for name in endpoint.parameters if name in values and name not in keys]
+    others = [
+        (name, values[name]) for name in endpoint.parameters if name in values and name not in keys
+    ]
     shared = msgspec.json.encode(others, enc_hook=str).decode() if others else ""
     return Load(values=values, key=key, shared=shared)
 

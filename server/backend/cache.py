@@ -1,7 +1,7 @@
 """Where rows are kept: aiocache's stores behind a bound, a time limit, and one read a batch.
 
-A cache is a help and never a condition: when it fails or dawdles it is left alone for a while, so that an outage
-costs its time-out once and not once a request.
+A cache is a help and never a condition: when it fails or dawdles it is left alone for a while, so
+that an outage costs its time-out once and not once a request.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
 class RowCache:
-    """Rows by key, in any of aiocache's stores. `retry_after_s` is how long a failed store is left alone."""
+    """Rows by key, in any of aiocache's stores. `retry_after_s` is how long a failed store is left
+    alone."""
 
     def __init__(
         self,
@@ -69,7 +70,10 @@ class RowCache:
             ttl = int(entry.kept_until - self._clock.wall()) + 1
             if ttl > 0:
                 by_ttl.setdefault(ttl, []).append((key, _packed(entry)))
-        for ttl, pairs in by_ttl.items():  # rows of one reply share a lifetime: one command in practice
+        for (
+            ttl,
+            pairs,
+        ) in by_ttl.items():  # rows of one reply share a lifetime: one command in practice
             await self._guarded("write", self._store.multi_set, pairs, ttl=ttl)
 
     async def delete_many(self, keys: Sequence[str]) -> None:
@@ -91,7 +95,9 @@ class RowCache:
             async with asyncio.timeout(self._timeout_s):
                 return await function(*arguments, **options)
         except Exception as error:  # stores raise errors of their drivers' own
-            self._down_until = self._clock.now() + self._retry_after_s * (0.75 + self._clock.random() / 2)
+            self._down_until = self._clock.now() + self._retry_after_s * (
+                0.75 + self._clock.random() / 2
+            )
             self._events.emit(CacheFailed(operation=operation, reason=type(error).__name__))
             return None
 
@@ -99,8 +105,8 @@ class RowCache:
 class BoundedMemory(BaseCache):  # type: ignore[misc]
     """aiocache's memory store with bounds: the least recently used rows go first.
 
-    Expiry is looked at when a row is read, so there are no timers. `RowCache` uses it directly, without
-    aiocache's wrapper around each call; as an aiocache store it holds any value.
+    Expiry is looked at when a row is read, so there are no timers. `RowCache` uses it directly,
+    without aiocache's wrapper around each call; as an aiocache store it holds any value.
     """
 
     NAME = "memory"
@@ -153,7 +159,9 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
     async def _get(self, key: str, encoding: str = "utf-8", _conn: Any = None) -> Any:
         return self.peek_many([key]).get(key)
 
-    async def _multi_get(self, keys: Sequence[str], encoding: str = "utf-8", _conn: Any = None) -> Any:
+    async def _multi_get(
+        self, keys: Sequence[str], encoding: str = "utf-8", _conn: Any = None
+    ) -> Any:
         found = self.peek_many(keys)
         return [found.get(key) for key in keys]
 
@@ -183,7 +191,8 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
 def open_store(
     url: str | None, *, clock: Clock, entries_max: int, bytes_max: int, timeout_s: float
 ) -> BaseCache:
-    """The store that a cache URL names. Raises `SettingsError`, without the URL: it may hold a password."""
+    """The store that a cache URL names. Raises `SettingsError`, without the URL: it may hold a
+    password."""
     if url is None or url.startswith("memory://"):
         return BoundedMemory(clock=clock, entries_max=entries_max, bytes_max=bytes_max)
     parts = urlsplit(url)
@@ -193,7 +202,10 @@ def open_store(
         from aiocache.backends.memcached import MemcachedCache
 
         return MemcachedCache(
-            endpoint=parts.hostname, port=parts.port or 11211, serializer=NullSerializer(encoding=None), timeout=0
+            endpoint=parts.hostname,
+            port=parts.port or 11211,
+            serializer=NullSerializer(encoding=None),
+            timeout=0,
         )
     raise SettingsError(
         "PLAIT_CACHE_URL is not memory://, redis://host:port/db, rediss://... or memcached://host:port."

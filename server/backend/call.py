@@ -14,7 +14,8 @@ class Origin:
     request_id: str = ""
     traceparent: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """The client's headers, names in lower case. Only what a backend's `forward` names is ever sent on."""
+    """The client's headers, names in lower case. Only what a backend's `forward` names is ever
+    sent on."""
     deadline: float | None = None
     """When the client's request must be answered, on the clock's `now()`."""
 

@@ -2,19 +2,17 @@
 
     report    one event a call, whatever becomes of it, with the whole time that it took
     limit     waits for its turn outside the timeout: a busy gateway is not a slow backend
-    timeout   bounds one exchange, drip-fed bodies included, and never outlives the request's deadline
-    identify  adds the ids and the forwarded headers of the client's request
+    timeout   bounds one exchange, drip-fed bodies included, and never outlives the request's
+    deadline identify  adds the ids and the forwarded headers of the client's request
     transport the wire
 
-Were `limit` inside `timeout`, a burst would time out calls that were never sent. Were `report` inside `limit`,
-waiting would be invisible.
+Were `limit` inside `timeout`, a burst would time out calls that were never sent. Were `report`
+inside `limit`, waiting would be invisible.
 """
 
 import asyncio
 import secrets
 from collections.abc import Mapping
-from functools import reduce
-
 
 from server.backend.call import Call, Handler, Layer, Origin, Reply
 from server.backend.spec import BackendSpec
@@ -38,7 +36,12 @@ class Client:
         transport: Wire | None = None,
     ) -> None:
         self.backend = backend
-        fixed = {"accept": "application/json", "user-agent": "plait", **backend.headers, **(headers or {})}
+        fixed = {
+            "accept": "application/json",
+            "user-agent": "plait",
+            **backend.headers,
+            **(headers or {}),
+        }
         self._transport = HttpTransport(backend, url, headers=fixed, transport=transport)
         layers: tuple[Layer, ...] = (
             report(clock, events),
@@ -46,7 +49,10 @@ class Client:
             timeout(clock),
             identify(backend),
         )
-        self.call: Handler = reduce(lambda inner, layer: layer(inner), reversed(layers), self._transport)
+        call: Handler = self._transport
+        for layer in reversed(layers):
+            call = layer(call)
+        self.call = call
 
     async def probe(self) -> None:
         """Raises `BackendError` when the backend is down."""
@@ -105,12 +111,16 @@ def timeout(clock: Clock) -> Layer:
             if call.origin.deadline is not None:
                 limit_s = min(limit_s, call.origin.deadline - clock.now())
             if limit_s <= 0:
-                raise _timed_out(call, "was not asked: the request's deadline has passed", sent=False)
+                raise _timed_out(
+                    call, "was not asked: the request's deadline has passed", sent=False
+                )
             try:
                 async with asyncio.timeout(limit_s):
                     return await inner(call)
             except TimeoutError:
-                raise _timed_out(call, f"did not answer within {limit_s:.3g} s", sent=True) from None
+                raise _timed_out(
+                    call, f"did not answer within {limit_s:.3g} s", sent=True
+                ) from None
 
         return handle
 
@@ -130,10 +140,9 @@ def identify(backend: BackendSpec) -> Layer:
 
 
 def forwarded_headers(backend: BackendSpec, origin: Origin) -> tuple[tuple[str, str], ...]:
-    """The headers of the client's request that this backend gets. They are part of every cache key."""
-    return tuple(
-        (name, origin.headers[name]) for name in backend.forward if name in origin.headers
-    )
+    """The headers of the client's request that this backend gets. They are part of every cache
+    key."""
+    return tuple((name, origin.headers[name]) for name in backend.forward if name in origin.headers)
 
 
 def _identified(call: Call, backend: BackendSpec) -> Call:

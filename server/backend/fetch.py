@@ -1,16 +1,18 @@
 """Loads -> rows: cache, then coalescing, then as few calls as possible. Lives as long as the app.
 
-The order: the cache is asked first, once for all keys. What it lacks joins calls that are already in flight for
-the same keys, from whichever request; only the rest becomes calls of its own, chunked at the batch's size. Rows
-are cached and coalesced by key, so `{1, 2}` followed by `{2, 3}` asks for 3 alone.
+The order: the cache is asked first, once for all keys. What it lacks joins calls that are already
+in flight for the same keys, from whichever request; only the rest becomes calls of its own,
+chunked at the batch's size. Rows are cached and coalesced by key, so `{1, 2}` followed by `{2, 3}`
+asks for 3 alone.
 
-A call in flight belongs to this module, not to the request that caused it: others may be waiting for it. It is
-cancelled when the last of them has gone.
+A call in flight belongs to this module, not to the request that caused it: others may be waiting
+for it. It is cancelled when the last of them has gone.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -78,7 +80,8 @@ class _Wanted:
 
 
 class Fetcher:
-    """Answers loads from the cache or with calls. `clients` are the layered calls, by backend name."""
+    """Answers loads from the cache or with calls. `clients` are the layered calls, by backend
+    name."""
 
     def __init__(
         self,
@@ -98,7 +101,8 @@ class Fetcher:
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin
     ) -> list[Outcome]:
-        """One outcome for each load, in order. A failed key is an outcome too; only defects raise."""
+        """One outcome for each load, in order. A failed key is an outcome too; only defects
+        raise."""
         scope = forwarded_headers(endpoint.backend, origin)
         wanted = [self._want(endpoint, load, scope) for load in loads]
         if self._caches(endpoint):
@@ -116,11 +120,15 @@ class Fetcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def purge(self, endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origin) -> None:
+    async def purge(
+        self, endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origin
+    ) -> None:
         """Forget the cached row that `values` ask for, in the scope of `origin`."""
         if self._cache:
             scope = forwarded_headers(endpoint.backend, origin)
-            await self._cache.delete_many([self._want(endpoint, load_of(endpoint, values), scope).cache_key])
+            await self._cache.delete_many(
+                [self._want(endpoint, load_of(endpoint, values), scope).cache_key]
+            )
 
     # --- the cache
 
@@ -131,7 +139,8 @@ class Fetcher:
         return _Wanted(load=load, key=key, cache_key=cache_key(endpoint, load, scope))
 
     def _caches(self, endpoint: EndpointSpec) -> bool:
-        # A POST that reads has no freshness of its own (RFC 9110, section 9.3.3): only a declared ttl caches it.
+        # A POST that reads has no freshness of its own (RFC 9110, section 9.3.3): only a declared
+        # ttl caches it.
         policy = endpoint.cache
         return self._cache is not None and policy.enabled
 
@@ -180,7 +189,8 @@ class Fetcher:
     # --- calls in flight
 
     def _board(self, endpoint: EndpointSpec, wanted: Sequence[_Wanted], origin: Origin) -> None:
-        """Join each load to the call in flight for its key, or start one. Changes all state at once."""
+        """Join each load to the call in flight for its key, or start one. Changes all state at
+        once."""
         new = []
         for one in wanted:
             one.flight = self._flying.get(one.key) if endpoint.reads else None
@@ -191,9 +201,9 @@ class Fetcher:
             flight = _Flight(task=asyncio.create_task(self._fly(endpoint, chunk, origin)))
             for one in chunk:
                 one.flight = self._flying[one.key] = flight
-            flight.task.add_done_callback(lambda _, chunk=chunk, flight=flight: self._gone(chunk, flight))
+            flight.task.add_done_callback(partial(self._gone, chunk, flight))
 
-    def _gone(self, chunk: Sequence[_Wanted], flight: _Flight) -> None:
+    def _gone(self, chunk: Sequence[_Wanted], flight: _Flight, _: object) -> None:
         for one in chunk:
             if self._flying.get(one.key) is flight:
                 del self._flying[one.key]
@@ -247,7 +257,10 @@ class Fetcher:
             self._events.emit(RowsUnexpected(backend=name, endpoint=endpoint.label, extra=extra))
         found = {one.key: rows[one.load.key] for one in chunk}
         await self._store(endpoint, chunk, found, reply, with_validators=False)
-        return {key: row if isinstance(row, BackendError) else Fetched(row=row) for key, row in found.items()}
+        return {
+            key: row if isinstance(row, BackendError) else Fetched(row=row)
+            for key, row in found.items()
+        }
 
     async def _fly_single(self, endpoint: EndpointSpec, one: _Wanted, origin: Origin) -> Outcome:
         call = single_call(endpoint, one.load.values, origin)
@@ -266,7 +279,8 @@ class Fetcher:
     async def _not_modified(
         self, endpoint: EndpointSpec, one: _Wanted, reply: Reply, origin: Origin
     ) -> Outcome:
-        assert one.entry is not None and self._cache is not None
+        assert one.entry is not None
+        assert self._cache is not None
         entry = renewed(
             one.entry,
             reply,
@@ -325,7 +339,8 @@ class Fetcher:
 
 
 def cache_key(endpoint: EndpointSpec, load: Load, scope: tuple[tuple[str, str], ...]) -> str:
-    """The row's name in the cache: short, plain ASCII, and different for every caller whose credentials go along."""
+    """The row's name in the cache: short, plain ASCII, and different for every caller whose
+    credentials go along."""
     identity = msgspec.json.encode((endpoint.label, load.key, load.shared, scope))
     return f"plait:1:{endpoint.backend.name}:{blake2b(identity, digest_size=20).hexdigest()}"
 
@@ -351,7 +366,8 @@ def _landed(one: _Wanted, flight: _Flight) -> Outcome:
         return BackendDisconnected(message, backend=endpoint.backend.name, endpoint=endpoint.label)
     outcome = flight.task.result()[one.key]
     if one.shared and isinstance(outcome, Fetched) and isinstance(outcome.row, dict | list):
-        # A row is a mutable value that a resolver gets in its hands: each request has a copy of its own.
+        # A row is a mutable value that a resolver gets in its hands: each request has a copy of
+        # its own.
         return Fetched(row=msgspec.json.decode(msgspec.json.encode(outcome.row)))
     return outcome
 
@@ -372,7 +388,8 @@ def _conditional(call: Call, entry: Entry | None) -> Call:
 
 
 def _varies_with(endpoint: EndpointSpec) -> frozenset[str]:
-    """Request headers that are the same in all calls under one key, so that `Vary` may name them."""
+    """Request headers that are the same in all calls under one key, so that `Vary` may name
+    them."""
     declared = (name.lower() for name in endpoint.headers.values())
     fixed = (name.lower() for name in endpoint.backend.headers)
     return frozenset((*declared, *fixed, *endpoint.backend.forward))

@@ -1,8 +1,8 @@
 """How long a row may be used: RFC 9111 and RFC 5861 as pure functions.
 
-What is kept is one row of one endpoint under one key, not one HTTP reply: the rows of a batch are kept one by one,
-each with the lifetime of the reply that brought it. There is no heuristic freshness (RFC 9111, section 4.2.2): data
-that nobody declared cacheable is asked for again.
+What is kept is one row of one endpoint under one key, not one HTTP reply: the rows of a batch are
+kept one by one, each with the lifetime of the reply that brought it. There is no heuristic
+freshness (RFC 9111, section 4.2.2): data that nobody declared cacheable is asked for again.
 """
 
 import re
@@ -16,7 +16,8 @@ from server.backend.spec import CachePolicy
 
 SECONDS_MAX = 2**31
 VALIDATOR_KEPT_S = 3_600.0
-"""How long a row with a validator is kept beyond its use: a conditional request may still save its transfer."""
+"""How long a row with a validator is kept beyond its use: a conditional request may still save its
+transfer."""
 
 _DIRECTIVE = re.compile(r'\s*([A-Za-z0-9_-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;]*)))?\s*(?:,|$)')
 _ALWAYS_CONSTANT = frozenset({"accept", "accept-encoding", "user-agent"})
@@ -96,9 +97,10 @@ def lifetime_of(
 ) -> Lifetime | None:
     """How long the rows of `reply` may be used; `None` when they may not be kept.
 
-    `personal` tells that the cache key holds the caller's credentials. Such a row is in a private cache of its
-    caller, so `private` allows it, and the rule for shared caches (RFC 9111, section 3.5) does not apply.
-    `varies_with` are the request headers, in lower case, that are the same in all calls under one key.
+    `personal` tells that the cache key holds the caller's credentials. Such a row is in a private
+    cache of its caller, so `private` allows it, and the rule for shared caches (RFC 9111, section
+    3.5) does not apply. `varies_with` are the request headers, in lower case, that are the same in
+    all calls under one key.
     """
     directives = cache_control(reply.headers.get("cache-control", ""))
     if not policy.enabled or "no-store" in directives or ("private" in directives and not personal):
@@ -148,7 +150,8 @@ def renewed(
 
 
 def cache_control(text: str) -> dict[str, str | None]:
-    """Directives by lower-case name. Of one that is given twice, the smaller number holds (section 4.2.1)."""
+    """Directives by lower-case name. Of one that is given twice, the smaller number holds (section
+    4.2.1)."""
     directives: dict[str, str | None] = {}
     for name, quoted, bare in _DIRECTIVE.findall(text):
         value = quoted or bare or None
@@ -165,10 +168,11 @@ def _ttl(
     now: float,
     age: float,
 ) -> float | None:
-    """Seconds of freshness left; `None` when nothing declares any. The endpoint's own ttl goes first.
+    """Seconds of freshness left; `None` when nothing declares any. The endpoint's own ttl goes
+    first.
 
-    A reply that passed another cache has spent its Age already. The author's ttl counts from now: it says how old
-    an answer may be beside the backend's own word.
+    A reply that passed another cache has spent its Age already. The author's ttl counts from now:
+    it says how old an answer may be beside the backend's own word.
     """
     if policy.ttl_s is not None:
         return policy.ttl_s
@@ -186,7 +190,8 @@ def _ttl(
 def _window(
     directives: Mapping[str, str | None], name: str, declared: float | None, strict: bool
 ) -> float:
-    """must-revalidate and no-cache forbid every use of a stale row (sections 5.2.2.2 and 5.2.2.4)."""
+    """must-revalidate and no-cache forbid every use of a stale row (sections 5.2.2.2 and
+    5.2.2.4)."""
     if strict:
         return 0.0
     return declared if declared is not None else _seconds(directives.get(name)) or 0.0

@@ -1,14 +1,15 @@
 """One request's loads, gathered into waves: one batch per endpoint and wave, equal keys once.
 
-The one subtle thing: when is a wave complete? The executor starts resolvers whenever data for them arrives, and
-a resolver may pass through a few awaits before it loads. All of that happens in turns of the event loop that
-follow each other at once, without waiting for anything outside. So each load starts a watch that lets the loop
-turn until several turns in a row have brought no new load; only then does the wave leave, for all endpoints at
-once. This takes microseconds and no timer. What waits for something real (a call, a sleep) is not in this
-wave, and should not hold it up.
+The one subtle thing: when is a wave complete? The executor starts resolvers whenever data for them
+arrives, and a resolver may pass through a few awaits before it loads. All of that happens in turns
+of the event loop that follow each other at once, without waiting for anything outside. So each
+load starts a watch that lets the loop turn until several turns in a row have brought no new load;
+only then does the wave leave, for all endpoints at once. This takes microseconds and no timer.
+What waits for something real (a call, a sleep) is not in this wave, and should not hold it up.
 
-A batch is delivered whole, when its last chunk is in: rows delivered in pieces would start the loads below them
-in pieces, and every wave from there on would fall apart into more calls than it needs.
+A batch is delivered whole, when its last chunk is in: rows delivered in pieces would start the
+loads below them in pieces, and every wave from there on would fall apart into more calls than it
+needs.
 """
 
 import asyncio
@@ -22,18 +23,22 @@ from server.backend.spec import EndpointSpec
 from server.errors import OperationTooCostly
 
 QUIET_TURNS = 6
-"""Turns of the loop without a new load after which a wave leaves. A resolver's own awaits take one each."""
+"""Turns of the loop without a new load after which a wave leaves. A resolver's own awaits take one
+each."""
 
 
 class Loaders:
-    """The loads of one request. Made for it, closed at its end; shares nothing with others but the fetcher."""
+    """The loads of one request. Made for it, closed at its end; shares nothing with others but the
+    fetcher."""
 
     def __init__(self, fetcher: Fetcher, origin: Origin, *, calls_max: int = 2_000) -> None:
         self._fetcher = fetcher
         self._origin = origin
         self._calls_left = calls_max
         self._calls_max = calls_max
-        self._known: dict[EndpointSpec, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]] = {}
+        self._known: dict[
+            EndpointSpec, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]
+        ] = {}
         self._wave: dict[EndpointSpec, list[tuple[Load, asyncio.Future[Outcome]]]] = {}
         self._loads = 0
         self._watching = False
@@ -42,7 +47,8 @@ class Loaders:
     def load(self, endpoint: EndpointSpec, values: Mapping[str, Any]) -> "asyncio.Future[Outcome]":
         """The outcome of one load; equal loads share it for the whole request.
 
-        The future holds errors as values, so that one nobody looks at is no warning. Raises `BadUserInput`.
+        The future holds errors as values, so that one nobody looks at is no warning. Raises
+        `BadUserInput`.
         """
         load = load_of(endpoint, values)
         known = self._known.setdefault(endpoint, {})
@@ -108,7 +114,8 @@ class Loaders:
         self._calls_left -= -(-loads // (endpoint.batch.size if endpoint.batch else 1))
         if self._calls_left < 0:
             raise OperationTooCostly(
-                f"This operation needs more than {self._calls_max} calls to backends. Ask for less at once."
+                f"This operation needs more than {self._calls_max} calls to backends. "
+                "Ask for less at once."
             )
 
 

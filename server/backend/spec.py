@@ -34,7 +34,8 @@ class BackendSpec:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call."""
     forward: tuple[str, ...] = ()
-    """Headers of the client's request that are passed on, in lower case. Part of every cache key."""
+    """Headers of the client's request that are passed on, in lower case. Part of every cache
+    key."""
     idempotency_key: bool = True
     """Whether the backend honours `Idempotency-Key` on writes."""
     health_path: str = "/"
@@ -45,14 +46,15 @@ class BackendSpec:
 class Batch:
     """How many keys become one call, and how the reply's rows find back to their keys.
 
-    `many` tells one-to-many grouping from one row a key. `keys` maps each key parameter to the property of a
-    row that holds its value.
+    `many` tells one-to-many grouping from one row a key. `keys` maps each key parameter to the
+    property of a row that holds its value.
     """
 
     path: PathTemplate
     method: Literal["GET", "POST"]
     ids: str
-    """The query parameter, or the property of the body, that carries the ids. Empty: the body is the list."""
+    """The query parameter, or the property of the body, that carries the ids. Empty: the body is
+    the list."""
     place: Literal["repeated", "joined", "body"]
     keys: Mapping[str, tuple[str, ...]]
     many: bool
@@ -70,7 +72,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
-    """How long an endpoint's rows stay usable, in seconds. `None`: what the backend's reply says."""
+    """How long an endpoint's rows stay usable, in seconds. `None`: what the backend's reply
+    says."""
 
     enabled: bool = True
     ttl_s: float | None = None
@@ -80,7 +83,8 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EndpointSpec:
-    """One method and path template on a backend. Compared by identity: two alike keep loaders of their own."""
+    """One method and path template on a backend. Compared by identity: two alike keep loaders of
+    their own."""
 
     backend: BackendSpec
     method: Method
@@ -116,5 +120,6 @@ class EndpointSpec:
 
     @property
     def key_parameters(self) -> tuple[str, ...]:
-        """The parameters that tell the keys of one batch apart; the others are shared by all of it."""
+        """The parameters that tell the keys of one batch apart; the others are shared by all of
+        it."""
         return tuple(self.batch.keys) if self.batch else self.parameters

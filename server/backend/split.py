@@ -1,4 +1,5 @@
-"""From a reply's body to the rows of each key. Pure; every way in which a body can be wrong ends here."""
+"""From a reply's body to the rows of each key. Pure; every way in which a body can be wrong ends
+here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,8 @@ from server.backend.spec import Batch, EndpointSpec
 from server.errors import BadBackendResponse
 
 Row = Any
-"""JSON: what one key gets. A dict, a list of them, a scalar; `None` where the backend has no such row."""
+"""JSON: what one key gets. A dict, a list of them, a scalar; `None` where the backend has no such
+row."""
 
 
 def single_row(endpoint: EndpointSpec, body: bytes) -> Row:
@@ -23,15 +25,17 @@ def batch_rows(
 ) -> tuple[dict[tuple[str, ...], Row | BadBackendResponse], int]:
     """Each key's row (`None` when missing) or rows (`[]`), and how many rows nobody asked for.
 
-    A key whose rows contradict each other gets an error of its own. When some row tells no key, the keys that
-    found nothing get an error too: the row may have been theirs.
+    A key whose rows contradict each other gets an error of its own. When some row tells no key,
+    the keys that found nothing get an error too: the row may have been theirs.
     """
     unwrap = endpoint.unwrap if batch.unwrap is None else batch.unwrap
     rows = unwrapped(endpoint, decoded(endpoint, body), unwrap)
     if not isinstance(rows, list):
         raise _bad(endpoint, "the batch's reply is not a list of rows")
     found, extra, keyless = _by_key(batch, rows, {load.key for load in loads})
-    return {load.key: _of_key(endpoint, batch, found.get(load.key), keyless) for load in loads}, extra
+    return {
+        load.key: _of_key(endpoint, batch, found.get(load.key), keyless) for load in loads
+    }, extra
 
 
 def decoded(endpoint: EndpointSpec, body: bytes) -> Any:

@@ -1,8 +1,9 @@
 """Paths with parameters, built so that no value can change the path's shape, host or query.
 
-A value becomes exactly one path segment, or part of one. Everything but unreserved characters (RFC 3986, section
-2.3) is percent-encoded. What some servers decode before they route is refused, because encoding does not help
-there: dot segments, also hidden behind an encoded slash, and control characters.
+A value becomes exactly one path segment, or part of one. Everything but unreserved characters (RFC
+3986, section 2.3) is percent-encoded. What some servers decode before they route is refused,
+because encoding does not help there: dot segments, also hidden behind an encoded slash, and
+control characters.
 """
 
 import re
@@ -85,7 +86,9 @@ def plain_text(name: str, value: object) -> str:
     """A scalar as the text that goes on the wire."""
     text = _scalar_text(name, value)
     if len(text) > VALUE_CHARACTERS_MAX:
-        raise BadUserInput(f"The value of '{name}' is longer than {VALUE_CHARACTERS_MAX} characters.")
+        raise BadUserInput(
+            f"The value of '{name}' is longer than {VALUE_CHARACTERS_MAX} characters."
+        )
     if _CONTROL.search(text):
         raise BadUserInput(f"The value of '{name}' may not hold control characters.")
     return text

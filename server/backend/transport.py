@@ -1,4 +1,5 @@
-"""The wire. The only module that imports httpx: calls go in, replies and our own errors come out."""
+"""The wire. The only module that imports httpx: calls go in, replies and our own errors come
+out."""
 
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -104,7 +105,9 @@ class HttpTransport:
         except httpx.HTTPError as error:
             raise _translated(error, call.endpoint) from None
         except httpx.InvalidURL:
-            raise _error(BackendRedirected, call.endpoint, "redirected to no valid address") from None
+            raise _error(
+                BackendRedirected, call.endpoint, "redirected to no valid address"
+            ) from None
 
     async def _read(self, call: Call, response: httpx.Response) -> Reply | httpx.URL:
         status = response.status_code
@@ -148,7 +151,8 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 
 
 async def _body(response: httpx.Response, endpoint: EndpointSpec) -> bytes:
-    """The whole body, decompressed. It is never held beyond the limit, whatever it claims or inflates to."""
+    """The whole body, decompressed. It is never held beyond the limit, whatever it claims or
+    inflates to."""
     limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
     body = bytearray()
     async for piece in _pieces(response, endpoint):
@@ -173,7 +177,8 @@ async def _pieces(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIter
 
 
 async def _inflated(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIterator[bytes]:
-    """Inflate in bounded pieces: httpx would inflate a whole network read at once, a thousandfold."""
+    """Inflate in bounded pieces: httpx would inflate a whole network read at once, a
+    thousandfold."""
     inflate = zlib.decompressobj(wbits=31)
     try:
         async for piece in response.aiter_raw():
@@ -192,10 +197,13 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
-    """httpx's errors as ours. What matters most is whether the backend may have seen the request."""
+    """httpx's errors as ours. What matters most is whether the backend may have seen the
+    request."""
     match error:
         case httpx.ConnectTimeout():
-            return _error(BackendTimeout, endpoint, "did not accept a connection in time", sent=False)
+            return _error(
+                BackendTimeout, endpoint, "did not accept a connection in time", sent=False
+            )
         case httpx.PoolTimeout():
             return _error(BackendUnreachable, endpoint, "has no connection free", sent=False)
         case httpx.ConnectError() | httpx.UnsupportedProtocol() | httpx.ProxyError():

@@ -1,8 +1,9 @@
 """/graphql over HTTP, as a raw ASGI app that stands ahead of FastAPI's router.
 
 It follows the GraphQL-over-HTTP specification: POST with JSON, GET for queries, and the media types
-`application/json` (200 whenever GraphQL could answer) and `application/graphql-response+json` (a status that tells
-whether there is data). A POST must say that its body is JSON: a foreign page cannot send that unasked.
+`application/json` (200 whenever GraphQL could answer) and `application/graphql-response+json` (a
+status that tells whether there is data). A POST must say that its body is JSON: a foreign page
+cannot send that unasked.
 """
 
 import asyncio
@@ -87,11 +88,13 @@ class GraphQLEndpoint:
 
     def _wants_page(self, headers: Mapping[str, str], scope: Scope) -> bool:
         accepts = headers.get("accept", "")
-        return self._page is not None and "text/html" in accepts and b"query=" not in scope["query_string"]
+        return (
+            self._page is not None
+            and "text/html" in accepts
+            and b"query=" not in scope["query_string"]
+        )
 
-    async def _asset(
-        self, name: str, headers: Mapping[str, str], method: str, send: Send
-    ) -> None:
+    async def _asset(self, name: str, headers: Mapping[str, str], method: str, send: Send) -> None:
         asset = self._assets.get(name)
         if asset is None or method not in ("GET", "HEAD"):
             await _send(send, 404, "text/plain", b"There is no such file.")
@@ -143,7 +146,7 @@ class GraphQLEndpoint:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > limit:
             raise too_large
-        body = b""
+        body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -152,7 +155,7 @@ class GraphQLEndpoint:
             if len(body) > limit:
                 raise too_large
             if not message.get("more_body"):
-                return body
+                return bytes(body)
 
     async def _run(self, request: Request, receive: Receive) -> Done:
         """Run the operation, and give it up when the client goes: nobody would read the answer."""
@@ -225,7 +228,9 @@ def status_of(done: Done, media: MediaType) -> int:
         return 200
     if done.answer.has_data:
         return 200
-    return done.answer.request_status or (400 if done.kind == "none" or not _executed(done) else 200)
+    return done.answer.request_status or (
+        400 if done.kind == "none" or not _executed(done) else 200
+    )
 
 
 def _executed(done: Done) -> bool:
@@ -235,9 +240,15 @@ def _executed(done: Done) -> bool:
 def body_of_query(query_string: bytes) -> GraphQLBody:
     """A GET's parameters as a request. Raises `HttpError`."""
     try:
-        found = parse_qs(query_string.decode("ascii"), strict_parsing=bool(query_string), max_num_fields=10)
+        found = parse_qs(
+            query_string.decode("ascii"), strict_parsing=bool(query_string), max_num_fields=10
+        )
         fields = {name: values[0] for name, values in found.items()}
-        variables = msgspec.json.decode(fields["variables"], type=dict[str, Any]) if "variables" in fields else None
+        variables = (
+            msgspec.json.decode(fields["variables"], type=dict[str, Any])
+            if "variables" in fields
+            else None
+        )
     except (ValueError, msgspec.DecodeError, RecursionError):
         raise HttpError(400, "The query string cannot be read.") from None
     if "query" not in fields:
@@ -278,7 +289,8 @@ async def _disconnect(receive: Receive) -> None:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3 allows."""
+    """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3
+    allows."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -301,7 +313,9 @@ async def send_asset(asset: Asset, headers: Mapping[str, str], send: Send) -> No
         packed = (*extra, (b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
         await _send(send, 200, asset.content_type, asset.gzip, packed)
     else:
-        await _send(send, 200, asset.content_type, asset.body, (*extra, (b"vary", b"accept-encoding")))
+        await _send(
+            send, 200, asset.content_type, asset.body, (*extra, (b"vary", b"accept-encoding"))
+        )
 
 
 async def _send(

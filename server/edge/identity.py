@@ -7,11 +7,14 @@ import uuid
 from collections.abc import Mapping
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """The client's `x-request-id`, if it is one that may go into logs and headers; else a new one."""
+    """The client's `x-request-id`, if it is one that may go into logs and headers; else a new
+    one."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
@@ -25,6 +28,7 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
 
 
 def caller_of(headers: Mapping[str, str]) -> str:
-    """The caller's scope, as a digest of its credentials. Nobody without credentials shares one with somebody."""
+    """The caller's scope, as a digest of its credentials. Nobody without credentials shares one
+    with somebody."""
     credentials = headers.get("authorization", "")
     return hashlib.sha256(credentials.encode()).hexdigest()[:32] if credentials else ""

@@ -1,8 +1,9 @@
-"""From an author's types to a graph that can be executed: endpoints become resolvers of Strawberry fields.
+"""From an author's types to a graph that can be executed: endpoints become resolvers of Strawberry
+fields.
 
-Strawberry builds the schema; the resolvers of what is only declared are then replaced by our own, which read rows
-directly. Rows stay the plain dicts that JSON made of them: no object is built for a row unless an ordinary
-resolver asks for `self`.
+Strawberry builds the schema; the resolvers of what is only declared are then replaced by our own,
+which read rows directly. Rows stay the plain dicts that JSON made of them: no object is built for
+a row unless an ordinary resolver asks for `self`.
 """
 
 import functools
@@ -28,8 +29,8 @@ from graphql import (
     execute,
     specified_rules,
 )
-from strawberry.schema.schema import validate_document
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import validate_document
 from strawberry.types.base import (
     StrawberryContainer,
     StrawberryObjectDefinition,
@@ -55,9 +56,10 @@ _DEFINITION = "strawberry-definition"
 class Graph:
     """Types with their backends, checked and ready to be served.
 
-    `types` are those that no field names, such as the types behind an interface. Backends are found through the
-    fields and in the modules of the types; `backends` names further ones. `examples` open as tabs in GraphiQL.
-    `extensions` are Strawberry's schema extensions. Raises `GraphError` with every mistake at once.
+    `types` are those that no field names, such as the types behind an interface. Backends are
+    found through the fields and in the modules of the types; `backends` names further ones.
+    `examples` open as tabs in GraphiQL. `extensions` are Strawberry's schema extensions. Raises
+    `GraphError` with every mistake at once.
     """
 
     def __init__(
@@ -148,7 +150,9 @@ def collected(roots: Iterable[type], backends: Iterable[Backend]) -> Parts:
         for field in definition.fields:
             _visit(field, definition, waiting, unresolved)
     endpoints = dict.fromkeys(_endpoints(types))
-    found = dict.fromkeys([*backends, *_module_backends(types), *(one.backend for one in endpoints)])
+    found = dict.fromkeys(
+        [*backends, *_module_backends(types), *(one.backend for one in endpoints)]
+    )
     return Parts(
         types=tuple(types),
         unions=tuple(unions.values()),
@@ -178,7 +182,7 @@ def _visit(
     except Exception as error:
         place = field.place if isinstance(field, DeclaredField) else place_of(definition.origin)
         where = f"{definition.name}.{field.python_name}"
-        remedy = "Import the type, or define it in the same module; strawberry.lazy breaks import cycles."
+        remedy = "Import the type, or define it here; strawberry.lazy breaks import cycles."
         unresolved.append(mistake(where, place, f"Its annotation names no type: {error}", remedy))
 
 
@@ -197,7 +201,8 @@ def _module_backends(types: Iterable[type]) -> Iterator[Backend]:
 
 
 def _module_values(types: Iterable[type]) -> Iterator[object]:
-    """What stands in the modules that define the types, and in modules of the same package that these import.
+    """What stands in the modules that define the types, and in modules of the same package that
+    these import.
 
     So an endpoint that only a resolver uses is part of the graph too.
     """
@@ -283,7 +288,8 @@ def _bind_declared(field: DeclaredField, graphql_field: GraphQLField) -> None:
     )
     field.resolver = bound.resolve
     if not field.arguments and not field.extensions:
-        # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each row.
+        # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each
+        # row.
         graphql_field.resolve = functools.partial(_resolve_plain, bound)
 
 

@@ -1,4 +1,5 @@
-"""What stands on the right-hand side of a declared field: where each parameter's value comes from."""
+"""What stands on the right-hand side of a declared field: where each parameter's value comes
+from."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,8 @@ UNSET_DEFAULT: Any = object()
 
 
 class This:
-    """A property of the row that the field belongs to: `this.userId`, `this.customer.id`, `this["user-id"]`.
+    """A property of the row that the field belongs to: `this.userId`, `this.customer.id`,
+    `this["user-id"]`.
 
     It reads the backend's row, not the GraphQL type, so a foreign key needs no field of its own.
     """
@@ -62,8 +64,9 @@ def arg(
 ) -> Argument:
     """Bind a parameter to a GraphQL argument of the field.
 
-    `annotation` is its type, as a Strawberry resolver would annotate it. A null argument is left out of the call.
-    `name` is the argument's name when it is not the parameter's: `get_user.many(id=arg(list[ID], name="ids"))`.
+    `annotation` is its type, as a Strawberry resolver would annotate it. A null argument is left
+    out of the call. `name` is the argument's name when it is not the parameter's:
+    `get_user.many(id=arg(list[ID], name="ids"))`.
     """
     return Argument(
         annotation=annotation,
@@ -75,7 +78,8 @@ def arg(
 
 
 def arguments_in(bindings: Mapping[str, Any]) -> Iterator[tuple[str, Argument]]:
-    """Every argument among bindings, with its Python name; those in a dict that makes up a body too."""
+    """Every argument among bindings, with its Python name; those in a dict that makes up a body
+    too."""
     for parameter, binding in bindings.items():
         if isinstance(binding, Argument):
             yield binding.name or parameter, binding

@@ -1,7 +1,7 @@
 """Every mistake in a graph, found before it serves anything and told all at once.
 
-Each check is a generator of `Mistake`s, over one backend, endpoint, type or field. A mistake says what is wrong,
-where it stands in the author's code, and what to write instead.
+Each check is a generator of `Mistake`s, over one backend, endpoint, type or field. A mistake says
+what is wrong, where it stands in the author's code, and what to write instead.
 """
 
 import difflib
@@ -19,7 +19,6 @@ from strawberry.types.base import (
     get_object_definition,
 )
 from strawberry.types.field import StrawberryField
-from strawberry.types.lazy_type import LazyType
 from strawberry.types.union import StrawberryUnion
 
 from server.errors import Mistake
@@ -93,11 +92,14 @@ def _backend_mistakes(backends: Iterable[Backend]) -> Iterator[Mistake]:
                 "Use letters, digits and underscores, such as 'user_accounts'.",
             )
         if backend.spec.url is not None and (problem := url_problem(backend.spec.url)):
-            yield mistake(where, backend.place, problem, "Write it as 'https://api.example.com/v1'.")
+            yield mistake(
+                where, backend.place, problem, "Write it as 'https://api.example.com/v1'."
+            )
 
 
 def url_problem(url: str) -> str | None:
-    """Why `url` is no base URL, or `None`. The URL itself is not repeated: it may hold a password."""
+    """Why `url` is no base URL, or `None`. The URL itself is not repeated: it may hold a
+    password."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # raises for a port that is no number
@@ -119,7 +121,10 @@ def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
     for template in templates:
         if problem := template.problem:
             yield mistake(
-                where, endpoint.place, f"'{template.text}': {problem}.", "Write a path such as '/users/{id}'."
+                where,
+                endpoint.place,
+                f"'{template.text}': {problem}.",
+                "Write a path such as '/users/{id}'.",
             )
     for name in sorted(OPTION_NAMES.intersection(spec.parameters)):
         yield mistake(
@@ -130,7 +135,10 @@ def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
         )
     if repeated := [name for name, count in Counter(spec.parameters).items() if count > 1]:
         yield mistake(
-            where, endpoint.place, f"The parameter '{repeated[0]}' is declared twice.", "Rename one of the two."
+            where,
+            endpoint.place,
+            f"The parameter '{repeated[0]}' is declared twice.",
+            "Rename one of the two.",
         )
     if isinstance(endpoint, ReadEndpoint) and spec.batch:
         yield from _batch_mistakes(endpoint, where)
@@ -150,18 +158,24 @@ def _batch_mistakes(endpoint: ReadEndpoint, where: str) -> Iterator[Mistake]:
     for name in batch.keys:
         if name not in parameters:
             yield mistake(
-                where, endpoint.place, f"The batch's key '{name}' is no parameter.", _nearest(name, parameters)
+                where,
+                endpoint.place,
+                f"The batch's key '{name}' is no parameter.",
+                _nearest(name, parameters),
             )
     for name in batch.path.parameters:
         if name in batch.keys or name not in parameters:
             yield mistake(
                 where,
                 endpoint.place,
-                f"'{batch.path.text}' holds '{name}', which differs from key to key or is no parameter.",
+                f"'{batch.path.text}' holds '{name}', which differs from key to key "
+                "or is no parameter.",
                 "A batch's path can hold only parameters that all keys of a batch share.",
             )
     if batch.size < 1:
-        yield mistake(where, endpoint.place, "A batch's size is at least 1.", "Leave it out for 100.")
+        yield mistake(
+            where, endpoint.place, "A batch's size is at least 1.", "Leave it out for 100."
+        )
 
 
 # --- types and fields
@@ -176,7 +190,10 @@ def _type_mistakes(cls: type, roots: Mapping[str, type]) -> Iterator[Mistake]:
             yield from _field_mistakes(field, where, root, definition)
         elif isinstance(field, PropertyField) and not all(field.path):
             yield mistake(
-                where, field.place, f"'{'.'.join(field.path)}' is no property's path.", "Write prop('a.b')."
+                where,
+                field.place,
+                f"'{'.'.join(field.path)}' is no property's path.",
+                "Write prop('a.b').",
             )
 
 
@@ -206,7 +223,10 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
     for name in field.bindings:
         if name not in known:
             yield mistake(
-                where, field.place, f"{spec.label} has no parameter '{name}'.", _nearest(name, known)
+                where,
+                field.place,
+                f"{spec.label} has no parameter '{name}'.",
+                _nearest(name, known),
             )
     required = dict.fromkeys((*spec.path.parameters, *(spec.batch.keys if spec.batch else ())))
     for name in required:
@@ -218,14 +238,19 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
                 f"Add {name}=this.{name} (a property of the row) or {name}=arg(strawberry.ID).",
             )
     for name, binding in field.bindings.items():
-        if isinstance(binding, Argument) and _holds_list(binding.annotation):
-            if field.declaration.form in ("one", "connection") and name in required:
-                yield mistake(
-                    where,
-                    field.place,
-                    f"A list is bound to '{name}', but each call of {spec.label} takes one value.",
-                    f"Use .many({name}=arg(list[...])) on a list field to load many rows by their keys.",
-                )
+        if (
+            isinstance(binding, Argument)
+            and _holds_list(binding.annotation)
+            and field.declaration.form in ("one", "connection")
+            and name in required
+        ):
+            yield mistake(
+                where,
+                field.place,
+                f"A list is bound to '{name}', but each call of {spec.label} takes one value.",
+                f"Use .many({name}=arg(list[...])) on a list field to load many rows "
+                "by their keys.",
+            )
 
 
 def _form_mistakes(field: DeclaredField, where: str, root: str | None) -> Iterator[Mistake]:
@@ -246,10 +271,15 @@ def _form_mistakes(field: DeclaredField, where: str, root: str | None) -> Iterat
         )
     if declaration.form != "connection" and declaration.pages is not None:
         yield mistake(
-            where, field.place, f"{declaration.spec.label} comes in pages.", "Bind it with .connection(...)."
+            where,
+            field.place,
+            f"{declaration.spec.label} comes in pages.",
+            "Bind it with .connection(...).",
         )
     if declaration.form == "many" and not field.bindings:
-        yield mistake(where, field.place, "many() needs a list to load.", "Write many(id=this.productIds).")
+        yield mistake(
+            where, field.place, "many() needs a list to load.", "Write many(id=this.productIds)."
+        )
 
 
 def _annotation_mistakes(field: DeclaredField, where: str, type_: Any) -> Iterator[Mistake]:
@@ -269,18 +299,24 @@ def _annotation_mistakes(field: DeclaredField, where: str, type_: Any) -> Iterat
             where,
             field.place,
             f"The field is a list, but {declaration.spec.label} has one row for each key.",
-            "Annotate it as a single type, use grouped(...) if a key has many rows, or .many(...) to "
-            "load a list of keys.",
+            "Annotate it as a single type, use grouped(...) if a key has many rows, "
+            "or .many(...) to load a list of keys.",
         )
     if field.options.has_fallback and field.options.fallback is None and not nullable:
         yield mistake(
-            where, field.place, "The fallback is None, but the field may not be null.", "Annotate it '... | None'."
+            where,
+            field.place,
+            "The fallback is None, but the field may not be null.",
+            "Annotate it '... | None'.",
         )
 
 
 def _annotation(field: DeclaredField, where: str, because: str, wanted: str) -> Mistake:
     return mistake(
-        where, field.place, f"{because}, but the field is not annotated as one.", f"Annotate it {wanted}."
+        where,
+        field.place,
+        f"{because}, but the field is not annotated as one.",
+        f"Annotate it {wanted}.",
     )
 
 

@@ -1,7 +1,8 @@
-"""The words a graph author writes: backends, endpoints and batch forms. Values only; nothing is called here.
+"""The words a graph author writes: backends, endpoints and batch forms. Values only; nothing is
+called here.
 
-Mistakes are not raised here either: a field's bindings are kept as they were written, with file and line, and
-`check.py` reports all that is wrong at once when the graph is built.
+Mistakes are not raised here either: a field's bindings are kept as they were written, with file
+and line, and `check.py` reports all that is wrong at once when the graph is built.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,8 @@ from server.writes.write import Write
 T = TypeVar("T")
 
 Names: TypeAlias = Sequence[str] | Mapping[str, str]
-"""Parameters: names as they are on the wire, or a mapping from the parameter's name to that on the wire."""
+"""Parameters: names as they are on the wire, or a mapping from the parameter's name to that on the
+wire."""
 
 
 class BackendOptions(TypedDict, total=False):
@@ -45,8 +47,8 @@ class BackendOptions(TypedDict, total=False):
     headers: Mapping[str, str]
     """Sent with every call."""
     forward: Sequence[str]
-    """Headers of the client's request that are passed on. They become part of every cache key, so that one
-    caller's reply never reaches another."""
+    """Headers of the client's request that are passed on. They become part of every cache key, so
+    that one caller's reply never reaches another."""
     idempotency_key: bool
     """Whether the backend honours `Idempotency-Key` on writes [True]."""
     health_path: str
@@ -73,8 +75,8 @@ class EndpointOptions(TypedDict, total=False):
 class ReadOptions(EndpointOptions, total=False):
     """What an endpoint that reads may have besides.
 
-    Without `ttl_s`, a reply is fresh for as long as its `Cache-Control` or `Expires` says; with neither it is not
-    cached. `no-store` and `private` always hold.
+    Without `ttl_s`, a reply is fresh for as long as its `Cache-Control` or `Expires` says; with
+    neither it is not cached. `no-store` and `private` always hold.
     """
 
     cache: bool
@@ -112,7 +114,8 @@ class BatchOptions(TypedDict, total=False):
     joined: bool
     """One query parameter with commas instead: `?ids=1,2`."""
     body: str
-    """Instead of a query: the property of a JSON body that holds the ids. Empty: the body is the list."""
+    """Instead of a query: the property of a JSON body that holds the ids. Empty: the body is the
+    list."""
     unwrap: str
     """The path from the body to the rows [the endpoint's]."""
     size: int
@@ -130,8 +133,8 @@ def by_ids(
 ) -> BatchForm:
     """Many rows by their ids in one call, one row a key.
 
-    `key` is the row's property that holds the id [the parameter's name]. A mapping from parameters to properties
-    makes a composite key: joined by `separator` in a query, objects in a body.
+    `key` is the row's property that holds the id [the parameter's name]. A mapping from parameters
+    to properties makes a composite key: joined by `separator` in a query, objects in a body.
     """
     return BatchForm(path=path, many=False, key=key, **options)
 
@@ -152,10 +155,13 @@ class Backend:
     `url` may be left to the setting `PLAIT_BACKENDS__<NAME>__URL`, which overrides it.
     """
 
-    def __init__(self, name: str, url: str | None = None, **options: Unpack[BackendOptions]) -> None:
+    def __init__(
+        self, name: str, url: str | None = None, **options: Unpack[BackendOptions]
+    ) -> None:
         self.place = caller_place()
         forward = tuple(header.lower() for header in options.pop("forward", ()))
-        self.spec = BackendSpec(name=name, url=url, forward=forward, **options)
+        rest: Any = options  # `forward` has been taken out, which a TypedDict cannot say
+        self.spec = BackendSpec(name=name, url=url, forward=forward, **rest)
 
     def get(
         self,
@@ -165,7 +171,8 @@ class Backend:
         pages: CursorPages | None = None,
         **options: Unpack[ReadOptions],
     ) -> "ReadEndpoint":
-        """An endpoint that reads. Parameters stand in braces in `path`; further ones in `query`, `headers`."""
+        """An endpoint that reads. Parameters stand in braces in `path`; further ones in `query`,
+        `headers`."""
         spec = _endpoint(self.spec, "GET", path, **options)
         return ReadEndpoint(self, spec, caller_place(), batch=batch, pages=pages)
 
@@ -178,7 +185,12 @@ class Backend:
         """
         composite = tuple(batch.key) if isinstance(batch.key, Mapping) else ()
         query = dict.fromkeys(params or composite or ("id",), "")
-        spec = _endpoint(self.spec, batch.method or ("GET" if batch.body is None else "POST"), batch.path, **options)
+        spec = _endpoint(
+            self.spec,
+            batch.method or ("GET" if batch.body is None else "POST"),
+            batch.path,
+            **options,
+        )
         spec = replace(spec, query={**spec.query, **query})
         return ReadEndpoint(self, spec, caller_place(), batch=batch, always=True, keys=tuple(query))
 
@@ -208,7 +220,8 @@ class Backend:
 
 
 class ReadEndpoint:
-    """An endpoint that reads. Called with bindings it makes a field; in resolvers, `load` calls it."""
+    """An endpoint that reads. Called with bindings it makes a field; in resolvers, `load` calls
+    it."""
 
     def __init__(
         self,
@@ -233,16 +246,18 @@ class ReadEndpoint:
     def __call__(self, **bindings: Any) -> Any:
         """A field that shows this endpoint's row or rows.
 
-        Each parameter is bound to `arg(...)`, to `this.property` or to a plain value. Options of the field:
-        `fallback` (the value in place of a failed call), `description`, `deprecation_reason`, `name`,
-        `permission_classes`.
+        Each parameter is bound to `arg(...)`, to `this.property` or to a plain value. Options of
+        the field: `fallback` (the value in place of a failed call), `description`,
+        `deprecation_reason`, `name`, `permission_classes`.
         """
         return self._field("one", bindings)
 
     def many(self, **bindings: Any) -> Any:
-        """A list field: one parameter is bound to a list, and each of its items is a key of its own.
+        """A list field: one parameter is bound to a list, and each of its items is a key of its
+        own.
 
-        The rows keep the list's order; a missing or failed one is null at its place, or an error there.
+        The rows keep the list's order; a missing or failed one is null at its place, or an error
+        there.
         """
         return self._field("many", bindings)
 
@@ -268,7 +283,9 @@ class ReadEndpoint:
 
     def _field(self, form: Form, bindings: Mapping[str, Any]) -> Any:
         return declared_field(
-            Declaration(endpoint=self, spec=self.spec, form=form, pages=self.pages), bindings, caller_place(2)
+            Declaration(endpoint=self, spec=self.spec, form=form, pages=self.pages),
+            bindings,
+            caller_place(2),
         )
 
 
@@ -293,7 +310,8 @@ class WriteEndpoint(Generic[T]):
         )
 
     def field(self, **bindings: Any) -> Any:
-        """A mutation field that makes this one write and shows the reply's row; bound as a reading field is."""
+        """A mutation field that makes this one write and shows the reply's row; bound as a reading
+        field is."""
         declaration = Declaration(endpoint=self, spec=self.spec, form="write", pages=None)
         return declared_field(declaration, bindings, caller_place())
 
@@ -364,7 +382,9 @@ def _batch(form: BatchForm, keys: Sequence[str], always: bool) -> Batch:
 def _named(names: Names) -> dict[str, str]:
     if isinstance(names, Mapping):
         return dict(names)
-    return {name.replace("-", "_"): name for name in ((names,) if isinstance(names, str) else names)}
+    return {
+        name.replace("-", "_"): name for name in ((names,) if isinstance(names, str) else names)
+    }
 
 
 def _path(text: str) -> tuple[str, ...]:

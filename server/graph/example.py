@@ -1,4 +1,5 @@
-"""An example query of a graph: a tab in GraphiQL, and a line of documentation that a test can run."""
+"""An example query of a graph: a tab in GraphiQL, and a line of documentation that a test can
+run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
-"""Strawberry fields that are declared instead of resolved: bound to an endpoint, or to a property of the row.
+"""Strawberry fields that are declared instead of resolved: bound to an endpoint, or to a property
+of the row.
 
-They are ordinary `StrawberryField`s to Strawberry: arguments, descriptions, deprecation and permissions work as
-elsewhere. What they do is filled in when the graph is built, by `bind.py`.
+They are ordinary `StrawberryField`s to Strawberry: arguments, descriptions, deprecation and
+permissions work as elsewhere. What they do is filled in when the graph is built, by `bind.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +46,8 @@ class DeclaredField(StrawberryField):
     options: FieldOptions
     place: Place
     resolver: Callable[[Any, Any, Mapping[str, Any]], Any]
-    """(source, info, arguments by Python name) -> the value, or an awaitable of it. Set when the graph is built."""
+    """(source, info, arguments by Python name) -> the value, or an awaitable of it. Set when the
+    graph is built."""
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
@@ -64,16 +66,16 @@ class DeclaredField(StrawberryField):
         self.bindings = bindings
         self.options = options
         self.place = place
-        self.init = self.repr = self.compare = False  # its value comes from a backend, not from the constructor
+        self.init = self.repr = self.compare = (
+            False  # its value comes from a backend, not from the constructor
+        )
         self.arguments = _arguments(declaration, bindings, place)
 
     @property
     def is_basic_field(self) -> bool:
         return False
 
-    def get_result(
-        self, source: Any, info: Any, args: list[Any], kwargs: Mapping[str, Any]
-    ) -> Any:
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Mapping[str, Any]) -> Any:
         return self.resolver(source, info, kwargs)
 
 
@@ -110,7 +112,8 @@ def prop(
     deprecation_reason: str | None = None,
     permission_classes: tuple[type, ...] = (),
 ) -> Any:
-    """A field that reads another property than its name says; `prop("price.amount")` reads a nested one.
+    """A field that reads another property than its name says; `prop("price.amount")` reads a
+    nested one.
 
     On an input type it names the property of the JSON body instead.
     """

@@ -1,4 +1,5 @@
-"""`endpoint.load(...)` inside ordinary resolvers: the same loaders, batches and cache as declared fields."""
+"""`endpoint.load(...)` inside ordinary resolvers: the same loaders, batches and cache as declared
+fields."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,9 @@
 """Relay connections over a backend's cursor pages.
 
-A backend's cursor names the start of a page. An edge's cursor therefore is that cursor and the edge's place in the
-page: asking for what comes after it asks for the same page and skips what is known, in one call. The last edge of
-a page carries the next page's cursor, so plain forward paging never fetches a row twice.
+A backend's cursor names the start of a page. An edge's cursor therefore is that cursor and the
+edge's place in the page: asking for what comes after it asks for the same page and skips what is
+known, in one call. The last edge of a page carries the next page's cursor, so plain forward paging
+never fetches a row twice.
 """
 
 import base64
@@ -70,11 +71,17 @@ def cursor_pages(
 ) -> CursorPages:
     """Pages that name their successor.
 
-    `items`, `next` and `total` are paths in the reply: to the rows, to the next page's cursor and to the count of
-    all rows. `cursor` and `size` are query parameters; `size_max` bounds the argument `first`.
+    `items`, `next` and `total` are paths in the reply: to the rows, to the next page's cursor and
+    to the count of all rows. `cursor` and `size` are query parameters; `size_max` bounds the
+    argument `first`.
     """
     return CursorPages(
-        items=_path(items), next=_path(next), cursor=cursor, size=size, size_max=size_max, total=_path(total)
+        items=_path(items),
+        next=_path(next),
+        cursor=cursor,
+        size=size,
+        size_max=size_max,
+        total=_path(total),
     )
 
 

@@ -1,4 +1,5 @@
-"""What a declared field does when it is executed: bindings to values, values to loads, rows to the field's value."""
+"""What a declared field does when it is executed: bindings to values, values to loads, rows to the
+field's value."""
 
 import asyncio
 import copy
@@ -15,7 +16,7 @@ from server.graph.load import list_parameter, not_found_of, unpacked
 from server.graph.pages import CursorPages, Window, connection_row, window_of
 from server.graph.rows import Converter, RowMismatch, read, to_json
 from server.writes.outcome import Failed, Succeeded, Unknown
-from server.writes.together import write_together
+from server.writes.together import write_alone
 from server.writes.write import Write
 
 
@@ -33,7 +34,8 @@ class Bound:
     convert: Converter
 
     def resolve(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
-        """The field's value, or an awaitable of it. Loads are asked for at once, before the first await."""
+        """The field's value, or an awaitable of it. Loads are asked for at once, before the first
+        await."""
         try:
             values = self._values(source, arguments)
             match self.form:
@@ -146,7 +148,7 @@ class Bound:
             values={name: value for name, value in values.items() if value is not None},
             target=self.spec.backend.name,
         )
-        (outcome,) = await write_together(info, write, report=False)
+        outcome = await write_alone(info, write)
         match outcome:
             case Succeeded(value=value):
                 return self._checked(value, self.nullable)
@@ -156,7 +158,8 @@ class Bound:
                 raise error.with_traceback(None)
 
     def _fallback(self, info: Any, error: PlaitError) -> Any:
-        """The declared value in place of a failed call; re-raises when there is none, or it is the caller's fault."""
+        """The declared value in place of a failed call; re-raises when there is none, or it is the
+        caller's fault."""
         if not self.options.has_fallback or isinstance(error, BadUserInput):
             raise error.with_traceback(None)
         info.context.note_fallback(info, "value", error)

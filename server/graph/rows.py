@@ -1,8 +1,10 @@
-"""Rows as the graph sees them: reading properties, checking them against the declared types, and back to JSON.
+"""Rows as the graph sees them: reading properties, checking them against the declared types, and
+back to JSON.
 
-A row is the backend's JSON object as it came. A field reads the property of its camelCase name, else of its Python
-name, or the path that `prop` gives. What is read is checked here, so that a wrong type becomes
-BAD_BACKEND_RESPONSE at its place, with none of the backend's data in the message.
+A row is the backend's JSON object as it came. A field reads the property of its camelCase name,
+else of its Python name, or the path that `prop` gives. What is read is checked here, so that a
+wrong type becomes BAD_BACKEND_RESPONSE at its place, with none of the backend's data in the
+message.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +36,8 @@ _ROW = "__plait_row__"
 
 
 class RowMismatch(BadBackendResponse):
-    """A row that is not as its type declares. Which backend sent it is filled in from the field's path."""
+    """A row that is not as its type declares. Which backend sent it is filled in from the field's
+    path."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The backend's row is not as declared: {what}.", backend="", endpoint="")
@@ -42,7 +45,8 @@ class RowMismatch(BadBackendResponse):
 
 
 def discriminator(path: str, *values: object) -> Callable[[type[T]], type[T]]:
-    """Decorate a type of a union or interface: a row whose property at `path` has one of `values` is this type.
+    """Decorate a type of a union or interface: a row whose property at `path` has one of `values`
+    is this type.
 
     @strawberry.type
     @discriminator("type", "card")
@@ -101,7 +105,8 @@ def _first(row: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> Any:
 
 
 def converter(type_: GraphQLOutputType) -> Converter:
-    """Checks a JSON value that is not null against a type, and converts what graphql-core wants as an object."""
+    """Checks a JSON value that is not null against a type, and converts what graphql-core wants as
+    an object."""
     if isinstance(type_, GraphQLNonNull):
         return converter(type_.of_type)
     if isinstance(type_, GraphQLList):
@@ -156,7 +161,8 @@ def _enum_converter(type_: GraphQLEnumType) -> Converter:
 
 
 def _scalar_converter(type_: GraphQLScalarType) -> Converter:
-    """Specified scalars are coerced as graphql-core coerces results; others are parsed as it parses input."""
+    """Specified scalars are coerced as graphql-core coerces results; others are parsed as it
+    parses input."""
     if is_specified_scalar_type(type_):
         coerce = type_.coerce_output_value
     elif type_.name == "Decimal":
@@ -181,7 +187,7 @@ def _decimal(value: Any) -> Decimal:
 
 def materialised(cls: type, row: dict[str, Any], getters: Mapping[str, Converter]) -> Any:
     """An object of the author's class for a row, as `self` of an ordinary resolver."""
-    made = object.__new__(cls)
+    made: Any = object.__new__(cls)
     object.__setattr__(made, _ROW, row)
     for name, get in getters.items():
         try:
@@ -214,7 +220,9 @@ def _attribute(source: Any, name: str) -> Any:
 
 def to_json(value: Any) -> Any:
     """A value from Python as JSON: Strawberry inputs by their properties, unset fields left out."""
-    if value is None or isinstance(value, str | bool | int | float) and not isinstance(value, Enum):
+    if value is None or (
+        isinstance(value, str | bool | int | float) and not isinstance(value, Enum)
+    ):
         return value
     if isinstance(value, Enum):
         return to_json(value.value)

@@ -12,7 +12,8 @@ def write_sdl(graph: Graph, path: Path) -> None:
 
 
 def sdl_diff(graph: Graph, path: Path) -> str:
-    """How the file at `path` differs from the graph, as a unified diff; empty when it is up to date."""
+    """How the file at `path` differs from the graph, as a unified diff; empty when it is up to
+    date."""
     written = path.read_text(encoding="utf-8") if path.exists() else ""
     lines = difflib.unified_diff(
         written.splitlines(keepends=True),

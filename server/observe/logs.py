@@ -1,4 +1,5 @@
-"""Structured logs: one line a request and one a call, under the request's id. No values, no secrets."""
+"""Structured logs: one line a request and one a call, under the request's id. No values, no
+secrets."""
 
 import sys
 from typing import Any

@@ -1,7 +1,7 @@
 """From a document's text to a parsed, validated and limited one, kept by its text.
 
-The same few documents come again and again, so the work is done once for each text. Only valid ones are kept:
-invalid ones would let anybody fill the store.
+The same few documents come again and again, so the work is done once for each text. Only valid
+ones are kept: invalid ones would let anybody fill the store.
 """
 
 from collections import OrderedDict
@@ -13,6 +13,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     parse,
@@ -43,7 +44,8 @@ class Document:
     operations: tuple[OperationDefinitionNode, ...]
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation that a request means; `None` when its name finds none, or is missing among several."""
+        """The operation that a request means; `None` when its name finds none, or is missing among
+        several."""
         if name is None:
             return self.operations[0] if len(self.operations) == 1 else None
         return next((one for one in self.operations if one.name and one.name.value == name), None)
@@ -93,12 +95,15 @@ class Documents:
         except RecursionError:
             too_deep = GraphQLError("The document nests too deeply.")
             raise DocumentErrors([too_deep], "GRAPHQL_PARSE_FAILED") from None
-        # Limits come first: validation compares fields in pairs, and must not meet an unbounded document.
+        # Limits come first: validation compares fields in pairs, and must not meet an unbounded
+        # document.
         if errors := limit_errors(ast, self._limits):
             raise DocumentErrors(errors, "OPERATION_TOO_COSTLY")
         if errors := self._graph.validate(ast):
             raise DocumentErrors(errors[:ERRORS_MAX], "GRAPHQL_VALIDATION_FAILED")
-        operations = tuple(one for one in ast.definitions if isinstance(one, OperationDefinitionNode))
+        operations = tuple(
+            one for one in ast.definitions if isinstance(one, OperationDefinitionNode)
+        )
         return Document(text=text, ast=ast, operations=operations)
 
 
@@ -113,7 +118,9 @@ def limit_errors(ast: DocumentNode, limits: DocumentLimits) -> list[GraphQLError
             continue
         depth, fields = measure.of(operation.selection_set)
         if depth > limits.depth:
-            message = f"The operation nests {depth} fields deep; at most {limits.depth} are allowed."
+            message = (
+                f"The operation nests {depth} fields deep; at most {limits.depth} are allowed."
+            )
             errors.append(GraphQLError(message, nodes=[operation]))
         if fields > limits.fields:
             message = f"The operation selects more than {limits.fields} fields."
@@ -138,8 +145,10 @@ class _Measure:
                 below_depth, below_fields = self._field(node)
             elif isinstance(node, FragmentSpreadNode):
                 below_depth, below_fields = self._fragment(node.name.value)
-            else:
+            elif isinstance(node, InlineFragmentNode):
                 below_depth, below_fields = self.of(node.selection_set)
+            else:  # there is no fourth kind of selection
+                continue
             depth = max(depth, below_depth)
             fields += below_fields
         return depth, fields

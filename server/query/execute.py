@@ -83,8 +83,8 @@ class Executor:
         name = operation.name.value if operation.name else None
         kind = operation.operation.value
         if request.only_queries and operation.operation is not OperationType.QUERY:
-            error = GraphQLError("A GET can only query: send mutations with POST.")
-            answer = refused([error], BadUserInput.code, request_id)
+            only = GraphQLError("A GET can only query: send mutations with POST.")
+            answer = refused([only], BadUserInput.code, request_id)
             return Done(answer=answer, name=name, kind=kind, not_allowed=True)
         context = self._context(request)
         try:

@@ -1,7 +1,8 @@
 """From a result to the bytes of the answer. The one place where an error becomes a GraphQL error.
 
-Ours carry their code and what a client may know of the failed call. What a resolver raised that is not ours, and
-not a `GraphQLError` that its author meant to be read, is masked: its text goes to the log under the request id.
+Ours carry their code and what a client may know of the failed call. What a resolver raised that is
+not ours, and not a `GraphQLError` that its author meant to be read, is masked: its text goes to
+the log under the request id.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from graphql import (
     GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
@@ -61,7 +63,9 @@ def refused(errors: Sequence[GraphQLError], code: str, request_id: str) -> Answe
     return Answer(body=msgspec.json.encode({"errors": shown}), codes=(code,), has_data=False)
 
 
-def answered(result: ExecutionResult, context: Context, executed: Executed, events: Events) -> Answer:
+def answered(
+    result: ExecutionResult, context: Context, executed: Executed, events: Events
+) -> Answer:
     """The answer to a request that was executed, in whole or in part."""
     errors = [*(result.errors or ()), *context.reported]
     shown = [_error(error, context, executed, events) for error in errors[:ERRORS_MAX]]
@@ -73,7 +77,9 @@ def answered(result: ExecutionResult, context: Context, executed: Executed, even
         payload["extensions"] = extensions
     return Answer(
         body=msgspec.json.encode(payload, enc_hook=str),
-        codes=tuple(dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one)),
+        codes=tuple(
+            dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one)
+        ),
         has_data=result.data is not None,
         request_status=_request_status(errors),
         replayed=context.replayed,
@@ -146,7 +152,9 @@ def _unexpected(
     request_id: str,
 ) -> dict[str, Any]:
     path = ".".join(map(str, error.path or ()))
-    if isinstance(cause, TypeError) and str(cause).startswith("Cannot return null for non-nullable"):
+    if isinstance(cause, TypeError) and str(cause).startswith(
+        "Cannot return null for non-nullable"
+    ):
         # graphql-core's own words; they name the type and field, and nothing of the data.
         return _formatted(error, {"code": "NULL_IN_NON_NULL_FIELD", "request_id": request_id})
     events.emit(FieldFailed(request_id=request_id, path=path, error=cause))
@@ -169,10 +177,13 @@ def _formatted(error: GraphQLError, extensions: dict[str, Any]) -> dict[str, Any
 
 
 def endpoint_at(executed: Executed, path: Sequence[str | int]) -> EndpointSpec | None:
-    """The endpoint whose row the field at `path` was read from: the nearest field above that declares one."""
+    """The endpoint whose row the field at `path` was read from: the nearest field above that
+    declares one."""
     found: EndpointSpec | None = None
     fragments = {
-        one.name.value: one for one in executed.ast.definitions if isinstance(one, FragmentDefinitionNode)
+        one.name.value: one
+        for one in executed.ast.definitions
+        if isinstance(one, FragmentDefinitionNode)
     }
     types: list[Any] = [executed.schema.get_root_type(executed.operation.operation)]
     selections: list[SelectionSetNode | None] = [executed.operation.selection_set]
@@ -218,6 +229,6 @@ def _fields(
         elif isinstance(node, FragmentSpreadNode):
             fragment = fragments.get(node.name.value)
             found += _fields(fragment.selection_set if fragment else None, key, fragments)
-        else:
+        elif isinstance(node, InlineFragmentNode):
             found += _fields(node.selection_set, key, fragments)
     return found

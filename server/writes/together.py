@@ -30,6 +30,14 @@ E = TypeVar("E")
 F = TypeVar("F")
 
 
+class Forgetful(Protocol):
+    """What remembers rows for the request."""
+
+    def forget(self) -> None:
+        """Load everything anew from now on."""
+        ...
+
+
 class WriteContext(Protocol):
     """What writes need to know of the client's request. One for each request."""
 
@@ -48,6 +56,11 @@ class WriteContext(Protocol):
 
     @property
     def writes(self) -> Writes: ...
+
+    @property
+    def loaders(self) -> Forgetful:
+        """The request's loaders."""
+        ...
 
     @property
     def mutation_fields(self) -> MutableMapping[str, int]:
@@ -176,8 +189,18 @@ async def write_together(
     if not writes:
         return ()
     outcomes = await info.context.writes.together(_asked(info, writes, key))
+    info.context.loaders.forget()  # what is read from here on must see what was written
     _tell(info, outcomes)
     return outcomes
+
+
+async def write_alone(info: InfoLike, write: Write[A]) -> Outcome[A]:
+    """Make one write. Its failure is its caller's to raise, and is not added to the errors."""
+    (outcome,) = await info.context.writes.together(_asked(info, (write,), None))
+    info.context.loaders.forget()
+    if outcome.replayed:
+        info.context.note_replayed()
+    return outcome
 
 
 def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> Asked:

@@ -1,7 +1,7 @@
 """GraphiQL from vendored files, as bytes: no request of the page leaves the host.
 
-The page carries its settings as JSON, not as a script, so that its content security policy can forbid inline
-scripts. Files are addressed by a hash of their content and may be kept for ever.
+The page carries its settings as JSON, not as a script, so that its content security policy can
+forbid inline scripts. Files are addressed by a hash of their content and may be kept for ever.
 """
 
 import gzip
@@ -30,7 +30,8 @@ POLICY = (
     "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
-"""The page may talk to its own host alone. Its editor sets styles inline, which is why those are allowed."""
+"""The page may talk to its own host alone. Its editor sets styles inline, which is why those are
+allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
