@@ -36,7 +36,7 @@ from strawberry.types.base import (
     StrawberryObjectDefinition,
     get_object_definition,
 )
-from strawberry.types.field import StrawberryField
+from strawberry.types.field import UNRESOLVED, StrawberryField
 from strawberry.types.lazy_type import LazyType
 from strawberry.types.union import StrawberryUnion
 
@@ -178,12 +178,17 @@ def _visit(
     unresolved: list[Mistake],
 ) -> None:
     try:
-        waiting.append(field.resolve_type(type_definition=definition))
+        type_: Any = field.resolve_type(type_definition=definition)
+        problem = "Its annotation names no type that can be found here."
     except Exception as error:
-        place = field.place if isinstance(field, DeclaredField) else place_of(definition.origin)
-        where = f"{definition.name}.{field.python_name}"
-        remedy = "Import the type, or define it here; strawberry.lazy breaks import cycles."
-        unresolved.append(mistake(where, place, f"Its annotation names no type: {error}", remedy))
+        type_, problem = UNRESOLVED, f"Its annotation names no type: {error}"
+    if type_ is not UNRESOLVED:
+        waiting.append(type_)
+        return
+    place = field.place if isinstance(field, DeclaredField) else place_of(definition.origin)
+    where = f"{definition.name}.{field.python_name}"
+    remedy = "Import the type, or define it here; strawberry.lazy breaks import cycles."
+    unresolved.append(mistake(where, place, problem, remedy))
 
 
 def _endpoints(types: Iterable[type]) -> Iterator[Endpoint]:

@@ -72,7 +72,9 @@ def answered(
     if len(errors) > ERRORS_MAX:
         shown.append({"message": f"{len(errors) - ERRORS_MAX} more errors are not listed."})
     payload: dict[str, Any] = {"errors": shown} if shown else {}
-    payload["data"] = result.data
+    began = result.data is not None or any(error.path is not None for error in errors)
+    if began:  # an answer without `data` tells that nothing was executed (GraphQL, section 7.1)
+        payload["data"] = result.data
     if extensions := _extensions(result, context):
         payload["extensions"] = extensions
     return Answer(
@@ -81,7 +83,7 @@ def answered(
             dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one)
         ),
         has_data=result.data is not None,
-        request_status=_request_status(errors),
+        request_status=_request_status(errors) if began else 400,
         replayed=context.replayed,
     )
 
@@ -115,11 +117,11 @@ def _error(
             return _formatted(error, _backend_extensions(cause, error, executed, request_id))
         case PlaitError():
             return _formatted(error, {"code": cause.code, "request_id": request_id})
+        case None | GraphQLError() if error.path is None:  # the variables, before anything ran
+            return _formatted(error, {"code": BadUserInput.code, "request_id": request_id})
         case GraphQLError():
             own = {"code": "RESOLVER_ERROR", **(cause.extensions or {}), "request_id": request_id}
             return _formatted(error, own)
-        case None if error.path is None:
-            return _formatted(error, {"code": BadUserInput.code, "request_id": request_id})
         case None:
             own = {"code": "RESOLVER_ERROR", **(error.extensions or {}), "request_id": request_id}
             return _formatted(error, own)

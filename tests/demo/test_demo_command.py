@@ -47,11 +47,19 @@ def _children(command):
 
 def _gone(pids, timeout_s=5):
     deadline = monotonic() + timeout_s
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids):
+    while any(map(_runs, pids)):
         if monotonic() > deadline:
             return False
         sleep(0.02)
     return True
+
+
+def _runs(pid):
+    try:
+        # Empty for a process that has ended and only waits for init to take note.
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,4 @@
-"""Reads through the whole engine, with the backend replaced at the wire. Calls are counted there."""
+"""Reads through the whole engine, with backends replaced at the wire. Calls are counted there."""
 
 import asyncio
 import enum

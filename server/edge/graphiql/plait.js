@@ -59,6 +59,9 @@
       GraphiQL,
       {
         fetcher,
+        // The first tab opens with the editors' own initial values, not with its entry in the list.
+        initialVariables: (config.examples[0] || {}).variables,
+        initialHeaders: (config.examples[0] || {}).headers,
         defaultTabs: config.examples.length ? config.examples : undefined,
         defaultEditorToolsVisibility: "variables",
         isHeadersEditorEnabled: true,

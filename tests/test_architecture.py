@@ -1,0 +1,60 @@
+"""Imports point downward, each library has its place, the public surface is what it says."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import server
+
+ROOT = Path(__file__).parent.parent
+LAYERS = ["errors", "events", "clock", "settings", "backend", "writes", "graph", "query"]
+TOP = ["edge", "observe", "app", "demo", "cli", "__main__", "__init__"]
+FILES = sorted((ROOT / "server").rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "server").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downward(path: Path) -> None:
+    own = part(path)
+    for name in imports(path):
+        if not name.startswith("server."):
+            continue
+        other = name.split(".")[1]
+        if own in LAYERS:
+            assert other in LAYERS, f"{own} imports {other}"
+            assert LAYERS.index(other) <= LAYERS.index(own), f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_library_has_its_place(path: Path) -> None:
+    own = str(path.relative_to(ROOT / "server"))
+    tops = {name.split(".")[0] for name in imports(path)}
+    assert "resolvers" not in tops
+    assert "httpx" not in tops or own == "backend/transport.py"
+    assert "fastapi" not in tops or own == "app.py"
+    assert not tops & {"strawberry", "graphql"} or part(path) in ("graph", "query")
+    assert "aiocache" not in tops or own == "backend/cache.py"
+
+
+def test_the_graph_imports_public_names_only() -> None:
+    for path in (ROOT / "resolvers").rglob("*.py"):
+        assert not {name for name in imports(path) if name.startswith("server.")}
+
+
+def test_the_public_surface_is_its_list() -> None:
+    assert sorted(server.__all__) == server.__all__
+    assert all(hasattr(server, name) for name in server.__all__)
