@@ -4,6 +4,9 @@
   const config = JSON.parse(document.getElementById("plait-config").textContent);
   const e = React.createElement;
 
+  const isFirstVisit = !localStorage.getItem("graphiql:tabState");
+  const first = (isFirstVisit && config.examples[0]) || {};
+
   let showLast = function () {};
 
   async function fetcher(params, options) {
@@ -59,9 +62,9 @@
       GraphiQL,
       {
         fetcher,
-        // The first tab opens with the editors' own initial values, not with its entry in the list.
-        initialVariables: (config.examples[0] || {}).variables,
-        initialHeaders: (config.examples[0] || {}).headers,
+        // On a first visit the open tab takes its variables from here, not from its entry in the list.
+        variables: first.variables,
+        headers: first.headers,
         defaultTabs: config.examples.length ? config.examples : undefined,
         defaultEditorToolsVisibility: "variables",
         isHeadersEditorEnabled: true,
