@@ -1,6 +1,7 @@
 """A worker process: several services in one event loop, until told to stop or orphaned."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -54,6 +55,8 @@ async def _serve(job: Job) -> None:
             running.create_task(server.serve([socket.socket(fileno=job.sockets[name])]))
         await _say_ready(servers.values())
         await _stopped_or_orphaned(stop, job.parent)
+        # Calls cut off by the end are no news; uvicorn would log a traceback for each.
+        logging.getLogger("uvicorn.error").disabled = True
         for server in servers.values():
             server.should_exit = True
 

@@ -86,7 +86,11 @@ class RowCache:
 
     async def close(self) -> None:
         """Close the store's connections."""
-        await self._store.close()
+        client: Any = getattr(self._store, "client", None)
+        if hasattr(client, "aclose"):  # aiocache still calls Redis's deprecated close()
+            await client.aclose(close_connection_pool=True)
+        else:
+            await self._store.close()
 
     async def _guarded(self, operation: Any, function: Any, *arguments: Any, **options: Any) -> Any:
         if self.is_down:
