@@ -33,7 +33,8 @@ def run_demo(settings: Settings, *, base_port: int, delay_ms: float) -> int:
     from demo.launch import LaunchError, PortInUse, Services
 
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs without SIGINT
+        signal.signal(number, _interrupt)
     try:
         with (
             Services(base_port=base_port, delay_ms=delay_ms) as services,
