@@ -1,27 +1,25 @@
 """Every error Plait raises, and the stable code each one carries.
 
     PlaitError
-    ├── GraphError                GRAPH_INVALID            a graph has mistakes; all of them are
-    listed ├── SettingsError             SETTINGS_INVALID         a setting is missing or cannot be
-    right ├── RequestError                                       the client's request cannot be
-    served │   ├── BadUserInput          BAD_USER_INPUT           a value that no backend may be
-    sent │   ├── OperationTooCostly    OPERATION_TOO_COSTLY
+    ├── GraphError                GRAPH_INVALID            mistakes in a graph, all of them
+    ├── SettingsError             SETTINGS_INVALID         a setting is missing or cannot be right
+    ├── RequestError                                       the client's request cannot be served
+    │   ├── BadUserInput          BAD_USER_INPUT           a value that no backend may be sent
+    │   ├── OperationTooCostly    OPERATION_TOO_COSTLY     more than a limit allows
     │   ├── KeyMissing            IDEMPOTENCY_KEY_MISSING
     │   ├── KeyInvalid            IDEMPOTENCY_KEY_INVALID
     │   ├── KeyReused             IDEMPOTENCY_KEY_REUSED   same key, another payload
     │   └── KeyInProgress         IDEMPOTENCY_KEY_IN_PROGRESS
     ├── LedgerUnavailable         LEDGER_UNAVAILABLE       writes are refused, nothing was sent
-    └── BackendError                                       a call failed; says which backend and
-    endpoint
-        ├── BackendUnreachable    BACKEND_UNREACHABLE      refused, no such host, TLS: nothing was
-        sent ├── BackendDisconnected   BACKEND_DISCONNECTED     the connection broke after it was
-        open ├── BackendTimeout        BACKEND_TIMEOUT
+    └── BackendError                                       a call failed; says where
+        ├── BackendUnreachable    BACKEND_UNREACHABLE      no connection: nothing was sent
+        ├── BackendDisconnected   BACKEND_DISCONNECTED     the connection broke once it was open
+        ├── BackendTimeout        BACKEND_TIMEOUT
         ├── BackendHttpError      BACKEND_HTTP_ERROR       a status that is no success
-        ├── BackendRedirected     BACKEND_REDIRECTED       a redirect that may not be followed, or
-        a loop ├── BadBackendResponse    BAD_BACKEND_RESPONSE     not JSON, not the declared shape
-        or type ├── ResponseTooLarge      BACKEND_RESPONSE_TOO_LARGE
-        └── NotFound              NOT_FOUND                no such row, where the field may not be
-        null
+        ├── BackendRedirected     BACKEND_REDIRECTED       a redirect not to be followed, or a loop
+        ├── BadBackendResponse    BAD_BACKEND_RESPONSE     not JSON, or not as declared
+        ├── ResponseTooLarge      BACKEND_RESPONSE_TOO_LARGE
+        └── NotFound              NOT_FOUND                no such row where there must be one
 
 A message says what happened and where; it never carries a backend's body, its URL or a credential.
 Where an error becomes a GraphQL error is `query/respond.py`, and nowhere else.
