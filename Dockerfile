@@ -2,9 +2,7 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 RUN python -m venv /opt/plait && /opt/plait/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
-COPY server server
-COPY resolvers resolvers
-COPY demo demo
+COPY server/plait server/plait
 RUN /opt/plait/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim

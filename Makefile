@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check lock clean
 
 demo: $(VENV)/.installed
-	@$(BIN)/plait demo
+	@$(BIN)/python -m demo.gateway
 
 test: $(VENV)/.installed-dev
 	@sh tests/needs.sh

@@ -1,4 +1,4 @@
-"""Runs the demo's services, for `python -m demo`, for `plait demo` and for tests."""
+"""Runs the demo's services, for `python -m demo`, for `demo.gateway` and for tests."""
 
 import time
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """The shop's graph: what a user of Plait edits or replaces. One file a noun; this one puts them
 together."""
 
+from plait import Graph
 from resolvers.articles import Article
 from resolvers.examples import EXAMPLES
 from resolvers.mutations import Mutation
 from resolvers.queries import Query
-from server import Graph
 
 graph = Graph(
     query=Query, mutation=Mutation, types=[Article], examples=EXAMPLES, title="Plait shop"

@@ -4,8 +4,8 @@ from datetime import date
 
 import strawberry
 
+from plait import this
 from resolvers.backends import get_article, list_comments
-from server import this
 
 
 @strawberry.type(description="What a reader says.")

@@ -1,7 +1,7 @@
 """The shop's REST APIs and their endpoints. Addresses come from settings:
 PLAIT_BACKENDS__USERS__URL and so on."""
 
-from server import Backend, by_ids, cursor_pages, grouped
+from plait import Backend, by_ids, cursor_pages, grouped
 
 users = Backend("users", timeout_s=3, health_path="/health")
 get_user = users.get("/users/{id}", batch=by_ids("/users"), stale_if_error_s=300)

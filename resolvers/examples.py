@@ -1,6 +1,6 @@
 """Queries to try: the tabs of GraphiQL. A test runs each of them."""
 
-from server import Example
+from plait import Example
 
 EXAMPLES = (
     Example(

@@ -7,9 +7,9 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
+from plait import Outcome, Succeeded, write_together
 from resolvers import backends as api
 from resolvers.orders import Order
-from server import Outcome, Succeeded, write_together
 
 
 @strawberry.type(description="What became of one write.")

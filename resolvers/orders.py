@@ -5,11 +5,11 @@ from enum import Enum
 
 import strawberry
 
+from plait import prop, this
 from resolvers.backends import get_product, get_user, list_payments_of_order
 from resolvers.payments import Payment
 from resolvers.products import Product
 from resolvers.users import User
-from server import prop, this
 
 
 @strawberry.enum(description="How far an order is.")

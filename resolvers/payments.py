@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from server import discriminator
+from plait import discriminator
 
 
 @strawberry.type(description="A card.")

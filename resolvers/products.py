@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from plait import prop, this
 from resolvers.backends import (
     get_product,
     get_stock,
@@ -13,7 +14,6 @@ from resolvers.backends import (
     list_reviews,
     recommend_beside_product,
 )
-from server import prop, this
 
 if TYPE_CHECKING:
     from resolvers.users import User

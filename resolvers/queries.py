@@ -2,12 +2,12 @@
 
 import strawberry
 
+from plait import Connection, arg, this
 from resolvers.articles import ArticleWithComments
 from resolvers.backends import get_order, get_product, get_user, list_orders, list_products
 from resolvers.orders import Order
 from resolvers.products import Product
 from resolvers.users import User
-from server import Connection, arg, this
 
 
 @strawberry.type(description="A user and their orders, fetched at the same time.")

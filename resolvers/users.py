@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from plait import prop, this
 from resolvers.backends import (
     get_product,
     get_rewards,
@@ -15,7 +16,6 @@ from resolvers.backends import (
     recommend_to_user,
 )
 from resolvers.payments import Payment
-from server import prop, this
 
 if TYPE_CHECKING:
     from resolvers.orders import Order

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server import Graph, create_app
-from server.clock import Clock
-from server.events import Event
-from server.settings import Settings
+from plait import Graph, create_app
+from plait.clock import Clock
+from plait.events import Event
+from plait.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -162,7 +162,7 @@ def shop(isolate: tuple[str, ...] = (), **environment: str) -> Iterator[Shop]:
             **urls,
             **environment,
         }
-        command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "plait", "serve", "--port", str(port)]
         with running(command, port, **settings):
             yield Shop(f"http://127.0.0.1:{port}", services.urls, services.kill)
 

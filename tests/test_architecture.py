@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import server
+import plait
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "server" / "plait"
 LAYERS = ["errors", "events", "clock", "settings", "backend", "writes", "graph", "query"]
-TOP = ["edge", "observe", "app", "demo", "cli", "__main__", "__init__"]
-FILES = sorted((ROOT / "server").rglob("*.py"))
+TOP = ["edge", "observe", "app", "cli", "__main__", "__init__"]
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports(path: Path) -> set[str]:
@@ -24,14 +25,14 @@ def imports(path: Path) -> set[str]:
 
 
 def part(path: Path) -> str:
-    return path.relative_to(ROOT / "server").parts[0].removesuffix(".py")
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_downward(path: Path) -> None:
     own = part(path)
     for name in imports(path):
-        if not name.startswith("server."):
+        if not name.startswith("plait."):
             continue
         other = name.split(".")[1]
         if own in LAYERS:
@@ -41,9 +42,9 @@ def test_imports_point_downward(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_library_has_its_place(path: Path) -> None:
-    own = str(path.relative_to(ROOT / "server"))
+    own = str(path.relative_to(PACKAGE))
     tops = {name.split(".")[0] for name in imports(path)}
-    assert "resolvers" not in tops
+    assert not tops & {"resolvers", "demo"}
     assert "httpx" not in tops or own == "backend/transport.py"
     assert "fastapi" not in tops or own == "app.py"
     assert not tops & {"strawberry", "graphql"} or part(path) in ("graph", "query")
@@ -52,9 +53,9 @@ def test_each_library_has_its_place(path: Path) -> None:
 
 def test_the_graph_imports_public_names_only() -> None:
     for path in (ROOT / "resolvers").rglob("*.py"):
-        assert not {name for name in imports(path) if name.startswith("server.")}
+        assert not {name for name in imports(path) if name.startswith("plait.")}
 
 
 def test_the_public_surface_is_its_list() -> None:
-    assert sorted(server.__all__) == server.__all__
-    assert all(hasattr(server, name) for name in server.__all__)
+    assert sorted(plait.__all__) == plait.__all__
+    assert all(hasattr(plait, name) for name in plait.__all__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from server.settings import Settings
+from plait.settings import Settings
 from tests.conftest import ROOT, free_port, running
 
 TEXT = (ROOT / "README.md").read_text()
@@ -26,7 +26,7 @@ def test_the_first_type_can_be_followed_to_its_answer(tmp_path: Path) -> None:
     (tmp_path / "library.py").write_text(graph.replace("9100", str(rest)))
     path = {"PYTHONPATH": str(tmp_path), "PLAIT_LEDGER_PATH": ":memory:"}
     uvicorn = [sys.executable, "-m", "uvicorn", "books_api:app", "--port", str(rest)]
-    plait = [sys.executable, "-m", "server", "serve", "library:graph", "--port", str(port)]
+    plait = [sys.executable, "-m", "plait", "serve", "library:graph", "--port", str(port)]
     query = {"query": "{ books { title author { name } } }"}
     with running(uvicorn, rest, **path), running(plait, port, **path):
         answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=query).json()

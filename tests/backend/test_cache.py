@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from server.backend.cache import BoundedMemory, RowCache, open_store
-from server.backend.freshness import Entry
-from server.clock import TestClock
-from server.errors import SettingsError
-from server.events import CacheFailed, Event, Events
+from plait.backend.cache import BoundedMemory, RowCache, open_store
+from plait.backend.freshness import Entry
+from plait.clock import TestClock
+from plait.errors import SettingsError
+from plait.events import CacheFailed, Event, Events
 from tests.conftest import free_port, needs, running
 
 

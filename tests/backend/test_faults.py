@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from server import errors
-from server.backend.call import Call, Reply
-from server.backend.client import Client
-from server.backend.spec import BackendSpec, EndpointSpec
-from server.backend.template import PathTemplate
-from server.clock import SystemClock
-from server.events import Events
+from plait import errors
+from plait.backend.call import Call, Reply
+from plait.backend.client import Client
+from plait.backend.spec import BackendSpec, EndpointSpec
+from plait.backend.template import PathTemplate
+from plait.clock import SystemClock
+from plait.events import Events
 from tests.conftest import free_port
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]

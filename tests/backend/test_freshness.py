@@ -2,9 +2,9 @@
 
 import pytest
 
-from server.backend.call import Reply
-from server.backend.freshness import Entry, Use, lifetime_of, usable_on_error, use_of
-from server.backend.spec import CachePolicy
+from plait.backend.call import Reply
+from plait.backend.freshness import Entry, Use, lifetime_of, usable_on_error, use_of
+from plait.backend.spec import CachePolicy
 
 NOW = 1_000_000.0
 

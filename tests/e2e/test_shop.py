@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from plait import Example
 from resolvers.examples import EXAMPLES
-from server import Example
 from tests.conftest import ROOT, Shop, needs, shop
 
 SERVICES = ("users", "orders", "catalog", "inventory", "reviews")
@@ -134,7 +134,7 @@ def test_graphiql_works_with_the_network_closed(demo_shop: Shop) -> None:
 def test_vendored_files_are_what_their_list_says() -> None:
     import hashlib
 
-    folder = ROOT / "server" / "edge" / "graphiql" / "vendor"
+    folder = ROOT / "server" / "plait" / "edge" / "graphiql" / "vendor"
     rows = [line.split("|") for line in (folder / "VENDORED.md").read_text().splitlines()]
     listed = {row[4].strip(): row[5].strip() for row in rows if len(row) == 7 and "." in row[4]}
     found = {path.name for path in Path(folder).glob("*.min.*")}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import strawberry
 
-from server import Backend, Graph, GraphError, arg, by_ids, grouped, this
+from plait import Backend, Graph, GraphError, arg, by_ids, grouped, this
 
 backend = Backend("things", "http://things.test")
 get_thing = backend.get("/things/{id}", batch=by_ids("/things"))

@@ -9,9 +9,9 @@ import httpx
 import pytest
 import strawberry
 
-from server import Backend, Graph, arg, by_ids, grouped, prop, this
-from server.clock import TestClock
-from server.events import CallFinished
+from plait import Backend, Graph, arg, by_ids, grouped, prop, this
+from plait.clock import TestClock
+from plait.events import CallFinished
 from tests.conftest import Wire, gateway
 
 users = Backend("users", "http://users.test", forward=("authorization",))

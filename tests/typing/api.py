@@ -4,7 +4,7 @@ from typing import assert_type
 
 import strawberry
 
-from server import (
+from plait import (
     Backend,
     Failed,
     Graph,

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import strawberry
 
-from server import Backend, Failed, Graph, Succeeded, Unknown, write_together
-from server.settings import Settings
+from plait import Backend, Failed, Graph, Succeeded, Unknown, write_together
+from plait.settings import Settings
 from tests.conftest import Wire, gateway
 
 first = Backend("first", "http://first.test")

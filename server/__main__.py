@@ -1,5 +1,0 @@
-"""`python -m server` is `plait`."""
-
-from server.cli import main
-
-main()

@@ -1,0 +1,39 @@
+"""Plait: several REST APIs as one GraphQL graph.
+
+What a graph author imports; a test holds this list.
+"""
+
+from plait.app import create_app
+from plait.errors import BackendError, GraphError, PlaitError
+from plait.graph.bind import Graph
+from plait.graph.bindings import arg, this
+from plait.graph.declare import Backend, by_ids, grouped
+from plait.graph.example import Example
+from plait.graph.field import prop
+from plait.graph.pages import Connection, cursor_pages
+from plait.graph.rows import discriminator
+from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
+from plait.writes.together import write_together
+
+__all__ = [
+    "Backend",
+    "BackendError",
+    "Connection",
+    "Example",
+    "Failed",
+    "Graph",
+    "GraphError",
+    "Outcome",
+    "PlaitError",
+    "Succeeded",
+    "Unknown",
+    "arg",
+    "by_ids",
+    "create_app",
+    "cursor_pages",
+    "discriminator",
+    "grouped",
+    "prop",
+    "this",
+    "write_together",
+]

@@ -1,0 +1,267 @@
+"""Where rows are kept: aiocache's stores behind a bound, a time limit, and one read a batch.
+
+A cache is a help and never a condition: when it fails or dawdles it is left alone for a while, so
+that an outage costs its time-out once and not once a request.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from aiocache.base import BaseCache
+from aiocache.serializers import NullSerializer
+
+from plait.backend.freshness import Entry
+from plait.clock import Clock
+from plait.errors import SettingsError
+from plait.events import CacheFailed, Events
+
+_ENTRY_BYTES = 400
+"""What an entry weighs beside its row: the key, the tuple, the place in the order."""
+
+_Kept = tuple[bytes, float, float, float, float, str | None, str | None]
+_decode = msgspec.msgpack.Decoder(_Kept).decode
+
+
+class RowCache:
+    """Rows by key, in any of aiocache's stores. `retry_after_s` is how long a failed store is left
+    alone."""
+
+    def __init__(
+        self,
+        store: BaseCache,
+        *,
+        clock: Clock,
+        events: Events,
+        timeout_s: float = 0.1,
+        retry_after_s: float = 5.0,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._events = events
+        self._timeout_s = timeout_s
+        self._retry_after_s = retry_after_s
+        self._down_until = 0.0
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the store is being left alone."""
+        return self._clock.now() < self._down_until
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """What is kept under `keys`, read at once; nothing when the store is down."""
+        if isinstance(self._store, BoundedMemory):
+            return self._store.peek_many(keys)
+        values = await self._guarded("read", self._store.multi_get, list(keys))
+        found = zip(keys, values or (), strict=False)
+        return {key: entry for key, value in found if (entry := _unpacked(value)) is not None}
+
+    async def put_many(self, entries: Mapping[str, Entry]) -> None:
+        """Keep rows, each for as long as it is of use."""
+        if isinstance(self._store, BoundedMemory):
+            for key, entry in entries.items():
+                self._store.put(key, entry)
+            return
+        by_ttl: dict[int, list[tuple[str, bytes]]] = {}
+        for key, entry in entries.items():
+            ttl = int(entry.kept_until - self._clock.wall()) + 1
+            if ttl > 0:
+                by_ttl.setdefault(ttl, []).append((key, _packed(entry)))
+        for (
+            ttl,
+            pairs,
+        ) in by_ttl.items():  # rows of one reply share a lifetime: one command in practice
+            await self._guarded("write", self._store.multi_set, pairs, ttl=ttl)
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Forget what is kept under `keys`."""
+        for key in keys:
+            if isinstance(self._store, BoundedMemory):
+                self._store.drop(key)
+            else:
+                await self._guarded("write", self._store.delete, key)
+
+    async def close(self) -> None:
+        """Close the store's connections."""
+        client: Any = getattr(self._store, "client", None)
+        if hasattr(client, "aclose"):  # aiocache still calls Redis's deprecated close()
+            await client.aclose(close_connection_pool=True)
+        else:
+            await self._store.close()
+
+    async def _guarded(self, operation: Any, function: Any, *arguments: Any, **options: Any) -> Any:
+        if self.is_down:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await function(*arguments, **options)
+        except Exception as error:  # stores raise errors of their drivers' own
+            self._down_until = self._clock.now() + self._retry_after_s * (
+                0.75 + self._clock.random() / 2
+            )
+            self._events.emit(CacheFailed(operation=operation, reason=type(error).__name__))
+            return None
+
+
+class BoundedMemory(BaseCache):  # type: ignore[misc]
+    """aiocache's memory store with bounds: the least recently used rows go first.
+
+    Expiry is looked at when a row is read, so there are no timers. `RowCache` uses it directly,
+    without aiocache's wrapper around each call; as an aiocache store it holds any value.
+    """
+
+    NAME = "memory"
+
+    def __init__(
+        self, *, clock: Clock, entries_max: int = 100_000, bytes_max: int = 256 * 1024 * 1024
+    ) -> None:
+        super().__init__(serializer=NullSerializer(), timeout=0)
+        self._clock = clock
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._kept: OrderedDict[str, Entry] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def peek_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """What is kept under `keys` and still of use."""
+        now = self._clock.wall()
+        found = {}
+        for key in keys:
+            entry = self._kept.get(key)
+            if entry is None:
+                continue
+            if entry.kept_until <= now:
+                self.drop(key)
+            else:
+                self._kept.move_to_end(key)
+                found[key] = entry
+        return found
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Keep one row, and let the oldest go for it."""
+        self.drop(key)
+        self._kept[key] = entry
+        self._bytes += _weight(key, entry)
+        while len(self._kept) > self._entries_max or self._bytes > self._bytes_max:
+            self.drop(next(iter(self._kept)))
+
+    def drop(self, key: str) -> bool:
+        """Forget one row. Whether there was one."""
+        entry = self._kept.pop(key, None)
+        if entry is not None:
+            self._bytes -= _weight(key, entry)
+        return entry is not None
+
+    # aiocache's own interface, for whoever holds it as a plain aiocache store
+
+    async def _get(self, key: str, encoding: str = "utf-8", _conn: Any = None) -> Any:
+        return self.peek_many([key]).get(key)
+
+    async def _multi_get(
+        self, keys: Sequence[str], encoding: str = "utf-8", _conn: Any = None
+    ) -> Any:
+        found = self.peek_many(keys)
+        return [found.get(key) for key in keys]
+
+    async def _set(
+        self, key: str, value: Any, ttl: Any = None, _cas_token: Any = None, _conn: Any = None
+    ) -> bool:
+        self.put(key, value)
+        return True
+
+    async def _multi_set(self, pairs: Any, ttl: Any = None, _conn: Any = None) -> bool:
+        for key, value in pairs:
+            self.put(key, value)
+        return True
+
+    async def _delete(self, key: str, _conn: Any = None) -> int:
+        return int(self.drop(key))
+
+    async def _exists(self, key: str, _conn: Any = None) -> bool:
+        return key in self._kept
+
+    async def _clear(self, namespace: str | None = None, _conn: Any = None) -> bool:
+        self._kept.clear()
+        self._bytes = 0
+        return True
+
+
+def open_store(
+    url: str | None, *, clock: Clock, entries_max: int, bytes_max: int, timeout_s: float
+) -> BaseCache:
+    """The store that a cache URL names. Raises `SettingsError`, without the URL: it may hold a
+    password."""
+    if url is None or url.startswith("memory://"):
+        return BoundedMemory(clock=clock, entries_max=entries_max, bytes_max=bytes_max)
+    parts = urlsplit(url)
+    if parts.scheme in ("redis", "rediss") and parts.hostname:
+        return _redis(url, timeout_s)
+    if parts.scheme == "memcached" and parts.hostname:
+        from aiocache.backends.memcached import MemcachedCache
+
+        return MemcachedCache(
+            endpoint=parts.hostname,
+            port=parts.port or 11211,
+            serializer=NullSerializer(encoding=None),
+            timeout=0,
+        )
+    raise SettingsError(
+        "PLAIT_CACHE_URL is not memory://, redis://host:port/db, rediss://... or memcached://host:port."
+    )
+
+
+def _redis(url: str, timeout_s: float) -> BaseCache:
+    from aiocache.backends.redis import RedisCache
+
+    parts = urlsplit(url)
+    return RedisCache(
+        endpoint=parts.hostname,
+        port=parts.port or 6379,
+        db=int(parts.path.strip("/") or 0),
+        password=unquote(parts.password) if parts.password else None,
+        ssl=parts.scheme == "rediss",
+        create_connection_timeout=timeout_s,
+        serializer=NullSerializer(encoding=None),
+        timeout=0,
+    )
+
+
+def _packed(entry: Entry) -> bytes:
+    return msgspec.msgpack.encode(
+        (
+            entry.row,
+            entry.stored_at,
+            entry.fresh_until,
+            entry.revalidate_until,
+            entry.error_until,
+            entry.etag,
+            entry.last_modified,
+        )
+    )
+
+
+def _unpacked(value: Any) -> Entry | None:
+    """A kept entry; a foreign or damaged value counts as none."""
+    try:
+        row, stored, fresh, revalidate, error, etag, modified = _decode(value)
+    except (msgspec.DecodeError, TypeError, ValueError):
+        return None
+    return Entry(
+        row=row,
+        stored_at=stored,
+        fresh_until=fresh,
+        revalidate_until=revalidate,
+        error_until=error,
+        etag=etag,
+        last_modified=modified,
+    )
+
+
+def _weight(key: str, entry: Entry) -> int:
+    return _ENTRY_BYTES + len(key) + len(entry.row)

@@ -1,0 +1,60 @@
+"""One call to one REST API and its reply, and the one shape that every layer has."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from plait.backend.spec import EndpointSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """On whose behalf a call is made: what it inherits from the client's request."""
+
+    request_id: str = ""
+    traceparent: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The client's headers, names in lower case. Only what a backend's `forward` names is ever
+    sent on."""
+    deadline: float | None = None
+    """When the client's request must be answered, on the clock's `now()`."""
+
+    @property
+    def trace_id(self) -> str:
+        """The 32 hexadecimal digits of the trace, or nothing."""
+        return self.traceparent[3:35]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One exchange asked for. `path` is encoded and relative to the backend's base URL."""
+
+    endpoint: EndpointSpec
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beyond those that the backend always gets."""
+    body: bytes | None = None
+    """JSON."""
+    keys: int = 1
+    """How many keys it carries."""
+    origin: Origin = Origin()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a backend answered: a success, or 304 where the call was conditional."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; repeated ones joined with ', '."""
+    body: bytes
+    attempts: int = 1
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+"""A layer's inside: makes the call. Raises `BackendError`."""
+
+Layer: TypeAlias = Callable[[Handler], Handler]
+"""Wraps a handler with one concern."""

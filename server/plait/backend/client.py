@@ -1,0 +1,198 @@
+"""A backend's client: the layers that a call passes, outermost first, and why in this order.
+
+    report    one event a call, whatever becomes of it, with the whole time that it took
+    limit     waits for its turn outside the timeout: a busy gateway is not a slow backend
+    timeout   bounds one exchange, drip-fed bodies included, and never outlives the request's
+    deadline identify  adds the ids and the forwarded headers of the client's request
+    transport the wire
+
+Were `limit` inside `timeout`, a burst would time out calls that were never sent. Were `report`
+inside `limit`, waiting would be invisible.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+
+from plait.backend.call import Call, Handler, Layer, Origin, Reply
+from plait.backend.spec import BackendSpec
+from plait.backend.transport import HttpTransport, Wire
+from plait.clock import Clock
+from plait.errors import BackendError, BackendTimeout
+from plait.events import CallFinished, Events
+
+
+class Client:
+    """Calls one backend. Made in the app's lifespan, closed with it."""
+
+    def __init__(
+        self,
+        backend: BackendSpec,
+        url: str,
+        *,
+        clock: Clock,
+        events: Events,
+        headers: Mapping[str, str] | None = None,
+        transport: Wire | None = None,
+    ) -> None:
+        self.backend = backend
+        fixed = {
+            "accept": "application/json",
+            "user-agent": "plait",
+            **backend.headers,
+            **(headers or {}),
+        }
+        self._transport = HttpTransport(backend, url, headers=fixed, transport=transport)
+        layers: tuple[Layer, ...] = (
+            report(clock, events),
+            limit(backend.connections),
+            timeout(clock),
+            identify(backend),
+        )
+        call: Handler = self._transport
+        for layer in reversed(layers):
+            call = layer(call)
+        self.call = call
+
+    async def probe(self) -> None:
+        """Raises `BackendError` when the backend is down."""
+        try:
+            async with asyncio.timeout(min(self.backend.timeout_s, 2.0)):
+                await self._transport.probe()
+        except TimeoutError:
+            message = f"Backend '{self.backend.name}' did not answer in time."
+            raise BackendTimeout(message, backend=self.backend.name, endpoint="health") from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+
+def report(clock: Clock, events: Events) -> Layer:
+    """Emit `CallFinished` for every call."""
+
+    def layer(inner: Handler) -> Handler:
+        async def handle(call: Call) -> Reply:
+            start = clock.now()
+            try:
+                reply = await inner(call)
+            except BackendError as error:
+                events.emit(_finished(call, clock.now() - start, error.status, error))
+                raise
+            events.emit(_finished(call, clock.now() - start, reply.status, None))
+            return reply
+
+        return handle
+
+    return layer
+
+
+def limit(concurrent: int) -> Layer:
+    """At most `concurrent` calls at once; the others wait in order."""
+
+    def layer(inner: Handler) -> Handler:
+        turns = asyncio.Semaphore(concurrent)
+
+        async def handle(call: Call) -> Reply:
+            async with turns:
+                return await inner(call)
+
+        return handle
+
+    return layer
+
+
+def timeout(clock: Clock) -> Layer:
+    """Fail a call that is not answered within its timeout or its request's deadline."""
+
+    def layer(inner: Handler) -> Handler:
+        async def handle(call: Call) -> Reply:
+            limit_s = call.endpoint.timeout_s or call.endpoint.backend.timeout_s
+            if call.origin.deadline is not None:
+                limit_s = min(limit_s, call.origin.deadline - clock.now())
+            if limit_s <= 0:
+                raise _timed_out(
+                    call, "was not asked: the request's deadline has passed", sent=False
+                )
+            try:
+                async with asyncio.timeout(limit_s):
+                    return await inner(call)
+            except TimeoutError:
+                raise _timed_out(
+                    call, f"did not answer within {limit_s:.3g} s", sent=True
+                ) from None
+
+        return handle
+
+    return layer
+
+
+def identify(backend: BackendSpec) -> Layer:
+    """Add request id, trace context and forwarded headers."""
+
+    def layer(inner: Handler) -> Handler:
+        async def handle(call: Call) -> Reply:
+            return await inner(_identified(call, backend))
+
+        return handle
+
+    return layer
+
+
+def forwarded_headers(backend: BackendSpec, origin: Origin) -> tuple[tuple[str, str], ...]:
+    """The headers of the client's request that this backend gets. They are part of every cache
+    key."""
+    return tuple((name, origin.headers[name]) for name in backend.forward if name in origin.headers)
+
+
+def _identified(call: Call, backend: BackendSpec) -> Call:
+    origin = call.origin
+    added = list(forwarded_headers(backend, origin))
+    if origin.request_id:
+        added.append(("x-request-id", origin.request_id))
+    if origin.traceparent:
+        added.append(("traceparent", child_traceparent(origin.traceparent)))
+    if call.body is not None:
+        added.append(("content-type", "application/json"))
+    return Call(
+        endpoint=call.endpoint,
+        path=call.path,
+        query=call.query,
+        method=call.method,
+        headers=(*added, *call.headers),
+        body=call.body,
+        keys=call.keys,
+        origin=origin,
+    )
+
+
+def child_traceparent(traceparent: str) -> str:
+    """The same trace and flags with a new parent id (W3C Trace Context, section 3.2)."""
+    version, trace_id, _, flags = traceparent.split("-")
+    return f"{version}-{trace_id}-{secrets.token_hex(8)}-{flags}"
+
+
+def _timed_out(call: Call, what: str, *, sent: bool) -> BackendTimeout:
+    name = call.endpoint.backend.name
+    return BackendTimeout(
+        f"Backend '{name}' {what}.",
+        backend=name,
+        endpoint=call.endpoint.label,
+        sent="maybe" if sent else "no",
+    )
+
+
+def _finished(
+    call: Call, seconds: float, status: int | None, error: BackendError | None
+) -> CallFinished:
+    return CallFinished(
+        request_id=call.origin.request_id,
+        trace_id=call.origin.trace_id,
+        backend=call.endpoint.backend.name,
+        endpoint=call.endpoint.label,
+        keys=call.keys,
+        http_status=status,
+        error_code=error.code if error else None,
+        attempts=1,
+        duration_ms=seconds * 1000,
+    )

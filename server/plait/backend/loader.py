@@ -1,0 +1,125 @@
+"""One request's loads, gathered into waves: one batch per endpoint and wave, equal keys once.
+
+The one subtle thing: when is a wave complete? The executor starts resolvers whenever data for them
+arrives, and a resolver may pass through a few awaits before it loads. All of that happens in turns
+of the event loop that follow each other at once, without waiting for anything outside. So each
+load starts a watch that lets the loop turn until several turns in a row have brought no new load;
+only then does the wave leave, for all endpoints at once. This takes microseconds and no timer.
+What waits for something real (a call, a sleep) is not in this wave, and should not hold it up.
+
+A batch is delivered whole, when its last chunk is in: rows delivered in pieces would start the
+loads below them in pieces, and every wave from there on would fall apart into more calls than it
+needs.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plait.backend.build import Load, load_of
+from plait.backend.call import Origin
+from plait.backend.fetch import Fetcher, Outcome
+from plait.backend.spec import EndpointSpec
+from plait.errors import OperationTooCostly
+
+QUIET_TURNS = 6
+"""Turns of the loop without a new load after which a wave leaves. A resolver's own awaits take one
+each."""
+
+
+class Loaders:
+    """The loads of one request. Made for it, closed at its end; shares nothing with others but the
+    fetcher."""
+
+    def __init__(self, fetcher: Fetcher, origin: Origin, *, calls_max: int = 2_000) -> None:
+        self._fetcher = fetcher
+        self._origin = origin
+        self._calls_left = calls_max
+        self._calls_max = calls_max
+        self._known: dict[
+            EndpointSpec, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]
+        ] = {}
+        self._wave: dict[EndpointSpec, list[tuple[Load, asyncio.Future[Outcome]]]] = {}
+        self._loads = 0
+        self._watching = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def load(self, endpoint: EndpointSpec, values: Mapping[str, Any]) -> "asyncio.Future[Outcome]":
+        """The outcome of one load; equal loads share it for the whole request.
+
+        The future holds errors as values, so that one nobody looks at is no warning. Raises
+        `BadUserInput`.
+        """
+        load = load_of(endpoint, values)
+        known = self._known.setdefault(endpoint, {})
+        future = known.get(load.identity)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = known[load.identity] = loop.create_future()
+            self._wave.setdefault(endpoint, []).append((load, future))
+            self._loads += 1
+            if not self._watching:
+                self._watching = True
+                loop.call_soon(self._watch, loop, self._loads, 0)
+        return future
+
+    @property
+    def calls(self) -> int:
+        """How many calls this request has asked for, cached ones included."""
+        return self._calls_max - self._calls_left
+
+    def forget(self) -> None:
+        """Load everything anew from now on, as after a write."""
+        self._known = {}
+
+    async def close(self) -> None:
+        """Give up what is still under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, loads: int, quiet: int) -> None:
+        if self._loads != loads:
+            quiet = 0
+        if quiet < QUIET_TURNS:
+            loop.call_soon(self._watch, loop, self._loads, quiet + 1)
+            return
+        self._watching = False
+        self._leave()
+
+    def _leave(self) -> None:
+        """Send the wave: one task an endpoint, all at the same time."""
+        wave, self._wave = self._wave, {}
+        for endpoint, pairs in wave.items():
+            task = asyncio.create_task(self._deliver(endpoint, pairs))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(
+        self, endpoint: EndpointSpec, pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]]
+    ) -> None:
+        try:
+            self._spend(endpoint, len(pairs))
+            loads = [load for load, _ in pairs]
+            outcomes = await self._fetcher.fetch(endpoint, loads, self._origin)
+        except Exception as error:  # a limit, or a defect: every key of the batch has it
+            for _, future in pairs:
+                _fail(future, error)
+            return
+        for (_, future), outcome in zip(pairs, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+
+    def _spend(self, endpoint: EndpointSpec, loads: int) -> None:
+        self._calls_left -= -(-loads // (endpoint.batch.size if endpoint.batch else 1))
+        if self._calls_left < 0:
+            raise OperationTooCostly(
+                f"This operation needs more than {self._calls_max} calls to backends. "
+                "Ask for less at once."
+            )
+
+
+def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # seen: whoever awaits the future gets it all the same

@@ -1,0 +1,125 @@
+"""What a backend and an endpoint are: plain values, made once when a graph is built. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from plait.backend.template import PathTemplate
+
+Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # RFC 9110, section 9.2.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSpec:
+    """One REST API with its policy."""
+
+    name: str
+    url: str | None = None
+    """Base URL; `PLAIT_BACKENDS__<NAME>__URL` overrides it."""
+    timeout_s: float = 5.0
+    """The longest a whole call may take, from the first byte sent to the last received."""
+    connect_timeout_s: float = 1.0
+    read_timeout_s: float | None = None
+    """The longest silence between two received pieces. `None`: as `timeout_s`."""
+    connections: int = 64
+    """The most connections open at once."""
+    keepalive_s: float = 15.0
+    reply_bytes_max: int = 10 * 1024 * 1024
+    """The largest reply that is read, decompressed."""
+    redirects: int = 0
+    """How many redirects within the same origin are followed, for safe methods."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every call."""
+    forward: tuple[str, ...] = ()
+    """Headers of the client's request that are passed on, in lower case. Part of every cache
+    key."""
+    idempotency_key: bool = True
+    """Whether the backend honours `Idempotency-Key` on writes."""
+    health_path: str = "/"
+    """What readiness asks for; any answer below 500 means that it is up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """How many keys become one call, and how the reply's rows find back to their keys.
+
+    `many` tells one-to-many grouping from one row a key. `keys` maps each key parameter to the
+    property of a row that holds its value.
+    """
+
+    path: PathTemplate
+    method: Literal["GET", "POST"]
+    ids: str
+    """The query parameter, or the property of the body, that carries the ids. Empty: the body is
+    the list."""
+    place: Literal["repeated", "joined", "body"]
+    keys: Mapping[str, tuple[str, ...]]
+    many: bool
+    separator: str = ":"
+    """Between the parts of a composite key in a query parameter."""
+    id_type: type[int] | type[str] | None = None
+    """What an id is in a JSON body. `None`: as the graph holds it."""
+    unwrap: tuple[str, ...] | None = None
+    """The path from the body to the rows. `None`: as the endpoint's."""
+    size: int = 100
+    """The most keys in one call."""
+    always: bool = False
+    """Whether even one key goes this way, as where there is no single form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy:
+    """How long an endpoint's rows stay usable, in seconds. `None`: what the backend's reply
+    says."""
+
+    enabled: bool = True
+    ttl_s: float | None = None
+    stale_while_revalidate_s: float | None = None
+    stale_if_error_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EndpointSpec:
+    """One method and path template on a backend. Compared by identity: two alike keep loaders of
+    their own."""
+
+    backend: BackendSpec
+    method: Method
+    path: PathTemplate
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Parameter -> the name of the query parameter on the wire."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Parameter -> header name."""
+    constants: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters that are the same in every call."""
+    has_body: bool = False
+    """Whether a parameter `body` is sent as JSON."""
+    reads: bool = True
+    """Whether calling it changes nothing, so that its replies may be shared and cached."""
+    unwrap: tuple[str, ...] = ()
+    batch: Batch | None = None
+    cache: CachePolicy = CachePolicy()
+    timeout_s: float | None = None
+    reply_bytes_max: int | None = None
+    optional: frozenset[str] = frozenset()
+    """Parameters that are left out of the call when null."""
+
+    @property
+    def label(self) -> str:
+        """How messages, logs and metrics name it: method and path template."""
+        return f"{self.method} {self.path.text}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Every parameter's name, in the order path, query, headers, body."""
+        body = ("body",) if self.has_body else ()
+        return (*self.path.parameters, *self.query, *self.headers, *body)
+
+    @property
+    def key_parameters(self) -> tuple[str, ...]:
+        """The parameters that tell the keys of one batch apart; the others are shared by all of
+        it."""
+        return tuple(self.batch.keys) if self.batch else self.parameters

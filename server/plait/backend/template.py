@@ -1,0 +1,108 @@
+"""Paths with parameters, built so that no value can change the path's shape, host or query.
+
+A value becomes exactly one path segment, or part of one. Everything but unreserved characters (RFC
+3986, section 2.3) is percent-encoded. What some servers decode before they route is refused,
+because encoding does not help there: dot segments, also hidden behind an encoded slash, and
+control characters.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from urllib.parse import quote
+from uuid import UUID
+
+from plait.errors import BadUserInput
+
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+VALUE_CHARACTERS_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class PathTemplate:
+    """A path such as `/users/{id}`."""
+
+    text: str
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in braces, each once, in order."""
+        return tuple(dict.fromkeys(_PARAMETER.findall(self.text)))
+
+    @property
+    def problem(self) -> str | None:
+        """Why this is no usable template, or `None`."""
+        rest = _PARAMETER.sub("", self.text)
+        if not self.text.startswith("/"):
+            return "a path starts with '/'"
+        if "{" in rest or "}" in rest:
+            return "a parameter is a name in braces, such as {id}"
+        if any(mark in rest for mark in "?#") or _CONTROL.search(rest):
+            return "a path holds no query, no fragment and no control characters"
+        return None
+
+    def fill(self, values: Mapping[str, object]) -> str:
+        """The path with each parameter in its place, percent-encoded.
+
+        Raises `BadUserInput` for a value that may not stand in a path.
+        """
+        return _PARAMETER.sub(lambda match: path_value(match[1], values[match[1]]), self.text)
+
+
+def path_value(name: str, value: object) -> str:
+    """`value` as part of a path segment."""
+    text = plain_text(name, value)
+    if text == "":
+        raise BadUserInput(f"The value of '{name}' may not be empty.")
+    parts = re.split(r"[/\\]|%2f|%5c", text, flags=re.IGNORECASE)
+    if any(part.replace("%2e", ".").replace("%2E", ".") in (".", "..") for part in parts):
+        raise BadUserInput(f"The value of '{name}' may not hold a '.' or '..' path segment.")
+    return quote(text, safe="")
+
+
+def query_pairs(name: str, wire_name: str, value: object) -> list[tuple[str, str]]:
+    """`value` as query parameters: a list repeats the name, null leaves it out."""
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [(wire_name, plain_text(name, item)) for item in value if item is not None]
+    return [(wire_name, plain_text(name, value))]
+
+
+def header_value(name: str, value: object) -> str:
+    """`value` as a header's value: printable ASCII, so that it cannot start another header."""
+    text = plain_text(name, value)
+    if not _HEADER_VALUE.fullmatch(text) or text != text.strip():
+        raise BadUserInput(f"The value of '{name}' has characters that a header may not hold.")
+    return text
+
+
+def plain_text(name: str, value: object) -> str:
+    """A scalar as the text that goes on the wire."""
+    text = _scalar_text(name, value)
+    if len(text) > VALUE_CHARACTERS_MAX:
+        raise BadUserInput(
+            f"The value of '{name}' is longer than {VALUE_CHARACTERS_MAX} characters."
+        )
+    if _CONTROL.search(text):
+        raise BadUserInput(f"The value of '{name}' may not hold control characters.")
+    return text
+
+
+def _scalar_text(name: str, value: object) -> str:
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Enum):
+        return _scalar_text(name, value.value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, int | float | Decimal | UUID):
+        return str(value)
+    raise BadUserInput(f"The value of '{name}' must be a single value, not {type(value).__name__}.")

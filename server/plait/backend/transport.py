@@ -1,0 +1,235 @@
+"""The wire. The only module that imports httpx: calls go in, replies and our own errors come
+out."""
+
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TypeAlias
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from plait.backend.call import Call, Reply
+from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
+from plait.backend.template import PathTemplate
+from plait.errors import (
+    BackendDisconnected,
+    BackendError,
+    BackendHttpError,
+    BackendRedirected,
+    BackendTimeout,
+    BackendUnreachable,
+    BadBackendResponse,
+    ResponseTooLarge,
+)
+
+Wire: TypeAlias = httpx.AsyncBaseTransport
+"""What puts requests on the wire, and what a test replaces."""
+
+_INFLATE_PIECE = 256 * 1024
+
+
+class HttpTransport:
+    """One pooled httpx client for one backend; the innermost handler of its calls.
+
+    `headers` go out with every call. `transport` replaces httpx's own, as tests do with
+    `httpx.MockTransport`.
+    """
+
+    def __init__(
+        self,
+        backend: BackendSpec,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        transport: Wire | None = None,
+    ) -> None:
+        self._backend = backend
+        self._base = httpx.URL(url)
+        self._prefix = self._base.raw_path.decode("ascii").partition("?")[0].rstrip("/")
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            headers={"accept-encoding": "gzip", **headers},
+            timeout=_timeout(backend),
+            limits=httpx.Limits(
+                max_connections=backend.connections,
+                max_keepalive_connections=backend.connections,
+                keepalive_expiry=backend.keepalive_s,
+            ),
+            trust_env=False,  # a proxy or a netrc of the machine must not reach into calls unasked
+            follow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def __call__(self, call: Call) -> Reply:
+        """Make one attempt. Raises `BackendError`."""
+        url = self._url(call)
+        for _ in range(1 + self._redirects_of(call)):
+            reply = await self._exchange(call, url)
+            if isinstance(reply, Reply):
+                return reply
+            url = self._redirect_target(call, url, reply)
+        raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
+
+    async def probe(self) -> None:
+        """Ask for the backend's health path. Raises `BackendError` when it is down."""
+        endpoint = probe_endpoint(self._backend)
+        try:
+            await self(Call(endpoint=endpoint, path=self._backend.health_path))
+        except BackendHttpError as error:
+            if (error.status or 500) >= 500:
+                raise
+        except BackendRedirected:
+            pass
+
+    def _redirects_of(self, call: Call) -> int:
+        return self._backend.redirects if call.method in SAFE_METHODS else 0
+
+    def _url(self, call: Call) -> httpx.URL:
+        query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+        return self._base.copy_with(raw_path=f"{self._prefix}{call.path}{query}".encode("ascii"))
+
+    async def _exchange(self, call: Call, url: httpx.URL) -> Reply | httpx.URL:
+        """The reply; or where to ask instead."""
+        try:
+            request = self._client.build_request(
+                call.method, url, headers=list(call.headers), content=call.body
+            )
+            response = await self._client.send(request, stream=True)
+            try:
+                return await self._read(call, response)
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise _translated(error, call.endpoint) from None
+        except httpx.InvalidURL:
+            raise _error(
+                BackendRedirected, call.endpoint, "redirected to no valid address"
+            ) from None
+
+    async def _read(self, call: Call, response: httpx.Response) -> Reply | httpx.URL:
+        status = response.status_code
+        if status == 304 or 200 <= status < 300:
+            body = await _body(response, call.endpoint)
+            return Reply(status=status, headers=_headers(response), body=body)
+        if 300 <= status < 400 and "location" in response.headers:
+            return httpx.URL(response.headers["location"])
+        raise _error(
+            BackendHttpError,
+            call.endpoint,
+            f"answered with status {status}",
+            status=status,
+            retry_after_s=_retry_after(response.headers.get("retry-after")),
+        )
+
+    def _redirect_target(self, call: Call, url: httpx.URL, location: httpx.URL) -> httpx.URL:
+        """Credentials go with a redirect, so it may not leave the origin that they are for."""
+        if not self._redirects_of(call):
+            raise _error(BackendRedirected, call.endpoint, "answered with a redirect")
+        target = url.join(location)
+        if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
+            raise _error(BackendRedirected, call.endpoint, "redirected to another origin")
+        return target
+
+
+def probe_endpoint(backend: BackendSpec) -> EndpointSpec:
+    """The endpoint that readiness asks for."""
+    return EndpointSpec(backend=backend, method="GET", path=PathTemplate(backend.health_path))
+
+
+def _timeout(backend: BackendSpec) -> httpx.Timeout:
+    read_s = backend.read_timeout_s or backend.timeout_s
+    return httpx.Timeout(
+        connect=backend.connect_timeout_s, read=read_s, write=read_s, pool=backend.timeout_s
+    )
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+async def _body(response: httpx.Response, endpoint: EndpointSpec) -> bytes:
+    """The whole body, decompressed. It is never held beyond the limit, whatever it claims or
+    inflates to."""
+    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
+    body = bytearray()
+    async for piece in _pieces(response, endpoint):
+        body += piece
+        if len(body) > limit:
+            raise _error(ResponseTooLarge, endpoint, f"sent a reply of more than {limit} bytes")
+    return bytes(body)
+
+
+async def _pieces(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIterator[bytes]:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if response.is_stream_consumed:  # a transport, such as a mock, that gives the body whole
+        yield response.content
+    elif encoding in ("identity", ""):
+        async for piece in response.aiter_raw():
+            yield piece
+    elif encoding in ("gzip", "x-gzip"):
+        async for piece in _inflated(response, endpoint):
+            yield piece
+    else:
+        raise _error(BadBackendResponse, endpoint, "used a content encoding that was not asked for")
+
+
+async def _inflated(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIterator[bytes]:
+    """Inflate in bounded pieces: httpx would inflate a whole network read at once, a
+    thousandfold."""
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        async for piece in response.aiter_raw():
+            rest = piece
+            while rest:
+                yield inflate.decompress(rest, _INFLATE_PIECE)
+                rest = inflate.unconsumed_tail
+    except zlib.error:
+        raise _error(BadBackendResponse, endpoint, "sent gzip that cannot be read") from None
+    if not inflate.eof:
+        raise _error(BackendDisconnected, endpoint, "broke off in the middle of its reply")
+
+
+def _retry_after(value: str | None) -> float | None:
+    return float(value) if value and value.isascii() and value.isdigit() else None
+
+
+def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
+    """httpx's errors as ours. What matters most is whether the backend may have seen the
+    request."""
+    match error:
+        case httpx.ConnectTimeout():
+            return _error(
+                BackendTimeout, endpoint, "did not accept a connection in time", sent=False
+            )
+        case httpx.PoolTimeout():
+            return _error(BackendUnreachable, endpoint, "has no connection free", sent=False)
+        case httpx.ConnectError() | httpx.UnsupportedProtocol() | httpx.ProxyError():
+            return _error(BackendUnreachable, endpoint, "cannot be reached", sent=False)
+        case httpx.TimeoutException():
+            return _error(BackendTimeout, endpoint, "did not answer in time")
+        case httpx.LocalProtocolError():
+            return _error(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
+        case _:
+            return _error(BackendDisconnected, endpoint, "broke the connection")
+
+
+def _error(
+    kind: type[BackendError],
+    endpoint: EndpointSpec,
+    what: str,
+    *,
+    sent: bool = True,
+    status: int | None = None,
+    retry_after_s: float | None = None,
+) -> BackendError:
+    return kind(
+        f"Backend '{endpoint.backend.name}' {what}.",
+        backend=endpoint.backend.name,
+        endpoint=endpoint.label,
+        status=status,
+        sent="maybe" if sent else "no",
+        retry_after_s=retry_after_s,
+    )

@@ -1,0 +1,335 @@
+"""/graphql over HTTP, as a raw ASGI app that stands ahead of FastAPI's router.
+
+It follows the GraphQL-over-HTTP specification: POST with JSON, GET for queries, and the media types
+`application/json` (200 whenever GraphQL could answer) and `application/graphql-response+json` (a
+status that tells whether there is data). A POST must say that its body is JSON: a foreign page
+cannot send that unasked.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qs
+
+import msgspec
+
+from plait.backend.call import Origin
+from plait.clock import Clock
+from plait.edge.graphiql import Asset
+from plait.edge.identity import caller_of, request_id_of, traceparent_of
+from plait.events import Events, RequestFinished
+from plait.query.execute import Done, Executor, Request
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+MediaType: TypeAlias = Literal["application/json", "application/graphql-response+json"]
+
+
+class GraphQLBody(msgspec.Struct, rename="camel"):
+    """The body of a POST, as the specification has it."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpError(Exception):
+    """A request that is no GraphQL request."""
+
+    status: int
+    message: str
+    code: str = "BAD_REQUEST"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Disconnected(Exception):
+    """The client has gone."""
+
+
+_decode_body = msgspec.json.Decoder(GraphQLBody).decode
+
+
+class GraphQLEndpoint:
+    """Answers /graphql and, for browsers, GraphiQL and its files below it."""
+
+    def __init__(
+        self,
+        executor: Callable[[], Executor],
+        *,
+        clock: Clock,
+        events: Events,
+        body_bytes_max: int,
+        page: Asset | None,
+        assets: Mapping[str, Asset],
+    ) -> None:
+        self._executor = executor
+        self._clock = clock
+        self._events = events
+        self._body_bytes_max = body_bytes_max
+        self._page = page
+        self._assets = assets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope)
+        path = scope["path"]
+        if path.startswith("/graphql/assets/"):
+            await self._asset(path.rpartition("/")[2], headers, scope["method"], send)
+        elif scope["method"] == "GET" and self._wants_page(headers, scope):
+            assert self._page is not None
+            await send_asset(self._page, headers, send)
+        else:
+            await self._graphql(scope, headers, receive, send)
+
+    def _wants_page(self, headers: Mapping[str, str], scope: Scope) -> bool:
+        accepts = headers.get("accept", "")
+        return (
+            self._page is not None
+            and "text/html" in accepts
+            and b"query=" not in scope["query_string"]
+        )
+
+    async def _asset(self, name: str, headers: Mapping[str, str], method: str, send: Send) -> None:
+        asset = self._assets.get(name)
+        if asset is None or method not in ("GET", "HEAD"):
+            await _send(send, 404, "text/plain", b"There is no such file.")
+        else:
+            await send_asset(asset, headers, send)
+
+    async def _graphql(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        start = self._clock.now()
+        request_id = request_id_of(headers)
+        traceparent = traceparent_of(headers)
+        media: MediaType = "application/json"
+        extra: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            media = media_type_of(headers.get("accept", "*/*"))
+            body = await self._body(scope, headers, receive)
+            done = await self._run(_request(body, scope, headers, request_id, traceparent), receive)
+            status, payload = status_of(done, media), done.answer.body
+            extra = ((b"idempotent-replayed", b"true"),) if done.answer.replayed else ()
+        except HttpError as error:
+            done, status, extra = None, error.status, error.headers
+            payload = _error_body(error, request_id)
+        except Disconnected:
+            return
+        await _send(send, status, media, payload, (*extra, (b"x-request-id", request_id.encode())))
+        self._finished(done, status, request_id, traceparent, start)
+
+    async def _body(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> GraphQLBody:
+        if scope["method"] == "GET":
+            return body_of_query(scope["query_string"])
+        if scope["method"] != "POST":
+            allowed = ((b"allow", b"GET, POST"),)
+            raise HttpError(405, "GraphQL is asked with GET or POST.", headers=allowed)
+        content_type, _, parameters = headers.get("content-type", "").partition(";")
+        if content_type.strip().lower() != "application/json":
+            raise HttpError(415, "Send the request as JSON, with 'Content-Type: application/json'.")
+        if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
+            raise HttpError(415, "JSON is sent in UTF-8.")
+        if headers.get("content-encoding", "identity") != "identity":
+            raise HttpError(415, "Compressed request bodies are not read: send it as it is.")
+        return decoded_body(await self._read(headers, receive))
+
+    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        limit = self._body_bytes_max
+        too_large = HttpError(413, f"A request body may have at most {limit} bytes.")
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > limit:
+            raise too_large
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            body += message.get("body", b"")
+            if len(body) > limit:
+                raise too_large
+            if not message.get("more_body"):
+                return bytes(body)
+
+    async def _run(self, request: Request, receive: Receive) -> Done:
+        """Run the operation, and give it up when the client goes: nobody would read the answer."""
+        running = asyncio.ensure_future(self._executor().run(request))
+        gone = asyncio.ensure_future(_disconnect(receive))
+        try:
+            await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise Disconnected
+            return running.result()
+        finally:
+            for task in (running, gone):
+                task.cancel()
+            await asyncio.gather(running, gone, return_exceptions=True)
+
+    def _finished(
+        self, done: Done | None, status: int, request_id: str, traceparent: str, start: float
+    ) -> None:
+        self._events.emit(
+            RequestFinished(
+                request_id=request_id,
+                trace_id=traceparent[3:35],
+                operation=done.name if done else None,
+                kind=done.kind if done else "none",
+                http_status=status,
+                error_codes=done.answer.codes if done else ("BAD_REQUEST",),
+                calls=done.calls if done else 0,
+                duration_ms=(self._clock.now() - start) * 1000,
+            )
+        )
+
+
+def media_type_of(accept: str) -> MediaType:
+    """The answer's media type. Raises `HttpError` 406 when the client accepts none of ours."""
+    chosen: MediaType | None = None
+    best = 0.0
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        offer = _OFFERS.get(name)
+        weight = next((_weight(one[2:]) for one in parameters if one.startswith("q=")), 1.0)
+        if offer is not None and weight > best:
+            chosen, best = offer, weight
+    if chosen is None:
+        raise HttpError(406, "Accept application/graphql-response+json or application/json.")
+    return chosen
+
+
+_OFFERS: Mapping[str, MediaType] = {
+    "application/graphql-response+json": "application/graphql-response+json",
+    "application/json": "application/json",
+    "application/*": "application/json",
+    "*/*": "application/json",
+    "text/html": "application/json",
+    "": "application/json",
+}
+
+
+def _weight(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def status_of(done: Done, media: MediaType) -> int:
+    """The HTTP status of an answer, by the specification's section on the media type."""
+    if done.not_allowed:
+        return 405
+    if media == "application/json":
+        return 200
+    if done.answer.has_data:
+        return 200
+    return done.answer.request_status or (
+        400 if done.kind == "none" or not _executed(done) else 200
+    )
+
+
+def _executed(done: Done) -> bool:
+    return b'"data":' in done.answer.body
+
+
+def body_of_query(query_string: bytes) -> GraphQLBody:
+    """A GET's parameters as a request. Raises `HttpError`."""
+    try:
+        found = parse_qs(
+            query_string.decode("ascii"), strict_parsing=bool(query_string), max_num_fields=10
+        )
+        fields = {name: values[0] for name, values in found.items()}
+        variables = (
+            msgspec.json.decode(fields["variables"], type=dict[str, Any])
+            if "variables" in fields
+            else None
+        )
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        raise HttpError(400, "The query string cannot be read.") from None
+    if "query" not in fields:
+        raise HttpError(400, "A GET needs the parameter 'query'; or POST JSON with a 'query'.")
+    return GraphQLBody(
+        query=fields["query"], variables=variables, operation_name=fields.get("operationName")
+    )
+
+
+def decoded_body(body: bytes) -> GraphQLBody:
+    """A POST's body as a request. Raises `HttpError`."""
+    try:
+        return _decode_body(body)
+    except msgspec.ValidationError as error:
+        # msgspec's words name the property and the type that it must have, and no value.
+        raise HttpError(400, f"The body is not a GraphQL request: {error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise HttpError(400, "The body is not valid JSON in UTF-8.") from None
+
+
+def _request(
+    body: GraphQLBody, scope: Scope, headers: Mapping[str, str], request_id: str, traceparent: str
+) -> Request:
+    return Request(
+        query=body.query,
+        variables=body.variables,
+        operation_name=body.operation_name,
+        origin=Origin(request_id=request_id, traceparent=traceparent, headers=headers),
+        caller=caller_of(headers),
+        idempotency_key=headers.get("idempotency-key"),
+        only_queries=scope["method"] == "GET",
+    )
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3
+    allows."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _error_body(error: HttpError, request_id: str) -> bytes:
+    extensions = {"code": error.code, "request_id": request_id}
+    return msgspec.json.encode({"errors": [{"message": error.message, "extensions": extensions}]})
+
+
+async def send_asset(asset: Asset, headers: Mapping[str, str], send: Send) -> None:
+    """Send a file, compressed where the client takes it."""
+    etag = dict(asset.headers).get("etag")
+    extra = tuple((name.encode(), value.encode()) for name, value in asset.headers)
+    if etag is not None and headers.get("if-none-match") == etag:
+        await _send(send, 304, asset.content_type, b"", extra)
+    elif "gzip" in headers.get("accept-encoding", ""):
+        packed = (*extra, (b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+        await _send(send, 200, asset.content_type, asset.gzip, packed)
+    else:
+        await _send(
+            send, 200, asset.content_type, asset.body, (*extra, (b"vary", b"accept-encoding"))
+        )
+
+
+async def _send(
+    send: Send,
+    status: int,
+    content_type: str,
+    body: bytes,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> None:
+    typed = f"{content_type}; charset=utf-8" if "charset" not in content_type else content_type
+    start = [
+        (b"content-type", typed.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,400 @@
+"""The words a graph author writes: backends, endpoints and batch forms. Values only; nothing is
+called here.
+
+Mistakes are not raised here either: a field's bindings are kept as they were written, with file
+and line, and `check.py` reports all that is wrong at once when the graph is built.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
+
+from typing_extensions import Unpack
+
+from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec, Method
+from plait.backend.template import PathTemplate
+from plait.graph.bindings import Place, caller_place
+from plait.graph.field import Declaration, Form, declared_field
+from plait.graph.load import InfoLike, load_many_rows, load_row
+from plait.graph.pages import CursorPages
+from plait.graph.rows import to_json
+from plait.writes.write import Write
+
+T = TypeVar("T")
+
+Names: TypeAlias = Sequence[str] | Mapping[str, str]
+"""Parameters: names as they are on the wire, or a mapping from the parameter's name to that on the
+wire."""
+
+
+class BackendOptions(TypedDict, total=False):
+    """The policy of a backend. Times are seconds; defaults in brackets."""
+
+    timeout_s: float
+    """The longest that a whole call may take [5]."""
+    connect_timeout_s: float
+    """The longest that connecting may take [1]."""
+    read_timeout_s: float | None
+    """The longest silence between two received pieces [as timeout_s]."""
+    connections: int
+    """The most connections open, and calls under way, at once [64]."""
+    keepalive_s: float
+    """How long an idle connection is kept [15]."""
+    reply_bytes_max: int
+    """The largest reply that is read, decompressed [10 MiB]."""
+    redirects: int
+    """How many redirects within the same origin are followed [0]."""
+    headers: Mapping[str, str]
+    """Sent with every call."""
+    forward: Sequence[str]
+    """Headers of the client's request that are passed on. They become part of every cache key, so
+    that one caller's reply never reaches another."""
+    idempotency_key: bool
+    """Whether the backend honours `Idempotency-Key` on writes [True]."""
+    health_path: str
+    """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
+
+
+class EndpointOptions(TypedDict, total=False):
+    """What any endpoint may have."""
+
+    query: Names
+    """Query parameters."""
+    headers: Names
+    """Header parameters."""
+    constants: Mapping[str, str]
+    """Query parameters that are the same in every call."""
+    unwrap: str
+    """The path from the body to the row or rows, such as `data.items`."""
+    timeout_s: float
+    """In place of the backend's."""
+    reply_bytes_max: int
+    """In place of the backend's."""
+
+
+class ReadOptions(EndpointOptions, total=False):
+    """What an endpoint that reads may have besides.
+
+    Without `ttl_s`, a reply is fresh for as long as its `Cache-Control` or `Expires` says; with
+    neither it is not cached. `no-store` and `private` always hold.
+    """
+
+    cache: bool
+    """Whether replies may be cached at all [True]."""
+    ttl_s: float
+    """How long a row is fresh, whatever the backend's max-age says."""
+    stale_while_revalidate_s: float
+    """How long after that it is still served while it is refreshed (RFC 5861)."""
+    stale_if_error_s: float
+    """How long after that it stands in when the backend fails (RFC 5861)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchForm:
+    """How many keys become one call. Made by `by_ids` and `grouped`."""
+
+    path: str
+    many: bool
+    key: str | Mapping[str, str] | None = None
+    ids: str | None = None
+    body: str | None = None
+    joined: bool = False
+    unwrap: str | None = None
+    size: int = 100
+    method: Literal["GET", "POST"] | None = None
+    separator: str = ":"
+    id_type: type[int] | type[str] | None = None
+
+
+class BatchOptions(TypedDict, total=False):
+    """How ids are sent and rows are found."""
+
+    ids: str
+    """The query parameter that carries the ids: `?id=1&id=2` [the key parameter's name]."""
+    joined: bool
+    """One query parameter with commas instead: `?ids=1,2`."""
+    body: str
+    """Instead of a query: the property of a JSON body that holds the ids. Empty: the body is the
+    list."""
+    unwrap: str
+    """The path from the body to the rows [the endpoint's]."""
+    size: int
+    """The most keys in one call [100]."""
+    method: Literal["GET", "POST"]
+    """[POST with a body, else GET]"""
+    separator: str
+    """Between the parts of a composite key in a query [":"]."""
+    id_type: type[int] | type[str]
+    """What an id is in a JSON body [as the graph has it]."""
+
+
+def by_ids(
+    path: str, *, key: str | Mapping[str, str] | None = None, **options: Unpack[BatchOptions]
+) -> BatchForm:
+    """Many rows by their ids in one call, one row a key.
+
+    `key` is the row's property that holds the id [the parameter's name]. A mapping from parameters
+    to properties makes a composite key: joined by `separator` in a query, objects in a body.
+    """
+    return BatchForm(path=path, many=False, key=key, **options)
+
+
+def grouped(
+    path: str, *, key: str | Mapping[str, str], **options: Unpack[BatchOptions]
+) -> BatchForm:
+    """The rows of many parents in one call; `key` is the row's property that names its parent.
+
+    A parent without rows gets an empty list.
+    """
+    return BatchForm(path=path, many=True, key=key, **options)
+
+
+class Backend:
+    """One REST API: its name, its policy, and the endpoints made from it.
+
+    `url` may be left to the setting `PLAIT_BACKENDS__<NAME>__URL`, which overrides it.
+    """
+
+    def __init__(
+        self, name: str, url: str | None = None, **options: Unpack[BackendOptions]
+    ) -> None:
+        self.place = caller_place()
+        forward = tuple(header.lower() for header in options.pop("forward", ()))
+        rest: Any = options  # `forward` has been taken out, which a TypedDict cannot say
+        self.spec = BackendSpec(name=name, url=url, forward=forward, **rest)
+
+    def get(
+        self,
+        path: str,
+        *,
+        batch: BatchForm | None = None,
+        pages: CursorPages | None = None,
+        **options: Unpack[ReadOptions],
+    ) -> "ReadEndpoint":
+        """An endpoint that reads. Parameters stand in braces in `path`; further ones in `query`,
+        `headers`."""
+        spec = _endpoint(self.spec, "GET", path, **options)
+        return ReadEndpoint(self, spec, caller_place(), batch=batch, pages=pages)
+
+    def lookup(
+        self, batch: BatchForm, *, params: Sequence[str] = (), **options: Unpack[ReadOptions]
+    ) -> "ReadEndpoint":
+        """An endpoint that exists only in batch form: even one key goes that way.
+
+        `params` names its key parameters [those of a composite `key`, else `id`].
+        """
+        composite = tuple(batch.key) if isinstance(batch.key, Mapping) else ()
+        query = dict.fromkeys(params or composite or ("id",), "")
+        spec = _endpoint(
+            self.spec,
+            batch.method or ("GET" if batch.body is None else "POST"),
+            batch.path,
+            **options,
+        )
+        spec = replace(spec, query={**spec.query, **query})
+        return ReadEndpoint(self, spec, caller_place(), batch=batch, always=True, keys=tuple(query))
+
+    def read_by_post(self, path: str, **options: Unpack[ReadOptions]) -> "ReadEndpoint":
+        """A POST that changes nothing, such as a search: its parameter `body` is sent as JSON.
+
+        It is cached only with a `ttl_s` (RFC 9110, section 9.3.3).
+        """
+        spec = replace(_endpoint(self.spec, "POST", path, **options), has_body=True)
+        return ReadEndpoint(self, spec, caller_place())
+
+    def post(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+        """An endpoint that writes: its parameter `body` is sent as JSON."""
+        return WriteEndpoint(self, _write(self.spec, "POST", path, options), caller_place())
+
+    def put(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+        """An endpoint that replaces what is at `path` with `body`."""
+        return WriteEndpoint(self, _write(self.spec, "PUT", path, options), caller_place())
+
+    def patch(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+        """An endpoint that changes what is at `path` by `body`."""
+        return WriteEndpoint(self, _write(self.spec, "PATCH", path, options), caller_place())
+
+    def delete(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+        """An endpoint that removes what is at `path`. It sends no body."""
+        return WriteEndpoint(self, _write(self.spec, "DELETE", path, options), caller_place())
+
+
+class ReadEndpoint:
+    """An endpoint that reads. Called with bindings it makes a field; in resolvers, `load` calls
+    it."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        spec: EndpointSpec,
+        place: Place,
+        *,
+        batch: BatchForm | None = None,
+        pages: CursorPages | None = None,
+        always: bool = False,
+        keys: Sequence[str] = (),
+    ) -> None:
+        self.backend = backend
+        self.place = place
+        self.form = batch
+        self.pages = pages
+        if pages:
+            spec = replace(spec, query={**spec.query, **pages.parameters}, unwrap=())
+        keys = keys or spec.path.parameters or tuple(spec.query)
+        self.spec = replace(spec, batch=_batch(batch, keys, always) if batch else None)
+
+    def __call__(self, **bindings: Any) -> Any:
+        """A field that shows this endpoint's row or rows.
+
+        Each parameter is bound to `arg(...)`, to `this.property` or to a plain value. Options of
+        the field: `fallback` (the value in place of a failed call), `description`,
+        `deprecation_reason`, `name`, `permission_classes`.
+        """
+        return self._field("one", bindings)
+
+    def many(self, **bindings: Any) -> Any:
+        """A list field: one parameter is bound to a list, and each of its items is a key of its
+        own.
+
+        The rows keep the list's order; a missing or failed one is null at its place, or an error
+        there.
+        """
+        return self._field("many", bindings)
+
+    def connection(self, **bindings: Any) -> Any:
+        """A Relay connection over this endpoint's pages, with the arguments `first` and `after`."""
+        return self._field("connection", bindings)
+
+    async def load(self, info: InfoLike, **values: Any) -> Any:
+        """The row or rows, from within a resolver; `None` when the backend has none.
+
+        It shares the batch and the cache of all fields on this endpoint. Raises `PlaitError`.
+        """
+        return await load_row(info, self.spec, values)
+
+    async def load_many(
+        self, info: InfoLike, *, return_exceptions: bool = False, **values: Any
+    ) -> list[Any]:
+        """The rows of a list of keys, in order: exactly one of `values` is a list.
+
+        Raises the first failure, or with `return_exceptions` leaves it in the failed row's place.
+        """
+        return await load_many_rows(info, self.spec, values, return_exceptions=return_exceptions)
+
+    def _field(self, form: Form, bindings: Mapping[str, Any]) -> Any:
+        return declared_field(
+            Declaration(endpoint=self, spec=self.spec, form=form, pages=self.pages),
+            bindings,
+            caller_place(2),
+        )
+
+
+class WriteEndpoint(Generic[T]):
+    """An endpoint that writes. Called with values it makes a write for `write_together`."""
+
+    def __init__(self, backend: Backend, spec: EndpointSpec, place: Place) -> None:
+        self.backend = backend
+        self.spec = spec
+        self.place = place
+
+    def __call__(self, **values: Any) -> Write[T]:
+        """The write of `values`. `body` may be a Strawberry input, a dict, a list or a scalar.
+
+        Raises `TypeError` for a parameter that the endpoint does not have, or that is missing.
+        """
+        _check_values(self.spec, values)
+        return Write(
+            endpoint=self.spec,
+            values={name: to_json(value) for name, value in values.items()},
+            target=self.spec.backend.name,
+        )
+
+    def field(self, **bindings: Any) -> Any:
+        """A mutation field that makes this one write and shows the reply's row; bound as a reading
+        field is."""
+        declaration = Declaration(endpoint=self, spec=self.spec, form="write", pages=None)
+        return declared_field(declaration, bindings, caller_place())
+
+
+def _endpoint(
+    backend: BackendSpec,
+    method: Method,
+    path: str,
+    *,
+    query: Names = (),
+    headers: Names = (),
+    constants: Mapping[str, str] | None = None,
+    unwrap: str = "",
+    timeout_s: float | None = None,
+    reply_bytes_max: int | None = None,
+    cache: bool = True,
+    ttl_s: float | None = None,
+    stale_while_revalidate_s: float | None = None,
+    stale_if_error_s: float | None = None,
+) -> EndpointSpec:
+    return EndpointSpec(
+        backend=backend,
+        method=method,
+        path=PathTemplate(path),
+        query=_named(query),
+        headers=_named(headers),
+        constants=dict(constants or {}),
+        unwrap=_path(unwrap),
+        timeout_s=timeout_s,
+        reply_bytes_max=reply_bytes_max,
+        cache=CachePolicy(
+            enabled=cache,
+            ttl_s=ttl_s,
+            stale_while_revalidate_s=stale_while_revalidate_s,
+            stale_if_error_s=stale_if_error_s,
+        ),
+    )
+
+
+def _write(
+    backend: BackendSpec, method: Method, path: str, options: EndpointOptions
+) -> EndpointSpec:
+    spec = _endpoint(backend, method, path, cache=False, **options)
+    return replace(spec, reads=False, has_body=method != "DELETE")
+
+
+def _batch(form: BatchForm, keys: Sequence[str], always: bool) -> Batch:
+    if isinstance(form.key, Mapping):
+        by_parameter = {name: _path(value) for name, value in form.key.items()}
+    else:
+        by_parameter = {name: _path(form.key or name) for name in keys[-1:]}
+    name = form.ids if form.body is None else form.body
+    return Batch(
+        path=PathTemplate(form.path),
+        method=form.method or ("GET" if form.body is None else "POST"),
+        ids=name if name is not None else next(iter(by_parameter), ""),
+        place="body" if form.body is not None else "joined" if form.joined else "repeated",
+        keys=by_parameter,
+        many=form.many,
+        separator=form.separator,
+        id_type=form.id_type,
+        unwrap=None if form.unwrap is None else _path(form.unwrap),
+        size=form.size,
+        always=always,
+    )
+
+
+def _named(names: Names) -> dict[str, str]:
+    if isinstance(names, Mapping):
+        return dict(names)
+    return {
+        name.replace("-", "_"): name for name in ((names,) if isinstance(names, str) else names)
+    }
+
+
+def _path(text: str) -> tuple[str, ...]:
+    return tuple(text.split(".")) if text else ()
+
+
+def _check_values(spec: EndpointSpec, values: Mapping[str, Any]) -> None:
+    unknown = set(values) - set(spec.parameters)
+    missing = set(spec.path.parameters) - set(values)
+    if unknown or missing:
+        wrong = ", ".join(sorted(unknown or missing))
+        kind = "has no parameter" if unknown else "needs a value for"
+        raise TypeError(f"{spec.label} of backend '{spec.backend.name}' {kind} {wrong}.")

@@ -1,0 +1,154 @@
+"""Strawberry fields that are declared instead of resolved: bound to an endpoint, or to a property
+of the row.
+
+They are ordinary `StrawberryField`s to Strawberry: arguments, descriptions, deprecation and
+permissions work as elsewhere. What they do is filled in when the graph is built, by `bind.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypeAlias
+
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+
+from plait.backend.spec import EndpointSpec
+from plait.graph.bindings import (
+    UNSET_DEFAULT,
+    Argument,
+    FieldOptions,
+    Place,
+    arguments_in,
+    caller_place,
+    split_options,
+)
+from plait.graph.pages import FIRST_DEFAULT, CursorPages
+
+Form: TypeAlias = Literal["one", "many", "connection", "write"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """Which endpoint a field shows, and in which form."""
+
+    endpoint: Any
+    spec: EndpointSpec
+    form: Form
+    pages: CursorPages | None
+
+
+class DeclaredField(StrawberryField):
+    """A field bound to an endpoint."""
+
+    declaration: Declaration
+    bindings: Mapping[str, Any]
+    options: FieldOptions
+    place: Place
+    resolver: Callable[[Any, Any, Mapping[str, Any]], Any]
+    """(source, info, arguments by Python name) -> the value, or an awaitable of it. Set when the
+    graph is built."""
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.declare(self.declaration, self.bindings, self.options, self.place)
+        return copied
+
+    def declare(
+        self,
+        declaration: Declaration,
+        bindings: Mapping[str, Any],
+        options: FieldOptions,
+        place: Place,
+    ) -> None:
+        """Take on what the author wrote."""
+        self.declaration = declaration
+        self.bindings = bindings
+        self.options = options
+        self.place = place
+        self.init = self.repr = self.compare = (
+            False  # its value comes from a backend, not from the constructor
+        )
+        self.arguments = _arguments(declaration, bindings, place)
+
+    @property
+    def is_basic_field(self) -> bool:
+        return False
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Mapping[str, Any]) -> Any:
+        return self.resolver(source, info, kwargs)
+
+
+class PropertyField(StrawberryField):
+    """A field that reads a property of the row by a path of its own."""
+
+    path: tuple[str, ...]
+    place: Place
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.path, copied.place = self.path, self.place
+        return copied
+
+
+def declared_field(declaration: Declaration, bindings: Mapping[str, Any], place: Place) -> Any:
+    """The field of an endpoint with its bindings, as its class sees it."""
+    parameters, options = split_options(bindings)
+    made = DeclaredField(
+        graphql_name=options.name,
+        description=options.description,
+        deprecation_reason=options.deprecation_reason,
+        permission_classes=list(options.permission_classes),
+    )
+    made.declare(declaration, parameters, options, place)
+    return made
+
+
+def prop(
+    path: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    deprecation_reason: str | None = None,
+    permission_classes: tuple[type, ...] = (),
+) -> Any:
+    """A field that reads another property than its name says; `prop("price.amount")` reads a
+    nested one.
+
+    On an input type it names the property of the JSON body instead.
+    """
+    made = PropertyField(
+        graphql_name=name,
+        description=description,
+        deprecation_reason=deprecation_reason,
+        permission_classes=list(permission_classes),
+    )
+    made.path = tuple(path.split("."))
+    made.place = caller_place()
+    return made
+
+
+def _arguments(
+    declaration: Declaration, bindings: Mapping[str, Any], place: Place
+) -> list[StrawberryArgument]:
+    made: dict[str, StrawberryArgument] = {}
+    if declaration.form == "connection":
+        made["first"] = _argument("first", Argument(annotation=int, default=FIRST_DEFAULT), place)
+        made["after"] = _argument("after", Argument(annotation=str | None), place)
+    for name, binding in arguments_in(bindings):
+        made.setdefault(name, _argument(name, binding, place))
+    return list(made.values())
+
+
+def _argument(name: str, argument: Argument, place: Place) -> StrawberryArgument:
+    has_default = argument.default is not UNSET_DEFAULT
+    annotation = StrawberryAnnotation(argument.annotation, namespace=dict(place.namespace))
+    options: dict[str, Any] = {"default": argument.default} if has_default else {}
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=None,
+        type_annotation=annotation,
+        description=argument.description,
+        deprecation_reason=argument.deprecation_reason,
+        **options,
+    )

@@ -1,0 +1,83 @@
+"""`endpoint.load(...)` inside ordinary resolvers: the same loaders, batches and cache as declared
+fields."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from plait.backend.fetch import Fetched, Outcome
+from plait.backend.loader import Loaders
+from plait.backend.spec import EndpointSpec
+from plait.errors import NotFound, PlaitError
+from plait.graph.rows import to_json
+
+
+class ReadContext(Protocol):
+    """What reading needs of `info.context`."""
+
+    @property
+    def loaders(self) -> Loaders: ...
+
+    def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
+        """Say in the answer that the field shows a stale copy or a declared value, and why."""
+        ...
+
+
+class InfoLike(Protocol):
+    """`strawberry.Info`, as far as loading needs it."""
+
+    @property
+    def context(self) -> Any: ...
+
+
+async def load_row(info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any]) -> Any:
+    """The row or rows of `values`. Raises `PlaitError`."""
+    context: ReadContext = info.context
+    future = context.loaders.load(spec, {name: to_json(value) for name, value in values.items()})
+    return unpacked(info, await future)
+
+
+async def load_many_rows(
+    info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any], *, return_exceptions: bool
+) -> list[Any]:
+    """The rows of a list of keys, in order."""
+    name, items = list_parameter(values)
+    context: ReadContext = info.context
+    shared = {key: to_json(value) for key, value in values.items() if key != name}
+    futures = [context.loaders.load(spec, {**shared, name: to_json(item)}) for item in items]
+    rows: list[Any] = []
+    for outcome in await asyncio.gather(*futures):
+        try:
+            rows.append(unpacked(info, outcome))
+        except PlaitError as error:
+            if not return_exceptions:
+                raise
+            rows.append(error)
+    return rows
+
+
+def list_parameter(values: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+    """The one parameter that holds a list. Raises `TypeError` unless there is exactly one."""
+    lists = [name for name, value in values.items() if isinstance(value, list | tuple)]
+    if len(lists) != 1:
+        raise TypeError("Exactly one parameter must be a list of keys.")
+    return lists[0], values[lists[0]]
+
+
+def unpacked(info: Any, outcome: Outcome) -> Any:
+    """The row of an outcome; a stale copy is noted. Raises the error of a failed one."""
+    if not isinstance(outcome, Fetched):
+        raise outcome.with_traceback(None)
+    if outcome.stale_because is not None:
+        info.context.note_fallback(info, "stale", outcome.stale_because)
+    return outcome.row
+
+
+def not_found_of(spec: EndpointSpec) -> NotFound:
+    """The error of a row that must be there and is not."""
+    return NotFound(
+        f"Backend '{spec.backend.name}' has no such row.",
+        backend=spec.backend.name,
+        endpoint=spec.label,
+        status=404,
+    )

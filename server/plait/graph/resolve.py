@@ -1,0 +1,178 @@
+"""What a declared field does when it is executed: bindings to values, values to loads, rows to the
+field's value."""
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plait.backend.fetch import Outcome
+from plait.backend.spec import EndpointSpec
+from plait.errors import BadBackendResponse, BadUserInput, PlaitError
+from plait.graph.bindings import Argument, FieldOptions, This, path_of
+from plait.graph.field import Form
+from plait.graph.load import list_parameter, not_found_of, unpacked
+from plait.graph.pages import CursorPages, Window, connection_row, window_of
+from plait.graph.rows import Converter, RowMismatch, read, to_json
+from plait.writes.outcome import Failed, Succeeded, Unknown
+from plait.writes.together import write_alone
+from plait.writes.write import Write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One declared field of a built graph."""
+
+    spec: EndpointSpec
+    form: Form
+    pages: CursorPages | None
+    bindings: Mapping[str, Any]
+    options: FieldOptions
+    nullable: bool
+    items_nullable: bool
+    convert: Converter
+
+    def resolve(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
+        """The field's value, or an awaitable of it. Loads are asked for at once, before the first
+        await."""
+        try:
+            values = self._values(source, arguments)
+            match self.form:
+                case "one":
+                    return self._one(info, values)
+                case "many":
+                    return self._many(info, values)
+                case "connection":
+                    return self._connection(info, values, arguments)
+                case "write":
+                    return self._write(info, values)
+        except PlaitError as error:
+            return self._fallback(info, error)
+
+    def _values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: _value(name, binding, source, arguments)
+            for name, binding in self.bindings.items()
+        }
+
+    # --- one row, or one group of rows
+
+    def _one(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | None:
+        if any(values.get(name) is None for name in self.spec.path.parameters):
+            return None  # no key, no row: a foreign key that is null
+        if self.spec.batch and any(values.get(name) is None for name in self.spec.batch.keys):
+            return None
+        return self._shown(info, info.context.loaders.load(self.spec, values))
+
+    async def _shown(self, info: Any, future: "asyncio.Future[Outcome]") -> Any:
+        try:
+            return self._checked(unpacked(info, await future), self.nullable)
+        except PlaitError as error:
+            return self._fallback(info, error)
+
+    def _checked(self, row: Any, nullable: bool) -> Any:
+        """The row as the field's type. Raises `NotFound`, `BadBackendResponse`."""
+        if row is None:
+            if nullable:
+                return None
+            raise not_found_of(self.spec)
+        try:
+            return self.convert(row)
+        except RowMismatch as error:
+            raise self._bad(error.what) from None
+
+    def _bad(self, what: str) -> BadBackendResponse:
+        name = self.spec.backend.name
+        message = f"Backend '{name}' sent a reply that is not as declared: it {what}."
+        return BadBackendResponse(message, backend=name, endpoint=self.spec.label)
+
+    # --- a list of keys
+
+    def _many(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | None:
+        if any(value is None for value in values.values()) and not any(
+            isinstance(value, list) for value in values.values()
+        ):
+            return None
+        name, items = list_parameter(values)
+        load = info.context.loaders.load
+        futures: list[Any] = []
+        for item in items:
+            try:
+                futures.append(None if item is None else load(self.spec, {**values, name: item}))
+            except BadUserInput as error:
+                futures.append(error)
+        return self._shown_many(info, futures)
+
+    async def _shown_many(self, info: Any, futures: Sequence[Any]) -> list[Any]:
+        shown: list[Any] = []
+        for future in futures:
+            try:
+                if isinstance(future, PlaitError):
+                    raise future
+                row = None if future is None else unpacked(info, await future)
+                shown.append(self._checked(row, self.items_nullable))
+            except PlaitError as error:
+                shown.append(error)  # the executor raises it at the item's own path
+        errors = [item for item in shown if isinstance(item, PlaitError)]
+        if errors and self.options.has_fallback:
+            return self._fallback(info, errors[0])  # type: ignore[no-any-return]
+        return shown
+
+    # --- pages
+
+    def _connection(
+        self, info: Any, values: dict[str, Any], arguments: Mapping[str, Any]
+    ) -> Awaitable[Any]:
+        assert self.pages is not None
+        window = window_of(self.pages, arguments.get("first"), arguments.get("after"))
+        future = info.context.loaders.load(self.spec, {**values, **window.values})
+        return self._shown_page(info, future, self.pages, window)
+
+    async def _shown_page(
+        self, info: Any, future: "asyncio.Future[Outcome]", pages: CursorPages, window: Window
+    ) -> Any:
+        try:
+            row = connection_row(pages, window, unpacked(info, await future))
+            if row is None:
+                raise self._bad("is no page of rows")
+            return row
+        except PlaitError as error:
+            return self._fallback(info, error)
+
+    # --- one write
+
+    async def _write(self, info: Any, values: Mapping[str, Any]) -> Any:
+        write: Write[Any] = Write(
+            endpoint=self.spec,
+            values={name: value for name, value in values.items() if value is not None},
+            target=self.spec.backend.name,
+        )
+        outcome = await write_alone(info, write)
+        match outcome:
+            case Succeeded(value=value):
+                return self._checked(value, self.nullable)
+            case Failed(error=error):
+                raise error.with_traceback(None)
+            case Unknown(error=error):
+                raise error.with_traceback(None)
+
+    def _fallback(self, info: Any, error: PlaitError) -> Any:
+        """The declared value in place of a failed call; re-raises when there is none, or it is the
+        caller's fault."""
+        if not self.options.has_fallback or isinstance(error, BadUserInput):
+            raise error.with_traceback(None)
+        info.context.note_fallback(info, "value", error)
+        return copy.deepcopy(self.options.fallback)
+
+
+def _value(name: str, binding: Any, source: Any, arguments: Mapping[str, Any]) -> Any:
+    match binding:
+        case This():
+            return read(source, path_of(binding))
+        case Argument():
+            return to_json(arguments.get(binding.name or name))
+        case dict():
+            return {key: _value(key, item, source, arguments) for key, item in binding.items()}
+        case _:
+            return to_json(binding)

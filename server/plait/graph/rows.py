@@ -1,0 +1,250 @@
+"""Rows as the graph sees them: reading properties, checking them against the declared types, and
+back to JSON.
+
+A row is the backend's JSON object as it came. A field reads the property of its camelCase name,
+else of its Python name, or the path that `prop` gives. What is read is checked here, so that a
+wrong type becomes BAD_BACKEND_RESPONSE at its place, with none of the backend's data in the
+message.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TypeAlias, TypeVar
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLError,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLOutputType,
+    GraphQLScalarType,
+    is_specified_scalar_type,
+)
+from strawberry import UNSET
+from strawberry.types.base import get_object_definition, has_object_definition
+from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
+
+from plait.errors import BadBackendResponse
+from plait.graph.field import PropertyField
+
+Converter: TypeAlias = Callable[[Any], Any]
+T = TypeVar("T")
+_DISCRIMINATOR = "__plait_discriminator__"
+_ROW = "__plait_row__"
+
+
+class RowMismatch(BadBackendResponse):
+    """A row that is not as its type declares. Which backend sent it is filled in from the field's
+    path."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The backend's row is not as declared: {what}.", backend="", endpoint="")
+        self.what = what
+
+
+def discriminator(path: str, *values: object) -> Callable[[type[T]], type[T]]:
+    """Decorate a type of a union or interface: a row whose property at `path` has one of `values`
+    is this type.
+
+    @strawberry.type
+    @discriminator("type", "card")
+    class Card: ...
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        setattr(cls, _DISCRIMINATOR, (tuple(path.split(".")), frozenset(values)))
+        return cls
+
+    return decorate
+
+
+def discriminator_of(cls: type) -> tuple[tuple[str, ...], frozenset[object]] | None:
+    """What `@discriminator` put on this very class."""
+    return vars(cls).get(_DISCRIMINATOR)
+
+
+def property_paths(field: StrawberryField) -> tuple[tuple[str, ...], ...]:
+    """Where a field's value may stand in a row, in the order in which it is looked for."""
+    if isinstance(field, PropertyField):
+        return (field.path,)
+    camel = to_camel_case(field.python_name)
+    return ((camel,),) if camel == field.python_name else ((camel,), (field.python_name,))
+
+
+def getter(field: StrawberryField, type_: GraphQLOutputType) -> Callable[[dict[str, Any]], Any]:
+    """Reads, checks and converts one field's value of a row. Raises `RowMismatch`."""
+    paths = property_paths(field)
+    convert = converter(type_)
+    wording = " or ".join(f"'{'.'.join(path)}'" for path in paths)
+    required = isinstance(type_, GraphQLNonNull)
+
+    def get(row: dict[str, Any]) -> Any:
+        value = _first(row, paths)
+        if value is None:
+            if required:
+                raise RowMismatch(f"no value for {wording}")
+            return None
+        try:
+            return convert(value)
+        except RowMismatch as error:
+            raise RowMismatch(f"{wording} {error.what}") from None
+
+    return get
+
+
+def _first(row: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> Any:
+    for path in paths:
+        value: Any = row
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            return value
+    return None
+
+
+def converter(type_: GraphQLOutputType) -> Converter:
+    """Checks a JSON value that is not null against a type, and converts what graphql-core wants as
+    an object."""
+    if isinstance(type_, GraphQLNonNull):
+        return converter(type_.of_type)
+    if isinstance(type_, GraphQLList):
+        return _list_converter(type_.of_type)
+    if isinstance(type_, GraphQLEnumType):
+        return _enum_converter(type_)
+    if isinstance(type_, GraphQLScalarType):
+        return _scalar_converter(type_)
+    return _object
+
+
+def _object(value: Any) -> Any:
+    if isinstance(value, dict) or has_object_definition(value):
+        return value
+    raise RowMismatch("is not an object")
+
+
+def _list_converter(item_type: GraphQLOutputType) -> Converter:
+    convert = converter(item_type)
+    required = isinstance(item_type, GraphQLNonNull)
+
+    def convert_item(item: Any) -> Any:
+        if item is None:
+            return RowMismatch("holds null where an item may not be") if required else None
+        try:
+            return convert(item)
+        except RowMismatch as error:
+            return error  # the executor raises it at the item's own path
+
+    def convert_list(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise RowMismatch("is not a list")
+        return [convert_item(item) for item in value]
+
+    return convert_list
+
+
+def _enum_converter(type_: GraphQLEnumType) -> Converter:
+    members = {}
+    for name, value in type_.values.items():
+        member = value.value
+        members[name] = member
+        members[getattr(member, "value", member)] = member
+
+    def convert(value: Any) -> Any:
+        try:
+            return members[value]
+        except (KeyError, TypeError):
+            raise RowMismatch(f"is no value of the enum {type_.name}") from None
+
+    return convert
+
+
+def _scalar_converter(type_: GraphQLScalarType) -> Converter:
+    """Specified scalars are coerced as graphql-core coerces results; others are parsed as it
+    parses input."""
+    if is_specified_scalar_type(type_):
+        coerce = type_.coerce_output_value
+    elif type_.name == "Decimal":
+        coerce = _decimal
+    else:
+        coerce = type_.coerce_input_value
+
+    def convert(value: Any) -> Any:
+        try:
+            return coerce(value)
+        except (GraphQLError, ValueError, TypeError, ArithmeticError, AttributeError):
+            raise RowMismatch(f"is not of type {type_.name}") from None
+
+    return convert
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    return Decimal(str(value))  # by way of its text: 0.1 is meant, not the double next to it
+
+
+def materialised(cls: type, row: dict[str, Any], getters: Mapping[str, Converter]) -> Any:
+    """An object of the author's class for a row, as `self` of an ordinary resolver."""
+    made: Any = object.__new__(cls)
+    object.__setattr__(made, _ROW, row)
+    for name, get in getters.items():
+        try:
+            value = get(row)
+        except RowMismatch:
+            continue  # the field itself reports it, if it is selected
+        object.__setattr__(made, name, value)
+    return made
+
+
+def read(source: Any, path: tuple[str, ...]) -> Any:
+    """What `this.path` is for a field's source: a row, or an object that a resolver made."""
+    row = source if isinstance(source, dict) else getattr(source, _ROW, None)
+    if row is None:
+        row = {path[0]: _attribute(source, path[0])}
+    for name in path:
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
+
+
+def _attribute(source: Any, name: str) -> Any:
+    if source is None:
+        return None
+    definition = get_object_definition(type(source))
+    for field in definition.fields if definition else ():
+        if (name,) in property_paths(field) or field.python_name == name:
+            return getattr(source, field.python_name, None)
+    return getattr(source, name, None)
+
+
+def to_json(value: Any) -> Any:
+    """A value from Python as JSON: Strawberry inputs by their properties, unset fields left out."""
+    if value is None or (
+        isinstance(value, str | bool | int | float) and not isinstance(value, Enum)
+    ):
+        return value
+    if isinstance(value, Enum):
+        return to_json(value.value)
+    if has_object_definition(value):
+        return _input_json(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _input_json(value: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for field in value.__strawberry_definition__.fields:
+        item = getattr(value, field.python_name, UNSET)
+        if item is not UNSET:
+            _put(made, property_paths(field)[0], to_json(item))
+    return made
+
+
+def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for name in path[:-1]:
+        target = target.setdefault(name, {})
+    target[path[-1]] = value

@@ -1,0 +1,70 @@
+"""What one request carries through its execution: `info.context` of every resolver."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import GraphQLError
+
+from plait.backend.call import Origin
+from plait.backend.loader import Loaders
+from plait.errors import PlaitError
+from plait.writes.writes import Writes
+
+MARKS_MAX = 100
+"""How many fallbacks one answer tells of; the rest are counted."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One GraphQL request on its way. Resolvers find it at `info.context`."""
+
+    origin: Origin
+    """Request id, trace context, the client's headers and the deadline."""
+    loaders: Loaders
+    writes: Writes
+    caller: str = ""
+    """The caller's scope: an opaque digest of its credentials; empty when it is anonymous."""
+    idempotency_key: str | None = None
+    """The `Idempotency-Key` header as it came."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """For the graph's own resolvers and extensions."""
+    mutation_fields: dict[str, int] = field(default_factory=dict)
+    fallbacks: list[dict[str, Any]] = field(default_factory=list)
+    reported: list[GraphQLError] = field(default_factory=list)
+    replayed: bool = False
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The client's request headers, names in lower case."""
+        return self.origin.headers
+
+    def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
+        """Say in the answer that the field shows a stale copy or a declared value, and why."""
+        if len(self.fallbacks) < MARKS_MAX:
+            mark = {"path": info.path.as_list(), "kind": kind, "code": error.code}
+            if backend := getattr(error, "backend", None):
+                mark |= {"backend": backend, "endpoint": getattr(error, "endpoint", "")}
+            self.fallbacks.append(mark)
+
+    def report(self, error: Exception, info: Any) -> None:
+        """Add an error at the field's path, beside its data."""
+        nodes = getattr(info, "field_nodes", None) or info._raw_info.field_nodes
+        self.reported.append(
+            GraphQLError(str(error), nodes=nodes, path=info.path.as_list(), original_error=error)
+        )
+
+    def note_replayed(self) -> None:
+        """Say in the answer that writes were told from the ledger."""
+        self.replayed = True
+
+    def arguments_of(self, info: Any) -> Mapping[str, object]:
+        """The field's arguments as JSON, defaults filled in, whatever the document calls them."""
+        from graphql.execution.values import get_argument_values
+
+        from plait.graph.rows import to_json
+
+        raw = getattr(info, "_raw_info", info)
+        definition = raw.parent_type.fields[raw.field_name]
+        values = get_argument_values(definition, raw.field_nodes[0], raw.variable_values)
+        return {name: to_json(value) for name, value in values.items()}

@@ -1,0 +1,93 @@
+"""Idempotency keys: what a caller may send, what each write gets, and what tells payloads apart.
+
+The header follows draft-ietf-httpapi-idempotency-key-header, section 2.1: a string of structured
+fields (RFC 8941, section 3.3.3), in double quotes. The bare form that many clients send is taken as
+well; `"abc"` and `abc` are the same key.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+
+from plait.errors import BadUserInput, KeyInvalid
+from plait.writes.write import Write
+
+KEY_CHARACTERS_MAX = 255
+
+_QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
+_ESCAPED = re.compile(r'\\(["\\])')
+# No space, quote or comma: two header lines arrive joined by ", " and must not pass for one key.
+_BARE = re.compile(r"[\x21\x23-\x2b\x2d-\x7e]*")
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+_NAMESPACE = UUID(
+    "5b0f3a0e-7c52-4f7c-9a3d-2f6f0f0b8a61"
+)  # never changes: keys would change with it
+
+
+def key_from_header(raw: str) -> str:
+    """The key in an `Idempotency-Key` header. Raises `KeyInvalid`."""
+    text = raw.strip(" \t")
+    if quoted := _QUOTED.fullmatch(text):
+        return checked_key(_ESCAPED.sub(r"\1", quoted[1]))
+    if not _BARE.fullmatch(text):
+        raise KeyInvalid(
+            'The Idempotency-Key must be one string in double quotes, such as "8e03978e-40d5".'
+        )
+    return checked_key(text)
+
+
+def checked_key(text: str) -> str:
+    """`text`, if it may be a key: 1 to 255 printable ASCII characters. Raises `KeyInvalid`."""
+    if not text:
+        raise KeyInvalid("The Idempotency-Key is empty.")
+    if len(text) > KEY_CHARACTERS_MAX:
+        raise KeyInvalid(f"The Idempotency-Key is longer than {KEY_CHARACTERS_MAX} characters.")
+    if not _PRINTABLE.fullmatch(text):
+        raise KeyInvalid("The Idempotency-Key holds characters that are not printable ASCII.")
+    return text
+
+
+def entry_id(*, caller: str, key: str, field_name: str, occurrence: int) -> str:
+    """What the ledger calls a mutation field's writes. A digest: the ledger holds no caller's key.
+
+    `occurrence` counts, from 0, how often the field asked under this key in one document.
+    """
+    return _digest(["entry", caller, key, field_name, occurrence])
+
+
+def write_key(entry: str, position: int, write: Write[Any]) -> str:
+    """The key that a backend gets for one write: the same on every attempt, on every machine."""
+    parts = [entry, position, write.target_name, write.endpoint.label]
+    return str(uuid5(_NAMESPACE, canonical(parts).decode()))
+
+
+def fingerprint(
+    *,
+    caller: str,
+    field_name: str,
+    arguments: Mapping[str, object],
+    writes: Sequence[Write[Any]],
+) -> str:
+    """What must be equal for two requests to be the same one (section 2.4 of the draft).
+
+    Neither whitespace, aliases nor the selection count: they change no write. Raises `BadUserInput`
+    for a value that JSON cannot hold.
+    """
+    sent = [(write.target_name, write.endpoint.label, write.values) for write in writes]
+    return _digest(["fingerprint", caller, field_name, arguments, sent])
+
+
+def canonical(value: object) -> bytes:
+    """`value` as JSON, names sorted, no whitespace. Raises `BadUserInput` where there is none."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        raise BadUserInput("A write holds a value that JSON cannot express.") from None
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()

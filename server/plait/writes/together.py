@@ -1,0 +1,240 @@
+"""`write_together`: what a mutation resolver calls to write to several backends at once.
+
+    account, contact = await write_together(
+        info, create_account(body=account_body), create_contact(body=contact_body)
+    )
+    match account:
+        case Succeeded(value=row): ...
+
+All writes leave at the same time. One that fails takes no other with it: each has an outcome of its
+own, and those that are no success are added to the errors at the field's path, next to the data.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Protocol, TypeVar, overload
+
+from plait.backend.call import Origin
+from plait.writes.keys import checked_key, key_from_header
+from plait.writes.outcome import Outcome, Succeeded
+from plait.writes.plan import Asked
+from plait.writes.write import Send, Sent, Write
+from plait.writes.writes import Writes
+
+__all__ = ["InfoLike", "Send", "Sent", "Write", "WriteContext", "write_together"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
+
+
+class Forgetful(Protocol):
+    """What remembers rows for the request."""
+
+    def forget(self) -> None:
+        """Load everything anew from now on."""
+        ...
+
+
+class WriteContext(Protocol):
+    """What writes need to know of the client's request. One for each request."""
+
+    @property
+    def origin(self) -> Origin: ...
+
+    @property
+    def caller(self) -> str:
+        """Whose keys count: an opaque id of the caller's scope. Empty: nobody in particular."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The `Idempotency-Key` header as it came, not checked. `None`: there was none."""
+        ...
+
+    @property
+    def writes(self) -> Writes: ...
+
+    @property
+    def loaders(self) -> Forgetful:
+        """The request's loaders."""
+        ...
+
+    @property
+    def mutation_fields(self) -> MutableMapping[str, int]:
+        """How often each field was seen under each key. Begins empty; only this module uses it."""
+        ...
+
+    def arguments_of(self, info: Any) -> Mapping[str, object]:
+        """The field's arguments with variables filled in, as what JSON can hold."""
+        ...
+
+    def report(self, error: Exception, info: Any) -> None:
+        """Add `error` to the reply's errors at the field's path; the data stays."""
+        ...
+
+    def note_replayed(self) -> None:
+        """The ledger answered for a field, and nothing was sent."""
+        ...
+
+
+class InfoLike(Protocol):
+    """What a resolver knows of the field that it resolves."""
+
+    @property
+    def field_name(self) -> str: ...
+
+    @property
+    def context(self) -> WriteContext: ...
+
+    @property
+    def path(self) -> object: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike,
+    a: Write[A],
+    /,
+    *,
+    key: str | None = None,
+) -> tuple[Outcome[A]]: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike,
+    a: Write[A],
+    b: Write[B],
+    /,
+    *,
+    key: str | None = None,
+) -> tuple[Outcome[A], Outcome[B]]: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike,
+    a: Write[A],
+    b: Write[B],
+    c: Write[C],
+    /,
+    *,
+    key: str | None = None,
+) -> tuple[Outcome[A], Outcome[B], Outcome[C]]: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike,
+    a: Write[A],
+    b: Write[B],
+    c: Write[C],
+    d: Write[D],
+    /,
+    *,
+    key: str | None = None,
+) -> tuple[Outcome[A], Outcome[B], Outcome[C], Outcome[D]]: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike,
+    a: Write[A],
+    b: Write[B],
+    c: Write[C],
+    d: Write[D],
+    e: Write[E],
+    /,
+    *,
+    key: str | None = None,
+) -> tuple[Outcome[A], Outcome[B], Outcome[C], Outcome[D], Outcome[E]]: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike,
+    a: Write[A],
+    b: Write[B],
+    c: Write[C],
+    d: Write[D],
+    e: Write[E],
+    f: Write[F],
+    /,
+    *,
+    key: str | None = None,
+) -> tuple[Outcome[A], Outcome[B], Outcome[C], Outcome[D], Outcome[E], Outcome[F]]: ...
+
+
+@overload
+async def write_together(
+    info: InfoLike, /, *writes: Write[Any], key: str | None = None
+) -> tuple[Outcome[Any], ...]: ...
+
+
+async def write_together(
+    info: InfoLike, /, *writes: Write[Any], key: str | None = None
+) -> tuple[Outcome[Any], ...]:
+    """Send all `writes` at once; one outcome for each, in their order.
+
+    `key` is the caller's idempotency key, in place of the `Idempotency-Key` header. The same key
+    with the same field, arguments and values replays what came of it the first time, and drives
+    again what stayed unfinished, where that cannot do it twice.
+
+    Raises, when nothing was sent: `KeyMissing`, `KeyInvalid`, `KeyReused`, `KeyInProgress`,
+    `BadUserInput`, `LedgerUnavailable`.
+    """
+    if not writes:
+        return ()
+    outcomes = await info.context.writes.together(_asked(info, writes, key))
+    info.context.loaders.forget()  # what is read from here on must see what was written
+    _tell(info, outcomes)
+    return outcomes
+
+
+async def write_alone(info: InfoLike, write: Write[A]) -> Outcome[A]:
+    """Make one write. Its failure is its caller's to raise, and is not added to the errors."""
+    (outcome,) = await info.context.writes.together(_asked(info, (write,), None))
+    info.context.loaders.forget()
+    if outcome.replayed:
+        info.context.note_replayed()
+    return outcome
+
+
+def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> Asked:
+    context = info.context
+    checked = _key(context, key)
+    return Asked(
+        writes=writes,
+        key=checked,
+        caller=context.caller,
+        field_name=info.field_name,
+        occurrence=_occurrence(context, info.field_name, checked or ""),
+        arguments=context.arguments_of(info),
+        origin=context.origin,
+    )
+
+
+def _key(context: WriteContext, key: str | None) -> str | None:
+    if key is not None:
+        return checked_key(key)
+    header = context.idempotency_key
+    return key_from_header(header) if header is not None else None
+
+
+def _occurrence(context: WriteContext, field_name: str, key: str) -> int:
+    # Of the field under this key: another key's writes must not move the count of this one's.
+    seen = f"{field_name} {key}"
+    occurrence = context.mutation_fields.get(seen, 0)
+    context.mutation_fields[seen] = occurrence + 1
+    return occurrence
+
+
+def _tell(info: InfoLike, outcomes: tuple[Outcome[Any], ...]) -> None:
+    if all(outcome.replayed for outcome in outcomes):
+        info.context.note_replayed()
+    for outcome in outcomes:
+        if not isinstance(outcome, Succeeded):
+            info.context.report(outcome.error, info)

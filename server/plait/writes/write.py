@@ -1,0 +1,57 @@
+"""One write before it is sent, and the seam at which it is."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from plait.backend.call import Origin
+from plait.backend.spec import IDEMPOTENT_METHODS, EndpointSpec
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Write(Generic[T_co]):
+    """A call that changes something, not yet made. Its value will be a `T_co`."""
+
+    endpoint: EndpointSpec
+    values: Mapping[str, object]
+    """Parameter -> value. Part of the fingerprint, so JSON must be able to hold them."""
+    target: str = ""
+    """How outcomes name it. Empty: the backend's name."""
+    convert: Callable[[Any], T_co] | None = None
+    """Makes the value of the reply's JSON, fresh or from the ledger. `None`: the JSON itself."""
+
+    @property
+    def target_name(self) -> str:
+        """What outcomes call the target."""
+        return self.target or self.endpoint.backend.name
+
+    @property
+    def honours_keys(self) -> bool:
+        """Whether the backend does a write once, however often it gets it under one key."""
+        return self.endpoint.backend.idempotency_key
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it twice cannot do it twice: by key, or by RFC 9110, section 9.2.2."""
+        return self.honours_keys or self.endpoint.method in IDEMPOTENT_METHODS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a backend answered to a write that took effect."""
+
+    value: object
+    """JSON: the ledger keeps it, so that it can be replayed."""
+    http_status: int | None
+    attempts: int = 1
+
+
+Send: TypeAlias = Callable[[Write[Any], str | None, Origin], Awaitable[Sent]]
+"""Makes the call, with the header `Idempotency-Key` where it gets a key. Raises `BackendError`, or
+`RequestError` when it found the values unfit and sent nothing.
+
+One that tries several times must not let a later refusal hide an earlier doubt: when any attempt
+may have taken effect, that attempt's error is the one to raise. `sent="no"` speaks for all of them.
+"""

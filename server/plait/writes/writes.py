@@ -1,0 +1,230 @@
+"""Makes writes: records the intent, sends all at once, records each outcome as it is known.
+
+A write that has begun is carried to its end, whether or not the client still waits: its task
+belongs to `Writes`, not to the request. Were it cancelled with the request, every impatient client
+would leave an unknown outcome behind.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias, TypeVar, assert_never
+
+from plait.clock import Clock
+from plait.errors import KeyInProgress, KeyMissing, KeyReused, LedgerUnavailable, PlaitError
+from plait.events import Events, FieldFailed, WriteSettled
+from plait.writes.ledger import (
+    Conflict,
+    Drive,
+    Entry,
+    InProgress,
+    Ledger,
+    Replay,
+    Resume,
+    Start,
+    Wanted,
+)
+from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
+from plait.writes.plan import Asked, plan
+from plait.writes.records import converted, outcome_of, record_of, replayed, unreadable
+from plait.writes.write import Send, Sent, Write
+
+R = TypeVar("R")
+Outcomes: TypeAlias = tuple[Outcome[Any], ...]
+
+POLL_S = 0.05
+"""How often a request that waits for its twin looks for it in the ledger."""
+
+
+class Writes:
+    """Makes the writes of all requests of this process. Made in the app's lifespan, closed with it.
+
+    `expiry_s` is how long a key is remembered, from when its writes were last driven. `wait_s` is
+    how long a request waits for its twin under the same key before it is told that one is running.
+    `lease_s` is how long a write counts as running. It must be longer than the longest write: a
+    slower one is taken for lost. The ledger stays its maker's to close.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        send: Send,
+        clock: Clock,
+        events: Events,
+        require_key: bool = False,
+        expiry_s: float = 86_400.0,
+        wait_s: float = 0.0,
+        lease_s: float = 60.0,
+    ) -> None:
+        self._ledger = ledger
+        self._send = send
+        self._clock = clock
+        self._events = events
+        self._require_key = require_key
+        self._expiry_s = expiry_s
+        self._wait_s = wait_s
+        self._lease_s = lease_s
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    async def together(self, asked: Asked) -> Outcomes:
+        """Make the writes, or replay what came of them. One outcome for each, in their order.
+
+        Raises, when nothing was sent: `KeyMissing`, `KeyReused`, `KeyInProgress`, `BadUserInput`,
+        `LedgerUnavailable`.
+        """
+        wanted = self._wanted(asked)
+        give_up = self._clock.now() + self._wait_s
+        while True:
+            outcomes = await self._owned(self._attempt(asked, wanted))
+            if outcomes is not None:
+                return outcomes
+            left_s = give_up - self._clock.now()
+            if left_s <= 0:
+                raise KeyInProgress(
+                    "A request with this Idempotency-Key is running. Ask again with the same key."
+                )
+            await self._clock.sleep(min(POLL_S, left_s))
+
+    async def sweep(self, entries_max: int = 1_000) -> int:
+        """Forget up to `entries_max` expired keys. How many it was. Raises `LedgerUnavailable`."""
+        return await self._ledger.sweep(self._clock.wall(), entries_max)
+
+    async def close(self, timeout_s: float) -> None:
+        """Take no more writes; wait for those that are out, and cancel them after `timeout_s`.
+
+        What is cancelled stays pending in the ledger, and counts as lost once its lease is over.
+        """
+        self._closing = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        unfinished = tuple(self._tasks)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+    def _wanted(self, asked: Asked) -> Wanted:
+        if asked.key is None and self._require_key:
+            raise KeyMissing("This mutation needs an Idempotency-Key header, and none was sent.")
+        if self._closing:
+            raise LedgerUnavailable("The gateway is stopping and takes no more writes.")
+        return plan(asked, now=self._clock.wall(), lease_s=self._lease_s, expiry_s=self._expiry_s)
+
+    async def _owned(self, work: Coroutine[Any, Any, R]) -> R:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: the request that would have got it may be gone
+
+    async def _attempt(self, asked: Asked, wanted: Wanted) -> Outcomes | None:
+        """The outcomes; `None` while the same request is running elsewhere."""
+        decision = await self._ledger.begin(replace(wanted, now=self._clock.wall()))
+        match decision:
+            case Start(entry=entry, drives=drives) | Resume(entry=entry, drives=drives):
+                return await self._driven(asked, entry, drives)
+            case Replay(entry=entry):
+                return await self._driven(asked, entry, ())
+            case Conflict():
+                raise KeyReused("This Idempotency-Key was used before, with another payload.")
+            case InProgress():
+                return None
+            case _:
+                assert_never(decision)
+
+    async def _driven(self, asked: Asked, entry: Entry, drives: tuple[Drive, ...]) -> Outcomes:
+        """Send what is to be sent, all at once; the ledger tells the rest."""
+        async with asyncio.TaskGroup() as group:
+            sent = {it.position: group.create_task(self._made(asked, entry, it)) for it in drives}
+        return tuple(
+            self._converted(
+                asked,
+                write,
+                sent[position].result() if position in sent else replayed(write, record),
+            )
+            for position, (write, record) in enumerate(zip(asked.writes, entry.writes, strict=True))
+        )
+
+    async def _made(self, asked: Asked, entry: Entry, drive: Drive) -> Outcome[Any]:
+        write, record = asked.writes[drive.position], entry.writes[drive.position]
+        start = self._clock.now()
+        result = await self._sent(asked, write, record.key)
+        outcome = outcome_of(
+            write,
+            record.key,
+            result,
+            in_doubt=drive.in_doubt,
+            duration_ms=(self._clock.now() - start) * 1000,
+        )
+        await self._record(asked, entry, drive.position, outcome)
+        self._events.emit(_event(asked, write, outcome))
+        return outcome
+
+    async def _sent(self, asked: Asked, write: Write[Any], key: str) -> Sent | Exception:
+        try:
+            return await self._send(write, key if write.honours_keys else None, asked.origin)
+        except Exception as error:
+            self._tell_the_truth(asked, error)
+            return error
+
+    def _converted(self, asked: Asked, write: Write[Any], outcome: Outcome[Any]) -> Outcome[Any]:
+        try:
+            return converted(write, outcome)
+        except Exception as error:
+            self._tell_the_truth(asked, error)
+            return unreadable(write, outcome, error)
+
+    def _tell_the_truth(self, asked: Asked, error: Exception) -> None:
+        """Outcomes mask what is no error of ours; operators need to see it."""
+        if not isinstance(error, PlaitError):
+            request_id = asked.origin.request_id
+            self._events.emit(
+                FieldFailed(request_id=request_id, path=asked.field_name, error=error)
+            )
+
+    async def _record(
+        self, asked: Asked, entry: Entry, position: int, outcome: Outcome[Any]
+    ) -> None:
+        """Record `outcome`. When that fails the caller still gets it, and the log says so."""
+        try:
+            record = record_of(outcome, epoch=entry.writes[position].epoch)
+            await self._ledger.settle(entry.id, position, record)
+        except PlaitError as error:
+            logging.getLogger("plait").error(
+                "Request %s: the outcome '%s' of %s on %s could not be recorded: %s",
+                asked.origin.request_id,
+                _name(outcome),
+                outcome.endpoint,
+                outcome.target,
+                error,
+            )
+
+
+def _event(asked: Asked, write: Write[Any], outcome: Outcome[Any]) -> WriteSettled:
+    return WriteSettled(
+        request_id=asked.origin.request_id,
+        backend=write.endpoint.backend.name,
+        endpoint=outcome.endpoint,
+        outcome=_name(outcome),
+        error_code=outcome.code,
+        attempts=outcome.attempts,
+        duration_ms=outcome.duration_ms,
+    )
+
+
+def _name(outcome: Outcome[Any]) -> Literal["succeeded", "failed", "unknown"]:
+    match outcome:
+        case Succeeded():
+            return "succeeded"
+        case Failed():
+            return "failed"
+        case Unknown():
+            return "unknown"
+        case _:
+            assert_never(outcome)
