@@ -18,8 +18,8 @@ _BACKLOG: Final = 512
 class PortInUse(Exception):
     """Something else listens on the port of a service."""
 
-    def __init__(self, name: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot start {name}: port {port} on {HOST} is not free ({reason})")
+    def __init__(self, name: str, port: int, reason: str, *, host: str = HOST) -> None:
+        super().__init__(f"cannot start {name}: port {port} on {host} is not free ({reason})")
         self.name = name
         self.port = port
 
@@ -48,21 +48,22 @@ def _listen_all(base_port: int, names: tuple[str, ...]) -> Sockets:
     sockets: dict[str, socket.socket] = {}
     try:
         for name in names:
-            sockets[name] = _listener(name, base_port + PORTS[name])
+            sockets[name] = listener(name, HOST, base_port + PORTS[name])
     except BaseException:
         close_all(sockets)
         raise
     return sockets
 
 
-def _listener(name: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def listener(name: str, host: str, port: int) -> socket.socket:
+    """A socket that listens there for `name`. Raises `PortInUse`."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
         # Two sockets may bind the same port with SO_REUSEADDR, but only one may listen.
-        listener.listen(_BACKLOG)
+        made.listen(_BACKLOG)
     except OSError as error:
-        listener.close()
-        raise PortInUse(name, port, (error.strerror or str(error)).lower()) from None
-    return listener
+        made.close()
+        raise PortInUse(name, port, (error.strerror or str(error)).lower(), host=host) from None
+    return made
