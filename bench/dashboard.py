@@ -54,7 +54,7 @@ def median(step: Callable[[int], None]) -> float:
 
 
 def show(name: str, ms: float) -> None:
-    print(f"{name:>20} {'█' * round(ms / 20)} {ms:.0f} ms")  # noqa: T201
+    print(f"{name:>20} {'█' * round(ms / 20)} {ms:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"Starting {len(chosen(None))} REST services and the gateway …")
         with (
             Services(base_port=options.base_port, delay_ms=options.delay_ms) as services,
-            _gateway(address, services.urls) as gateway,
+            _gateway(address, services.settings) as gateway,
         ):
             if not _ready(address, gateway):
                 return _told(console, "The gateway did not start.", CANNOT_START)
@@ -119,9 +119,8 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def _gateway(address: Address, urls: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    environment = dict(os.environ)
-    environment |= {f"PLAIT_BACKENDS__{name.upper()}__URL": url for name, url in urls.items()}
+def _gateway(address: Address, settings: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, **settings}
     environment.setdefault("PLAIT_LEDGER_PATH", ":memory:")
     environment.setdefault("PLAIT_LOG_LEVEL", "warning")  # the demo's screen is for its addresses
     command = [sys.executable, "-m", "plait", "serve", "resolvers:graph"]

@@ -70,6 +70,19 @@ class Services:
         """Service name -> its URL."""
         return ports.urls(self.base_port, self.names)
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that tell a gateway where the services of the shop's graph are.
+
+        The graph asks no question about fraud, and a gateway refuses backends that it does not
+        know.
+        """
+        return {
+            f"PLAIT_BACKENDS__{name.upper()}__URL": url
+            for name, url in self.urls.items()
+            if name != "fraud"
+        }
+
     def pid(self, name: str) -> int:
         """The process in which a service lives."""
         return self._process(name).pid

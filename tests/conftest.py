@@ -155,11 +155,10 @@ def shop(isolate: tuple[str, ...] = (), **environment: str) -> Iterator[Shop]:
 
     port = free_port()
     with Services(base_port=0, isolate=isolate) as services:
-        urls = {f"PLAIT_BACKENDS__{name.upper()}__URL": url for name, url in services.urls.items()}
         settings = {
             "PLAIT_LEDGER_PATH": ":memory:",
             "PLAIT_LOG_LEVEL": "error",
-            **urls,
+            **services.settings,
             **environment,
         }
         command = [sys.executable, "-m", "plait", "serve", "--port", str(port)]

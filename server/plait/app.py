@@ -1,114 +1,25 @@
-"""`create_app`: the one place that sees all parts, makes what lives long, and hands it down."""
+"""`create_app`: a graph as an ASGI app, to be served alone or mounted in another one."""
 
-import asyncio
 import contextlib
+import difflib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.middleware.cors import CORSMiddleware
 
-from plait.backend.cache import RowCache, open_store
-from plait.backend.client import Client
-from plait.backend.fetch import Fetcher
-from plait.backend.spec import BackendSpec
 from plait.backend.transport import Wire
 from plait.clock import Clock, SystemClock
-from plait.edge.graphiql import assets, page
+from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
-from plait.errors import BackendError, SettingsError
+from plait.errors import GatewayNotStarted, SettingsError
 from plait.events import Events, Observer
+from plait.gateway import Gateway, effective
 from plait.graph.bind import Graph
 from plait.graph.check import url_problem
 from plait.observe.logs import log_observer
-from plait.query.document import DocumentLimits, Documents
-from plait.query.execute import Executor
-from plait.settings import BackendSettings, Settings, read_settings
-from plait.writes.send import http_send
-from plait.writes.sqlite import SqliteLedger
-from plait.writes.writes import Writes
-
-SWEEP_EVERY_S = 60.0
-CLOSE_S = 10.0
-
-
-class Gateway:
-    """A graph being served: everything that lives as long as the app does."""
-
-    def __init__(
-        self,
-        graph: Graph,
-        settings: Settings,
-        *,
-        clock: Clock,
-        events: Events,
-        transports: Mapping[str, Wire],
-    ) -> None:
-        self.clients = {
-            spec.name: _client(spec, settings.backends.get(spec.name), clock, events, transports)
-            for spec in graph.backends
-        }
-        calls = {name: client.call for name, client in self.clients.items()}
-        store = open_store(
-            settings.cache_url.get_secret_value() if settings.cache_url else None,
-            clock=clock,
-            entries_max=settings.cache_entries_max,
-            bytes_max=settings.cache_bytes_max,
-            timeout_s=settings.cache_timeout_s,
-        )
-        self.cache = RowCache(store, clock=clock, events=events, timeout_s=settings.cache_timeout_s)
-        self.fetcher = Fetcher(calls, cache=self.cache, clock=clock, events=events)
-        self.ledger = _ledger(settings)
-        self.writes = Writes(
-            ledger=self.ledger,
-            send=http_send(calls),
-            clock=clock,
-            events=events,
-            require_key=graph.require_idempotency_key,
-            expiry_s=settings.ledger_expiry_s,
-        )
-        limits = DocumentLimits(
-            tokens=settings.document_tokens_max,
-            depth=settings.document_depth_max,
-            fields=settings.document_fields_max,
-            introspection=settings.introspection,
-        )
-        self.executor = Executor(
-            graph,
-            documents=Documents(graph, limits, entries_max=settings.documents_cached),
-            fetcher=self.fetcher,
-            writes=self.writes,
-            clock=clock,
-            events=events,
-            timeout_s=settings.request_timeout_s,
-            calls_max=settings.request_calls_max,
-        )
-        self._clock = clock
-        self._sweeper = asyncio.create_task(self._sweep())
-
-    async def health(self) -> dict[str, str]:
-        """Each backend: `up`, or why it is down."""
-        names = list(self.clients)
-        states = await asyncio.gather(*(_state(self.clients[name]) for name in names))
-        return dict(zip(names, states, strict=True))
-
-    async def close(self) -> None:
-        """Finish what writes, give up what reads, close every connection."""
-        self._sweeper.cancel()
-        await asyncio.gather(self._sweeper, return_exceptions=True)
-        await self.writes.close(CLOSE_S)
-        await self.fetcher.close()
-        await asyncio.gather(*(client.close() for client in self.clients.values()))
-        await self.cache.close()
-        await self.ledger.close()
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
-            with contextlib.suppress(Exception):  # the ledger's own trouble shows when it is used
-                await self.writes.sweep()
+from plait.settings import Settings, read_settings
 
 
 def create_app(
@@ -118,56 +29,134 @@ def create_app(
     observers: tuple[Observer, ...] | None = None,
     transports: Mapping[str, Wire] | None = None,
     clock: Clock | None = None,
-) -> ASGIApp:
-    """The ASGI app that serves `graph`.
+) -> "App":
+    """The ASGI app that serves `graph` at `/graphql`, with `/health/live` and `/health/ready`.
 
     `settings` are read from the environment unless given. `observers` replace the log.
     `transports` replace the wire, by backend name: a test passes `httpx.MockTransport`. Raises
-    `SettingsError` when a backend has no URL.
+    `SettingsError` when a backend has no URL, and for names of backends that the graph lacks.
     """
     settings = settings or read_settings()
-    _check_urls(graph, settings)
+    check_backends(graph, settings, transports or {})
     events = Events(*(observers if observers is not None else (_log(settings),)))
-    clock = clock or SystemClock()
-    running: list[Gateway] = []
+    return App(graph, settings, events, transports or {}, clock or SystemClock())
+
+
+class App:
+    """What `create_app` makes. Whoever mounts it in another app runs its `lifespan` in that app's:
+
+    api = create_app(graph)
+    app = FastAPI(lifespan=api.lifespan)
+    app.mount("/api", api)
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        settings: Settings,
+        events: Events,
+        transports: Mapping[str, Wire],
+        clock: Clock,
+    ) -> None:
+        self._graph = graph
+        self._settings = settings
+        self._events = events
+        self._transports = transports
+        self._clock = clock
+        self._running: Gateway | None = None
+        self._rest = FastAPI(
+            title=graph.title,
+            lifespan=self.lifespan,
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+        )
+        _routes(self._rest, self._gateway)
+        self._endpoint = GraphQLEndpoint(
+            lambda: self._gateway().executor,
+            clock=clock,
+            events=events,
+            body_bytes_max=settings.request_bytes_max,
+            pages=pages(title=graph.title, examples=graph.examples) if settings.graphiql else None,
+            assets=assets() if settings.graphiql else {},
+        )
+        self._app = _with_cors(self._serve, settings)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        gateway = Gateway(graph, settings, clock=clock, events=events, transports=transports or {})
-        running.append(gateway)
-        yield
-        running.clear()
-        await gateway.close()
+    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+        """Starts the gateway, and stops it at the end. Raises `LedgerUnavailable`."""
+        gateway = Gateway(
+            self._graph,
+            self._settings,
+            clock=self._clock,
+            events=self._events,
+            transports=self._transports,
+        )
+        try:
+            await gateway.open()
+            self._running = gateway
+            yield
+        finally:
+            self._running = None
+            await gateway.close()
 
-    rest = FastAPI(
-        title=graph.title, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
-    )
-    _routes(rest, lambda: running[0])
-    endpoint = GraphQLEndpoint(
-        lambda: running[0].executor,
-        clock=clock,
-        events=events,
-        body_bytes_max=settings.request_bytes_max,
-        page=page(title=graph.title, endpoint="/graphql", examples=graph.examples)
-        if settings.graphiql
-        else None,
-        assets=assets() if settings.graphiql else {},
-    )
-    return _with_cors(_front(endpoint, rest), settings)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """/graphql goes straight to its handler, everything else to FastAPI."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        try:
+            if path in ("/graphql", "/graphql/") or path.startswith("/graphql/assets/"):
+                await self._endpoint(scope, path, receive, send)
+            else:
+                await self._rest(scope, receive, send)
+        except GatewayNotStarted as error:
+            await JSONResponse(_not_started(error), status_code=503)(scope, receive, send)
+
+    def _gateway(self) -> Gateway:
+        if self._running is None:
+            raise GatewayNotStarted(
+                "The gateway has not been started. An app that mounts it must run its lifespan: "
+                "FastAPI(lifespan=api.lifespan)."
+            )
+        return self._running
 
 
-def _front(endpoint: GraphQLEndpoint, rest: FastAPI) -> ASGIApp:
-    """/graphql goes straight to its handler, everything else to FastAPI."""
+def check_backends(graph: Graph, settings: Settings, transports: Mapping[str, Wire]) -> None:
+    """Raises `SettingsError` with everything that is wrong about the graph's backends."""
+    names = [spec.name for spec in graph.backends]
+    wrong = [
+        f"PLAIT_BACKENDS__{name.upper()}: the graph has no backend '{name}'. "
+        f"{_nearest(name, names)}"
+        for name in settings.backends
+        if name not in names
+    ]
+    wrong += [
+        f"transports: the graph has no backend '{name}'. {_nearest(name, names)}"
+        for name in transports
+        if name not in names
+    ]
+    for spec in graph.backends:
+        url = effective(spec, settings).url
+        variable = f"PLAIT_BACKENDS__{spec.name.upper()}__URL"
+        if url is None:
+            wrong.append(f"Backend '{spec.name}' has no URL: set {variable}=http://...")
+        elif problem := url_problem(url):
+            wrong.append(f"Backend '{spec.name}': {problem} See {variable}.")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (
-            scope["path"] == "/graphql" or scope["path"].startswith("/graphql/assets/")
-        ):
-            await endpoint(scope, receive, send)
-        else:
-            await rest(scope, receive, send)
 
-    return app
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    return f"It has: {', '.join(sorted(names))}." if names else "It has none."
 
 
 def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
@@ -178,14 +167,14 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "idempotent-replayed"],
+        expose_headers=["x-request-id", "idempotent-replayed", "retry-after"],
     )
 
 
 def _routes(rest: FastAPI, gateway: Any) -> None:
     @rest.get("/", include_in_schema=False)
     async def home() -> RedirectResponse:
-        return RedirectResponse("/graphql")
+        return RedirectResponse("graphql")
 
     @rest.get("/health/live")
     async def live() -> dict[str, str]:
@@ -195,64 +184,19 @@ def _routes(rest: FastAPI, gateway: Any) -> None:
     async def ready() -> JSONResponse:
         """503 only when no backend is up: one that is down must not take every replica out of
         service."""
-        backends = await gateway().health()
+        running = gateway()
+        backends = await running.health()
         up = [state == "up" for state in backends.values()]
         status = "ready" if all(up) else "degraded" if any(up) else "down"
-        cache = "down" if gateway().cache.is_down else "up"
+        cache = "down" if running.cache.is_down else "up"
         body = {"status": status, "backends": backends, "cache": cache}
         return JSONResponse(body, status_code=503 if status == "down" else 200)
 
 
-async def _state(client: Client) -> str:
-    try:
-        await client.probe()
-    except BackendError as error:
-        return f"down: {error.code}"
-    return "up"
+def _not_started(error: GatewayNotStarted) -> dict[str, Any]:
+    return {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
 
 
 def _log(settings: Settings) -> Observer:
     observer: Observer = log_observer(settings.log_level, settings.log_format)
     return observer
-
-
-def _client(
-    spec: BackendSpec,
-    own: BackendSettings | None,
-    clock: Clock,
-    events: Events,
-    transports: Mapping[str, Wire],
-) -> Client:
-    own = own or BackendSettings.model_validate({})
-    spec = replace(
-        spec,
-        timeout_s=own.timeout_s or spec.timeout_s,
-        connections=own.connections or spec.connections,
-    )
-    token = {"authorization": f"Bearer {own.token.get_secret_value()}"} if own.token else {}
-    url = own.url or spec.url
-    assert url is not None
-    return Client(
-        spec, url, clock=clock, events=events, headers=token, transport=transports.get(spec.name)
-    )
-
-
-def _ledger(settings: Settings) -> SqliteLedger:
-    path = settings.ledger_path
-    if str(path) != ":memory:":
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return SqliteLedger(path)
-
-
-def _check_urls(graph: Graph, settings: Settings) -> None:
-    wrong = []
-    for spec in graph.backends:
-        own = settings.backends.get(spec.name)
-        url = (own.url if own else None) or spec.url
-        variable = f"PLAIT_BACKENDS__{spec.name.upper()}__URL"
-        if url is None:
-            wrong.append(f"Backend '{spec.name}' has no URL: set {variable}=http://...")
-        elif problem := url_problem(url):
-            wrong.append(f"Backend '{spec.name}': {problem} See {variable}.")
-    if wrong:
-        raise SettingsError("\n".join(wrong))

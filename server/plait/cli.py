@@ -1,47 +1,56 @@
 """The `plait` command."""
 
-import importlib
-import os
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
-import uvicorn
 from cyclopts import Parameter
 from rich.console import Console
+from rich.table import Table
 
 from plait.app import create_app
-from plait.errors import GraphError, PlaitError, SettingsError
+from plait.errors import PlaitError, SettingsError
+from plait.find import graph_name, load_graph
+from plait.gateway import effective
 from plait.graph.bind import Graph
+from plait.graph.hints import hints_of
 from plait.graph.sdl import sdl_diff, write_sdl
+from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, read_settings
 
-DEFAULT_GRAPH = "resolvers:graph"
-_GRAPH_VARIABLE = "PLAIT_GRAPH"
+NOT_UP_TO_DATE = 1
 
 cli = cyclopts.App(
     name="plait",
     help="Several REST APIs as one GraphQL graph.",
+    version=lambda: f"plait {importlib.metadata.version('plait')}",
     version_flags=["--version"],
+    help_format="plaintext",
 )
 
 GraphName = Annotated[
-    str, Parameter(help="Where the graph is: `module:name`, looked for from this folder.")
+    str | None,
+    Parameter(
+        help="The graph, as module:name, looked for from this folder "
+        "[PLAIT_GRAPH, else graph under [tool.plait] in pyproject.toml]."
+    ),
 ]
 
 
 def main() -> None:
-    """Run the command line. Ends the process with 1 for a mistake in a graph or a setting."""
+    """Run the command line. Ends the process with 2 for a mistake in a graph or a setting."""
     try:
         cli()
     except PlaitError as error:
-        _fail(str(error))
+        _say(str(error))
+        sys.exit(CANNOT_START)
 
 
 @cli.command
 def serve(
-    graph: GraphName = DEFAULT_GRAPH,
+    graph: GraphName = None,
     *,
     host: Annotated[
         str | None, Parameter(help="Address to listen on [PLAIT_HOST, else 127.0.0.1].")
@@ -49,51 +58,63 @@ def serve(
     port: Annotated[
         int | None, Parameter(help="Port to listen on [PLAIT_PORT, else 8000].")
     ] = None,
-    workers: Annotated[int | None, Parameter(help="Processes that share the port [1].")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Processes that share the port [PLAIT_WORKERS, else 1].")
+    ] = None,
+    reload: Annotated[
+        bool, Parameter(help="Start anew when a file of this folder changes.", negative=())
+    ] = False,
 ) -> None:
     """Serve a graph.
 
-    Every backend needs a URL: in the graph, or as PLAIT_BACKENDS__<NAME>__URL.
-    Example: PLAIT_BACKENDS__BOOKS__URL=http://127.0.0.1:9000 plait serve library:graph
+    Every backend needs a URL: in the graph, or as a variable such as
+    PLAIT_BACKENDS__BOOKS__URL=http://127.0.0.1:9000
     """
-    given = {"host": host, "port": port, "workers": workers}
-    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
-    create_app(load_graph(graph), settings)  # a mistake shows here, before any worker starts
-    os.environ[_GRAPH_VARIABLE] = graph
-    _check_port(settings)
-    uvicorn.run(
-        "plait.cli:app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
+    settings = _settings(host=host, port=port, workers=workers)
+    if reload and settings.workers > 1:
+        raise SettingsError("--reload serves with one process: leave out --workers.")
+    name = graph_name(graph, settings.graph)
+    app = create_app(load_graph(name), settings)
+    sys.exit(serve_app(app, name, settings, reload=reload))
+
+
+@cli.command
+def check(graph: GraphName = None) -> None:
+    """Look for mistakes in a graph and its settings, without serving it.
+
+    Prints the policy of each backend as it holds with these settings, and where a field may make
+    one call for each row of a list.
+    """
+    settings = read_settings()
+    name = graph_name(graph, settings.graph)
+    found = load_graph(name)
+    _show_policies(found, settings)
+    for hint in hints_of(found):
+        _say(f"hint: {hint}", style="yellow")
+    create_app(found, settings)
+    print(f"{name}: no mistakes.")  # noqa: T201
 
 
 @cli.command
 def schema(
-    graph: GraphName = DEFAULT_GRAPH,
+    graph: GraphName = None,
     *,
     check: Annotated[
-        bool, Parameter(help="Fail, with a diff, when the file is not up to date.")
+        bool, Parameter(help="Fail, with a diff, when the file is not up to date.", negative=())
     ] = False,
     file: Annotated[
         Path | None, Parameter(help="The file to write or check [schema.graphql].")
     ] = None,
 ) -> None:
-    """Print a graph's schema, write it with --file, or check the file with --check."""
-    found = load_graph(graph)
+    """Print a graph's schema, write it with --file, or compare the file with --check."""
+    name = graph_name(graph, read_settings().graph)
+    found = load_graph(name)
     if check:
         path = file or Path("schema.graphql")
         if difference := sdl_diff(found, path):
             print(difference)  # noqa: T201
-            _fail(f"{path} is not up to date: run `plait schema {graph} --file {path}`.")
+            _say(f"{path} is not up to date. Write it: plait schema {name} --file {path}")
+            sys.exit(NOT_UP_TO_DATE)
         print(f"{path} is up to date.")  # noqa: T201
     elif file is not None:
         write_sdl(found, file)
@@ -102,48 +123,31 @@ def schema(
         print(found.sdl, end="")  # noqa: T201
 
 
-def load_graph(name: str) -> Graph:
-    """The graph that `module:name` says. Raises `SettingsError` when there is none, `GraphError`
-    for its mistakes."""
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise SettingsError(f"'{name}' is not of the form module:name, such as {DEFAULT_GRAPH}.")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except GraphError:
-        raise
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"There is no module '{error.name}' here; looked from {Path.cwd().name}/."
-        ) from None
-    except AttributeError:
-        raise SettingsError(f"The module '{module_name}' has no '{attribute}'.") from None
-    if not isinstance(found, Graph):
-        raise SettingsError(f"'{name}' is not a Graph: write {attribute} = Graph(query=Query).")
-    return found
+def _settings(**given: object) -> Settings:
+    return read_settings(**{name: value for name, value in given.items() if value is not None})
 
 
-def app_from_environment() -> object:
-    """The app of a worker process."""
-    return create_app(load_graph(os.environ.get(_GRAPH_VARIABLE, DEFAULT_GRAPH)))
+def _show_policies(graph: Graph, settings: Settings) -> None:
+    table = Table(title="Backends", title_justify="left")
+    table.add_column("backend", no_wrap=True)
+    table.add_column("url", overflow="fold", ratio=1)
+    for column in ("timeout", "connections", "credentials", "forwards", "idempotency keys"):
+        table.add_column(column, overflow="fold")
+    for spec in graph.backends:
+        holds, own = effective(spec, settings), settings.backends.get(spec.name)
+        secrets = [*(["token"] if own and own.token else []), *(own.headers if own else ())]
+        table.add_row(
+            spec.name,
+            holds.url or "not set",
+            f"{holds.timeout_s:g} s",
+            str(holds.connections),
+            ", ".join(secrets) or "none",
+            ", ".join(spec.forward) or "nothing",
+            "honoured" if spec.idempotency_key else "not honoured",
+        )
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 140)
 
 
-def _check_port(settings: Settings) -> None:
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            reason = error.strerror or "it cannot be used"
-            raise SettingsError(
-                f"Port {settings.port} on {settings.host}: {reason}. "
-                "Choose another with --port or PLAIT_PORT."
-            ) from None
-
-
-def _fail(message: str) -> None:
-    Console(stderr=True).print(message, style="red", markup=False, highlight=False)
-    sys.exit(1)
+def _say(message: str, style: str = "red") -> None:
+    Console(stderr=True).print(message, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -6,11 +6,13 @@
     ├── RequestError                                       the client's request cannot be served
     │   ├── BadUserInput          BAD_USER_INPUT           a value that no backend may be sent
     │   ├── OperationTooCostly    OPERATION_TOO_COSTLY     more than a limit allows
+    │   │   └── RequestTimeout    REQUEST_TIMEOUT          not finished in time
     │   ├── KeyMissing            IDEMPOTENCY_KEY_MISSING
     │   ├── KeyInvalid            IDEMPOTENCY_KEY_INVALID
     │   ├── KeyReused             IDEMPOTENCY_KEY_REUSED   same key, another payload
     │   └── KeyInProgress         IDEMPOTENCY_KEY_IN_PROGRESS
     ├── LedgerUnavailable         LEDGER_UNAVAILABLE       writes are refused, nothing was sent
+    ├── GatewayNotStarted         GATEWAY_NOT_STARTED      mounted without its lifespan
     └── BackendError                                       a call failed; says where
         ├── BackendUnreachable    BACKEND_UNREACHABLE      no connection: nothing was sent
         ├── BackendDisconnected   BACKEND_DISCONNECTED     the connection broke once it was open
@@ -33,6 +35,12 @@ class PlaitError(Exception):
     """The root of the tree. `code` is stable: clients and dashboards may depend on it."""
 
     code: ClassVar[str] = "INTERNAL_ERROR"
+    http_status: ClassVar[int | None] = None
+    """The status of an answer without data, where the client takes one that tells."""
+    retryable: bool | None = None
+    """Whether the same request may succeed later. `None`: the error does not say."""
+    retry_after_s: float | None = None
+    """How long to wait before it is asked again."""
 
 
 class SettingsError(PlaitError):
@@ -71,7 +79,7 @@ class GraphError(PlaitError):
 class RequestError(PlaitError):
     """The client's request cannot be served as it is; sending it again unchanged cannot help."""
 
-    http_status: ClassVar[int] = 400
+    http_status = 400
 
 
 class BadUserInput(RequestError):
@@ -81,27 +89,45 @@ class BadUserInput(RequestError):
 
 
 class OperationTooCostly(RequestError):
-    """One operation asks for more than a limit allows. Ask for less at once."""
+    """One operation asks for more than a limit allows. Ask for less at once.
+
+    `limit` is the setting that holds it, without `PLAIT_` and in lower case; `value` is its value.
+    """
 
     code = "OPERATION_TOO_COSTLY"
+
+    def __init__(self, message: str, *, limit: str, value: float) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.value = value
+
+
+class RequestTimeout(OperationTooCostly):
+    """The operation was not finished in time. What was written until then stays written."""
+
+    code = "REQUEST_TIMEOUT"
+    http_status = 504
 
 
 class KeyMissing(RequestError):
     """The graph requires an `Idempotency-Key` for this mutation and none was sent."""
 
     code = "IDEMPOTENCY_KEY_MISSING"
+    retryable = False
 
 
 class KeyInvalid(RequestError):
     """The `Idempotency-Key` is not one: empty, too long, or with characters it may not have."""
 
     code = "IDEMPOTENCY_KEY_INVALID"
+    retryable = False
 
 
 class KeyReused(RequestError):
     """The `Idempotency-Key` was used before with another payload. Nothing was sent."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
+    retryable = False
     http_status = 422
 
 
@@ -110,12 +136,23 @@ class KeyInProgress(RequestError):
 
     code = "IDEMPOTENCY_KEY_IN_PROGRESS"
     http_status = 409
+    retryable = True
+    retry_after_s = 1.0
 
 
 class LedgerUnavailable(PlaitError):
     """The ledger of writes cannot be used, so nothing was sent. Reads go on."""
 
     code = "LEDGER_UNAVAILABLE"
+    http_status = 503
+    retryable = True
+
+
+class GatewayNotStarted(PlaitError):
+    """The app is mounted in another one that does not run its lifespan."""
+
+    code = "GATEWAY_NOT_STARTED"
+    http_status = 503
 
 
 Sent = Literal["no", "maybe"]
@@ -129,8 +166,7 @@ class BackendError(PlaitError):
     """
 
     code = "BACKEND_ERROR"
-    retryable: ClassVar[bool] = False
-    """Whether the same call may succeed later."""
+    retryable = False
 
     def __init__(
         self,
@@ -150,6 +186,8 @@ class BackendError(PlaitError):
         self.attempts = attempts
         self.sent = sent
         self.retry_after_s = retry_after_s
+        self.may_ask_again: bool | None = None
+        """Set on what became of a write: whether the same request may ask again."""
 
 
 class BackendUnreachable(BackendError):
@@ -210,4 +248,6 @@ class NotFound(BackendError):
 
 def is_retryable(error: BackendError) -> bool:
     """Whether the call that failed with `error` may succeed when it is made again later."""
-    return error.is_transient if isinstance(error, BackendHttpError) else error.retryable
+    if error.may_ask_again is not None:
+        return error.may_ask_again
+    return error.is_transient if isinstance(error, BackendHttpError) else bool(error.retryable)

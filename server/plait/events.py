@@ -23,7 +23,10 @@ class RequestFinished:
     http_status: int
     error_codes: tuple[str, ...]
     calls: int
+    """How many left for backends, writes too."""
     duration_ms: float
+    cancelled: bool = False
+    """Whether the client left before it was answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,38 @@
-"""Everything an operator can set, from the environment, a `.env` file or secret files. Frozen once
-read.
+"""Everything an operator can set, from the environment, a `.env` file or files with secrets. Frozen
+once read.
 
-`PLAIT_PORT=9000`, `PLAIT_BACKENDS__USERS__URL=https://users.internal`. Each setting is described
-here and listed in the README; a test keeps the two together. Wrong values are reported all at
-once, by the variable's name.
+`PLAIT_PORT=9000`, `PLAIT_BACKENDS__USERS__URL=https://users.internal`. With `_FILE` behind its
+name a setting is read from the file that it names, so that a secret need not be in the environment:
+`PLAIT_BACKENDS__USERS__TOKEN_FILE=/run/secrets/users`.
+
+Each setting is described here and listed in the README; a test keeps the two together. What is
+wrong is reported all at once, by the variable's name, and so is a name that no setting has.
 """
 
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+import msgspec
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from plait.errors import SettingsError
+
+PREFIX = "PLAIT_"
+ENV_FILE = ".env"
+FILE_SUFFIX = "_FILE"
+SECRET_BYTES_MAX = 64 * 1024
 
 
 class BackendSettings(BaseModel):
@@ -28,25 +48,28 @@ class BackendSettings(BaseModel):
     connections: int | None = Field(
         None, gt=0, description="In place of the graph's `connections`."
     )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Sent with every call: `__HEADERS__X_API_KEY` is the header `x-api-key`.",
+    )
 
 
 class Settings(BaseSettings):
     """The gateway's settings. Times are seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PLAIT_",
-        env_nested_delimiter="__",
-        env_file=".env",
-        extra="ignore",
-        frozen=True,
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
+    graph: str | None = Field(
+        None, description="What `plait serve` serves, as `module:name`, where it is not told."
+    )
     host: str = Field("127.0.0.1", description="Address that `plait serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `plait serve` listens on.")
     workers: int = Field(1, ge=1, le=256, description="Processes that share the port.")
     backends: dict[str, BackendSettings] = Field(
         default_factory=dict,
-        description="By name: PLAIT_BACKENDS__<NAME>__URL, __TOKEN, __TIMEOUT_S, __CONNECTIONS.",
+        description="By name: `PLAIT_BACKENDS__<NAME>__URL`, and so on; see below.",
     )
     cache_url: SecretStr | None = Field(
         None,
@@ -67,23 +90,42 @@ class Settings(BaseSettings):
         86_400, gt=0, description="How long an idempotency key is remembered."
     )
     request_timeout_s: float = Field(
-        30, gt=0, description="When a request's calls are given up, however many waves it has."
+        30, gt=0, description="When a request is given up, however many waves it has."
     )
     request_bytes_max: int = Field(1024 * 1024, gt=0, description="The largest request body.")
     request_calls_max: int = Field(
-        2_000, gt=0, description="The most backend calls one operation may make."
+        2_000, gt=0, description="The most backend calls one operation may make, writes too."
     )
-    document_tokens_max: int = Field(10_000, gt=0, description="The longest document, in tokens.")
+    request_keys_max: int = Field(
+        10_000, gt=0, description="The most different keys one operation may load."
+    )
+    request_list_items_max: int = Field(
+        2_000, gt=0, description="The longest list that an argument or a variable may be."
+    )
+    answer_objects_max: int = Field(
+        50_000, gt=0, description="The most objects and list items in one answer."
+    )
+    answer_bytes_max: int = Field(10 * 1024 * 1024, gt=0, description="The largest answer.")
+    document_characters_max: int = Field(
+        100_000, gt=0, description="The longest document, in characters."
+    )
+    document_tokens_max: int = Field(5_000, gt=0, description="The longest document, in tokens.")
     document_depth_max: int = Field(20, gt=0, description="How deep a document's fields may nest.")
     document_fields_max: int = Field(
-        5_000, gt=0, description="How many fields a document may select, fragments spread out."
+        2_000, gt=0, description="How many fields a document may select, fragments spread out."
     )
     documents_cached: int = Field(1_000, gt=0, description="How many parsed documents are kept.")
     graphiql: bool = Field(True, description="Whether browsers get GraphiQL at /graphql.")
     introspection: bool = Field(True, description="Whether the schema may be asked for.")
-    cors_origins: tuple[str, ...] = Field(
-        (),
-        description='Origins whose pages may call: a JSON list such as ["https://shop.example"].',
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose pages may call, with commas between."
+    )
+    arrival_timeout_s: float = Field(
+        30, gt=0, description="How long a request may take to arrive, headers and body."
+    )
+    headers_max: int = Field(100, gt=0, description="The most headers of a request.")
+    header_bytes_max: int = Field(
+        32 * 1024, gt=0, description="The largest request line and headers together."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is logged."
@@ -101,18 +143,142 @@ class Settings(BaseSettings):
             else value
         )
 
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return tuple(msgspec.json.decode(value, type=list[str]))
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given goes first; the environment, `.env` and secret files are one source."""
+        return init_settings, _Variables(settings_cls)
+
+
+class _Variables(EnvSettingsSource):
+    """The environment over `.env`, each variable from its file where it names one."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in variables().items()}
+
 
 def read_settings(**overrides: Any) -> Settings:
     """The settings as the environment has them; `overrides` win. Raises `SettingsError`, naming
-    every wrong one."""
+    everything that is wrong."""
+    wrong = list(_unknown(variables()))
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
-        lines = [f"{_variable(one['loc'])}: {one['msg']}" for one in error.errors()]
-        raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from None
+        found = error.errors(include_url=False, include_input=False)
+        wrong += [_mistake(one) for one in found if one["type"] != "extra_forbidden"]
+        if not wrong:
+            raise SettingsError(str(error)) from None
     except ValueError as error:
-        raise SettingsError(f"The settings cannot be read: {type(error).__name__}.") from None
+        named = re.search(r'field "(\w+)"', str(error))
+        name = f"{PREFIX}{named[1].upper()}" if named else "A setting"
+        wrong.append(f"{name}: it must be JSON.")
+    if wrong:
+        raise SettingsError(
+            "These settings cannot be used:\n  " + "\n  ".join(dict.fromkeys(wrong))
+        )
+    return settings
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
-    return "PLAIT_" + "__".join(str(part).upper() for part in location)
+def variables() -> dict[str, str]:
+    """Every `PLAIT_` variable by its name in capitals, of `.env` and of the environment. Raises
+    `SettingsError` for a file that cannot be read."""
+    found = {**dotenv_values(ENV_FILE), **os.environ}
+    named = {
+        name.upper(): value
+        for name, value in found.items()
+        if name.upper().startswith(PREFIX) and value is not None
+    }
+    return dict(_from_file(name, value) for name, value in named.items())
+
+
+def _from_file(name: str, value: str) -> tuple[str, str]:
+    if not name.endswith(FILE_SUFFIX):
+        return name, value
+    try:
+        with Path(value).open("rb") as file:
+            text = file.read(SECRET_BYTES_MAX).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{name}: the file cannot be read: {reason}.") from None
+    return name.removesuffix(FILE_SUFFIX), text.rstrip("\r\n")
+
+
+_BACKEND = re.compile(rf"{PREFIX}BACKENDS__(.+?)__([A-Z0-9_]+?)(__.*)?")
+
+
+def _unknown(names: Mapping[str, str]) -> Iterator[str]:
+    """Variables that no setting has. A typing mistake must not start as a default."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    parts = [name.upper() for name in BackendSettings.model_fields]
+    for name in names:
+        if match := _BACKEND.fullmatch(name):
+            if match[2] not in parts:
+                yield f"{name}: a backend has no setting {match[2]}. {_nearest(match[2], parts)}"
+        elif name.startswith(f"{PREFIX}BACKENDS__"):
+            yield f"{name}: write {PREFIX}BACKENDS__<NAME>__URL, with two underscores each time."
+        elif name not in known:
+            yield f"{name}: there is no such setting. {_nearest(name, known)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+
+
+def _mistake(error: Any) -> str:
+    location = error["loc"]
+    variable = PREFIX + "__".join(str(part).upper() for part in location)
+    if location[0] == "backends" and len(location) > 2:
+        field = BackendSettings.model_fields.get(str(location[2]))
+    else:
+        field = Settings.model_fields.get(str(location[0]))
+    told = str(error["msg"])
+    reason = told[:1].lower() + told[1:]
+    if field is None:
+        return f"{variable}: {reason}."
+    example = _example(field.annotation, field.default)
+    return f"{variable}: it must be {_kind(field.annotation)}{example} ({reason})."
+
+
+def _kind(annotation: Any) -> str:
+    """What a setting is, in words."""
+    inner = [one for one in get_args(annotation) if one is not type(None)]
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, get_args(annotation)))
+    if annotation is not None and type(None) in get_args(annotation):
+        return _kind(inner[0])
+    return {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Path: "a path",
+        SecretStr: "a text",
+        str: "a text",
+    }.get(annotation, "JSON by name" if get_origin(annotation) is dict else "a list with commas")
+
+
+def _example(annotation: Any, default: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return ""
+    if default in (None, (), ...) or repr(default) == "PydanticUndefined":
+        kind = _kind(annotation)
+        example = {"a whole number": "64", "a number": "2.5"}.get(kind)
+        if kind.startswith("a list"):
+            example = "https://shop.example"
+        return f", such as {example}" if example else ""
+    return f", such as {str(default).lower() if isinstance(default, bool) else default}"

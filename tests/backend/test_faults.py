@@ -60,10 +60,14 @@ def call(behaviour: Behaviour, *, url: str | None = None, redirects: int = 0) ->
     async def main() -> Reply:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        spec = BackendSpec(name="b", timeout_s=0.5, redirects=redirects, reply_bytes_max=1_000_000)
-        client = Client(
-            spec, url or f"http://127.0.0.1:{port}", clock=SystemClock(), events=Events()
+        spec = BackendSpec(
+            name="b",
+            url=url or f"http://127.0.0.1:{port}",
+            timeout_s=0.5,
+            redirects=redirects,
+            reply_bytes_max=1_000_000,
         )
+        client = Client(spec, clock=SystemClock(), events=Events())
         endpoint = EndpointSpec(backend=spec, method="GET", path=PathTemplate("/x"))
         try:
             async with asyncio.timeout(4):

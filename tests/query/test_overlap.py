@@ -130,7 +130,7 @@ def test_a_conflict_is_told_once_with_both_places() -> None:
     assert error.message.startswith(
         "Fields 'a' conflict because they return conflicting types 'ID!' and 'Dog'"
     )
-    assert [one.column for one in error.locations or ()] == [9, 24]
+    assert [one.column for one in error.locations or ()] == [9, 23]
 
 
 class Counting(OverlappingFields):

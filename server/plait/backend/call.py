@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from plait.backend.budget import Budget
 from plait.backend.spec import EndpointSpec
 
 
@@ -18,6 +19,8 @@ class Origin:
     sent on."""
     deadline: float | None = None
     """When the client's request must be answered, on the clock's `now()`."""
+    budget: Budget | None = None
+    """What the client's operation may still take. `None` for calls that it did not ask for."""
 
     @property
     def trace_id(self) -> str:

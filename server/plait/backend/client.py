@@ -28,7 +28,6 @@ class Client:
     def __init__(
         self,
         backend: BackendSpec,
-        url: str,
         *,
         clock: Clock,
         events: Events,
@@ -36,17 +35,14 @@ class Client:
         transport: Wire | None = None,
     ) -> None:
         self.backend = backend
-        fixed = {
-            "accept": "application/json",
-            "user-agent": "plait",
-            **backend.headers,
-            **(headers or {}),
-        }
-        self._transport = HttpTransport(backend, url, headers=fixed, transport=transport)
+        fixed = {"accept": "application/json", "user-agent": "plait"}
+        for more in (backend.headers, headers or {}):  # names are case-insensitive, the last holds
+            fixed |= {name.lower(): value for name, value in more.items()}
+        self._transport = HttpTransport(backend, headers=fixed, transport=transport)
         layers: tuple[Layer, ...] = (
             report(clock, events),
             limit(backend.connections),
-            timeout(clock),
+            timeout(clock, backend),
             identify(backend),
         )
         call: Handler = self._transport
@@ -102,12 +98,16 @@ def limit(concurrent: int) -> Layer:
     return layer
 
 
-def timeout(clock: Clock) -> Layer:
-    """Fail a call that is not answered within its timeout or its request's deadline."""
+def timeout(clock: Clock, backend: BackendSpec) -> Layer:
+    """Fail a call that is not answered within its timeout or its request's deadline.
+
+    `backend` is the policy as it holds here: an endpoint knows what the graph says, not what an
+    operator set.
+    """
 
     def layer(inner: Handler) -> Handler:
         async def handle(call: Call) -> Reply:
-            limit_s = call.endpoint.timeout_s or call.endpoint.backend.timeout_s
+            limit_s = call.endpoint.timeout_s or backend.timeout_s
             if call.origin.deadline is not None:
                 limit_s = min(limit_s, call.origin.deadline - clock.now())
             if limit_s <= 0:

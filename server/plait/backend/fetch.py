@@ -197,7 +197,10 @@ class Fetcher:
             one.shared = one.flight is not None
             if not one.shared:
                 new.append(one)
-        for chunk in _chunks(endpoint, new):
+        chunks = _chunks(endpoint, new)
+        if origin.budget is not None:  # before others can join: the limit is this request's alone
+            origin.budget.spend_calls(len(chunks))
+        for chunk in chunks:
             flight = _Flight(task=asyncio.create_task(self._fly(endpoint, chunk, origin)))
             for one in chunk:
                 one.flight = self._flying[one.key] = flight

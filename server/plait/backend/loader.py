@@ -7,8 +7,9 @@ load starts a watch that lets the loop turn until several turns in a row have br
 only then does the wave leave, for all endpoints at once. This takes microseconds and no timer.
 What waits for something real (a call, a sleep) is not in this wave, and should not hold it up.
 
-A batch is delivered whole, when its last chunk is in: rows delivered in pieces would start the
-loads below them in pieces, and every wave from there on would fall apart into more calls than it
+A batch is delivered when its last chunk is in. Thousands of rows are handed out over several turns
+of the loop, so that others get theirs; no wave leaves meanwhile, or the loads below these rows
+would leave in pieces, and every wave from there on would fall apart into more calls than it
 needs.
 """
 
@@ -16,26 +17,32 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plait.backend.budget import Allowance, Budget
 from plait.backend.build import Load, load_of
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher, Outcome
 from plait.backend.spec import EndpointSpec
-from plait.errors import OperationTooCostly
+from plait.clock import Pace
 
 QUIET_TURNS = 6
 """Turns of the loop without a new load after which a wave leaves. A resolver's own awaits take one
 each."""
 
 
+HANDED_OUT = 64
+"""Rows that are handed out in one turn of the loop."""
+
+
 class Loaders:
     """The loads of one request. Made for it, closed at its end; shares nothing with others but the
     fetcher."""
 
-    def __init__(self, fetcher: Fetcher, origin: Origin, *, calls_max: int = 2_000) -> None:
+    def __init__(self, fetcher: Fetcher, origin: Origin, *, pace: Pace | None = None) -> None:
         self._fetcher = fetcher
         self._origin = origin
-        self._calls_left = calls_max
-        self._calls_max = calls_max
+        self._budget = origin.budget or Budget(Allowance())
+        self._pace = pace or Pace()
+        self._delivering = 0
         self._known: dict[
             EndpointSpec, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]
         ] = {}
@@ -43,19 +50,22 @@ class Loaders:
         self._loads = 0
         self._watching = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Future[Outcome]] = set()
 
     def load(self, endpoint: EndpointSpec, values: Mapping[str, Any]) -> "asyncio.Future[Outcome]":
         """The outcome of one load; equal loads share it for the whole request.
 
         The future holds errors as values, so that one nobody looks at is no warning. Raises
-        `BadUserInput`.
+        `BadUserInput`, `OperationTooCostly`.
         """
         load = load_of(endpoint, values)
         known = self._known.setdefault(endpoint, {})
         future = known.get(load.identity)
         if future is None:
+            self._budget.spend_key()
             loop = asyncio.get_running_loop()
             future = known[load.identity] = loop.create_future()
+            self._pending.add(future)
             self._wave.setdefault(endpoint, []).append((load, future))
             self._loads += 1
             if not self._watching:
@@ -63,23 +73,21 @@ class Loaders:
                 loop.call_soon(self._watch, loop, self._loads, 0)
         return future
 
-    @property
-    def calls(self) -> int:
-        """How many calls this request has asked for, cached ones included."""
-        return self._calls_max - self._calls_left
-
     def forget(self) -> None:
         """Load everything anew from now on, as after a write."""
         self._known = {}
 
     async def close(self) -> None:
-        """Give up what is still under way."""
+        """Give up what is still under way, and whoever waits for it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for future in self._pending:
+            future.cancel()
+        self._pending.clear()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loads: int, quiet: int) -> None:
-        if self._loads != loads:
+        if self._loads != loads or self._delivering:
             quiet = 0
         if quiet < QUIET_TURNS:
             loop.call_soon(self._watch, loop, self._loads, quiet + 1)
@@ -99,24 +107,30 @@ class Loaders:
         self, endpoint: EndpointSpec, pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]]
     ) -> None:
         try:
-            self._spend(endpoint, len(pairs))
             loads = [load for load, _ in pairs]
             outcomes = await self._fetcher.fetch(endpoint, loads, self._origin)
         except Exception as error:  # a limit, or a defect: every key of the batch has it
             for _, future in pairs:
                 _fail(future, error)
+            self._pending.difference_update(future for _, future in pairs)
             return
-        for (_, future), outcome in zip(pairs, outcomes, strict=True):
+        self._delivering += 1
+        try:
+            await self._hand_out(pairs, outcomes)
+        finally:
+            self._delivering -= 1
+
+    async def _hand_out(
+        self,
+        pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]],
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        for place, ((_, future), outcome) in enumerate(zip(pairs, outcomes, strict=True)):
+            if place and place % HANDED_OUT == 0:
+                await self._pace.breathe()  # whoever waits for these rows takes them now
+            self._pending.discard(future)
             if not future.done():
                 future.set_result(outcome)
-
-    def _spend(self, endpoint: EndpointSpec, loads: int) -> None:
-        self._calls_left -= -(-loads // (endpoint.batch.size if endpoint.batch else 1))
-        if self._calls_left < 0:
-            raise OperationTooCostly(
-                f"This operation needs more than {self._calls_max} calls to backends. "
-                "Ask for less at once."
-            )
 
 
 def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:

@@ -1,9 +1,12 @@
 """Paths with parameters, built so that no value can change the path's shape, host or query.
 
 A value becomes exactly one path segment, or part of one. Everything but unreserved characters (RFC
-3986, section 2.3) is percent-encoded. What some servers decode before they route is refused,
-because encoding does not help there: dot segments, also hidden behind an encoded slash, and
-control characters.
+3986, section 2.3) is percent-encoded. What common servers decode before they route is refused,
+because encoding does not help there: a slash or backslash, dot segments, also hidden behind an
+encoded slash, and control characters.
+
+`{name:path}` takes a value of several segments, divided by slashes. Each of them is one segment, so
+it cannot be empty, `.` or `..`.
 """
 
 import re
@@ -17,7 +20,8 @@ from uuid import UUID
 
 from plait.errors import BadUserInput
 
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
+_SLASH = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 VALUE_CHARACTERS_MAX = 2_000
@@ -32,7 +36,7 @@ class PathTemplate:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names in braces, each once, in order."""
-        return tuple(dict.fromkeys(_PARAMETER.findall(self.text)))
+        return tuple(dict.fromkeys(match[1] for match in _PARAMETER.finditer(self.text)))
 
     @property
     def problem(self) -> str | None:
@@ -41,9 +45,11 @@ class PathTemplate:
         if not self.text.startswith("/"):
             return "a path starts with '/'"
         if "{" in rest or "}" in rest:
-            return "a parameter is a name in braces, such as {id}"
+            return "a parameter is a name in braces, such as {id} or {file:path}"
         if any(mark in rest for mark in "?#") or _CONTROL.search(rest):
             return "a path holds no query, no fragment and no control characters"
+        if not self.text.isascii():
+            return "a path is ASCII: write other characters percent-encoded, 'ü' as '%C3%BC'"
         return None
 
     def fill(self, values: Mapping[str, object]) -> str:
@@ -51,14 +57,26 @@ class PathTemplate:
 
         Raises `BadUserInput` for a value that may not stand in a path.
         """
-        return _PARAMETER.sub(lambda match: path_value(match[1], values[match[1]]), self.text)
+
+        def filled(match: re.Match[str]) -> str:
+            make = path_values if match[2] else path_value
+            return make(match[1], values[match[1]])
+
+        return _PARAMETER.sub(filled, self.text)
+
+
+def path_values(name: str, value: object) -> str:
+    """`value` as path segments, divided by slashes. Raises `BadUserInput`."""
+    return "/".join(path_value(name, part) for part in plain_text(name, value).split("/"))
 
 
 def path_value(name: str, value: object) -> str:
-    """`value` as part of a path segment."""
+    """`value` as part of a path segment. Raises `BadUserInput`."""
     text = plain_text(name, value)
     if text == "":
         raise BadUserInput(f"The value of '{name}' may not be empty.")
+    if _SLASH.search(text):
+        raise BadUserInput(f"The value of '{name}' may not hold a slash or backslash.")
     parts = re.split(r"[/\\]|%2f|%5c", text, flags=re.IGNORECASE)
     if any(part.replace("%2e", ".").replace("%2E", ".") in (".", "..") for part in parts):
         raise BadUserInput(f"The value of '{name}' may not hold a '.' or '..' path segment.")

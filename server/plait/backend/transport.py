@@ -38,13 +38,13 @@ class HttpTransport:
     def __init__(
         self,
         backend: BackendSpec,
-        url: str,
         *,
         headers: Mapping[str, str],
         transport: Wire | None = None,
     ) -> None:
         self._backend = backend
-        self._base = httpx.URL(url)
+        assert backend.url is not None  # checked when the app was made
+        self._base = httpx.URL(backend.url)
         self._prefix = self._base.raw_path.decode("ascii").partition("?")[0].rstrip("/")
         self._client = httpx.AsyncClient(
             transport=transport,

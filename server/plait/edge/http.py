@@ -7,7 +7,8 @@ cannot send that unasked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
@@ -32,7 +33,7 @@ MediaType: TypeAlias = Literal["application/json", "application/graphql-response
 class GraphQLBody(msgspec.Struct, rename="camel"):
     """The body of a POST, as the specification has it."""
 
-    query: str
+    query: str | None = None
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
@@ -46,6 +47,10 @@ class HttpError(Exception):
     message: str
     code: str = "BAD_REQUEST"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+CLIENT_LEFT = 499
+"""What logs have as the status of a request whose client left before it was answered."""
 
 
 class Disconnected(Exception):
@@ -65,34 +70,26 @@ class GraphQLEndpoint:
         clock: Clock,
         events: Events,
         body_bytes_max: int,
-        page: Asset | None,
+        pages: Callable[[str], Asset] | None,
         assets: Mapping[str, Asset],
     ) -> None:
         self._executor = executor
         self._clock = clock
         self._events = events
         self._body_bytes_max = body_bytes_max
-        self._page = page
+        self._pages = pages
         self._assets = assets
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        path = scope["path"]
+    async def __call__(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
+        """Answer a request for `path`, which is the scope's without what the app is mounted at."""
+        headers = headers_of(scope["headers"])
         if path.startswith("/graphql/assets/"):
             await self._asset(path.rpartition("/")[2], headers, scope["method"], send)
-        elif scope["method"] == "GET" and self._wants_page(headers, scope):
-            assert self._page is not None
-            await send_asset(self._page, headers, send)
+        elif self._pages and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            # A browser; with `?query=` too, which the page opens as a tab.
+            await send_asset(self._pages(scope.get("root_path", "")), headers, send)
         else:
             await self._graphql(scope, headers, receive, send)
-
-    def _wants_page(self, headers: Mapping[str, str], scope: Scope) -> bool:
-        accepts = headers.get("accept", "")
-        return (
-            self._page is not None
-            and "text/html" in accepts
-            and b"query=" not in scope["query_string"]
-        )
 
     async def _asset(self, name: str, headers: Mapping[str, str], method: str, send: Send) -> None:
         asset = self._assets.get(name)
@@ -114,11 +111,12 @@ class GraphQLEndpoint:
             body = await self._body(scope, headers, receive)
             done = await self._run(_request(body, scope, headers, request_id, traceparent), receive)
             status, payload = status_of(done, media), done.answer.body
-            extra = ((b"idempotent-replayed", b"true"),) if done.answer.replayed else ()
+            extra = _headers_of(done)
         except HttpError as error:
             done, status, extra = None, error.status, error.headers
             payload = _error_body(error, request_id)
         except Disconnected:
+            self._finished(None, CLIENT_LEFT, request_id, traceparent, start, cancelled=True)
             return
         await _send(send, status, media, payload, (*extra, (b"x-request-id", request_id.encode())))
         self._finished(done, status, request_id, traceparent, start)
@@ -172,7 +170,14 @@ class GraphQLEndpoint:
             await asyncio.gather(running, gone, return_exceptions=True)
 
     def _finished(
-        self, done: Done | None, status: int, request_id: str, traceparent: str, start: float
+        self,
+        done: Done | None,
+        status: int,
+        request_id: str,
+        traceparent: str,
+        start: float,
+        *,
+        cancelled: bool = False,
     ) -> None:
         self._events.emit(
             RequestFinished(
@@ -181,7 +186,8 @@ class GraphQLEndpoint:
                 operation=done.name if done else None,
                 kind=done.kind if done else "none",
                 http_status=status,
-                error_codes=done.answer.codes if done else ("BAD_REQUEST",),
+                error_codes=done.answer.codes if done else () if cancelled else ("BAD_REQUEST",),
+                cancelled=cancelled,
                 calls=done.calls if done else 0,
                 duration_ms=(self._clock.now() - start) * 1000,
             )
@@ -228,13 +234,7 @@ def status_of(done: Done, media: MediaType) -> int:
         return 200
     if done.answer.has_data:
         return 200
-    return done.answer.request_status or (
-        400 if done.kind == "none" or not _executed(done) else 200
-    )
-
-
-def _executed(done: Done) -> bool:
-    return b'"data":' in done.answer.body
+    return done.answer.request_status or (200 if done.answer.was_executed else 400)
 
 
 def body_of_query(query_string: bytes) -> GraphQLBody:
@@ -249,29 +249,47 @@ def body_of_query(query_string: bytes) -> GraphQLBody:
             if "variables" in fields
             else None
         )
+        extensions = (
+            msgspec.json.decode(fields["extensions"], type=dict[str, Any])
+            if "extensions" in fields
+            else None
+        )
     except (ValueError, msgspec.DecodeError, RecursionError):
         raise HttpError(400, "The query string cannot be read.") from None
     if "query" not in fields:
+        _refuse_persisted(extensions)
         raise HttpError(400, "A GET needs the parameter 'query'; or POST JSON with a 'query'.")
     return GraphQLBody(
         query=fields["query"], variables=variables, operation_name=fields.get("operationName")
     )
 
 
+def _refuse_persisted(extensions: Mapping[str, Any] | None) -> None:
+    """A client of Apollo's automatic persisted queries sends a hash first, and the text when it is
+    told that hashes are not known here: in these words, with 200."""
+    if extensions and "persistedQuery" in extensions:
+        raise HttpError(200, "PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
+
+
 def decoded_body(body: bytes) -> GraphQLBody:
     """A POST's body as a request. Raises `HttpError`."""
     try:
-        return _decode_body(body)
+        found = _decode_body(body)
     except msgspec.ValidationError as error:
         # msgspec's words name the property and the type that it must have, and no value.
         raise HttpError(400, f"The body is not a GraphQL request: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise HttpError(400, "The body is not valid JSON in UTF-8.") from None
+    if found.query is None:
+        _refuse_persisted(found.extensions)
+        raise HttpError(400, "The body is not a GraphQL request: it has no 'query'.")
+    return found
 
 
 def _request(
     body: GraphQLBody, scope: Scope, headers: Mapping[str, str], request_id: str, traceparent: str
 ) -> Request:
+    assert body.query is not None
     return Request(
         query=body.query,
         variables=body.variables,
@@ -288,14 +306,23 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3
     allows."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return {name: ", ".join(found) for name, found in values.items()}
+
+
+def _headers_of(done: Done) -> tuple[tuple[bytes, bytes], ...]:
+    """What the answer's headers say of it."""
+    headers = []
+    if done.answer.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    if done.answer.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % math.ceil(done.answer.retry_after_s)))
+    return tuple(headers)
 
 
 def _error_body(error: HttpError, request_id: str) -> bytes:

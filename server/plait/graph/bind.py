@@ -27,10 +27,14 @@ from graphql import (
     GraphQLSchema,
     GraphQLUnionType,
     execute,
-    specified_rules,
+    validate,
 )
+from graphql.validation import ASTValidationRule
+from graphql.validation.validate import ValidationAbortedError
+from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.base import (
     StrawberryContainer,
     StrawberryObjectDefinition,
@@ -46,6 +50,7 @@ from plait.errors import GraphError, Mistake
 from plait.graph.check import Endpoint, Parts, mistake, mistakes_of, place_of
 from plait.graph.declare import Backend, ReadEndpoint, WriteEndpoint
 from plait.graph.example import Example
+from plait.graph.execution import BoundedExecutor, PlaitSchema, ReadyDocument
 from plait.graph.field import DeclaredField
 from plait.graph.resolve import Bound
 from plait.graph.rows import Converter, converter, discriminator_of, getter, materialised
@@ -83,13 +88,32 @@ class Graph:
         if mistakes := mistakes_of(parts, roots):
             raise GraphError(mistakes)
         self.backends: tuple[BackendSpec, ...] = tuple(one.spec for one in parts.backends)
+        self.roots = tuple(roots.values())
+        self.object_definitions = tuple(
+            get_object_definition(cls, strict=True) for cls in parts.types
+        )
         self.schema = _schema(query, mutation, types, extensions, config)
         self._extended = bool(extensions)
         _bind(self.schema)
 
-    def validate(self, document: DocumentNode) -> list[GraphQLError]:
-        """Why the document does not fit the schema; empty when it does."""
-        return validate_document(self.schema._schema, document, tuple(specified_rules))
+    def validate(
+        self,
+        document: DocumentNode,
+        rules: Sequence[type[ASTValidationRule]],
+        *,
+        errors_max: int,
+        hide_suggestions: bool = False,
+    ) -> list[GraphQLError]:
+        """Why the document does not fit the schema by `rules` and Strawberry's own; empty when it
+        does."""
+        found = validate(
+            self.schema._schema,
+            document,
+            (*rules, MaybeNullValidationRule, OneOfInputValidationRule),
+            max_errors=errors_max,
+            hide_suggestions=hide_suggestions,
+        )
+        return [one for one in found if not isinstance(one, ValidationAbortedError)] or found
 
     async def execute(
         self,
@@ -99,6 +123,7 @@ class Graph:
         variables: Mapping[str, Any] | None,
         operation_name: str | None,
         context: object,
+        hide_suggestions: bool = False,
     ) -> ExecutionResult:
         """Execute a validated document. The graph's own extensions, if it has any, see it too."""
         if self._extended:
@@ -114,8 +139,16 @@ class Graph:
             variable_values=dict(variables or {}),
             operation_name=operation_name,
             context_value=context,
+            executor_class=BoundedExecutor,
+            is_awaitable=_is_awaitable,
+            hide_suggestions=hide_suggestions,
         )
         return await result if isawaitable(result) else result
+
+    @property
+    def writes(self) -> bool:
+        """Whether it has mutations."""
+        return self.schema._schema.mutation_type is not None
 
     @property
     def core(self) -> GraphQLSchema:
@@ -126,6 +159,9 @@ class Graph:
     def sdl(self) -> str:
         """The schema in GraphQL's schema definition language."""
         return self.schema.as_str() + "\n"
+
+
+_is_awaitable: Any = optimized_is_awaitable  # typed as a plain predicate, used as a guard
 
 
 def endpoint_of(field: GraphQLField) -> EndpointSpec | None:
@@ -231,11 +267,12 @@ def _schema(
     config: StrawberryConfig | None,
 ) -> strawberry.Schema:
     try:
-        return strawberry.Schema(
+        return PlaitSchema(
             query=query,
             mutation=mutation,
             types=types,
-            extensions=list(extensions),
+            execution_context_class=BoundedExecutor,
+            extensions=[ReadyDocument, *extensions] if extensions else (),
             config=config or StrawberryConfig(),
         )
     except Exception as error:

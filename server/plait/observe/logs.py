@@ -20,9 +20,14 @@ from plait.events import (
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+def logger_of(level: str, log_format: str) -> Any:
+    """A logger that writes lines on standard error."""
+    return _logger(LEVELS[level], _is_text(log_format))
+
+
 def log_observer(level: str, log_format: str) -> Any:
     """An observer that writes each event as a line on standard error."""
-    logger = _logger(LEVELS[level], _is_text(log_format))
+    logger = logger_of(level, log_format)
 
     def observe(event: Event) -> None:
         match event:
@@ -59,7 +64,7 @@ def _fields(event: Any) -> dict[str, Any]:
     return {
         name: round(value, 2) if isinstance(value, float) else value
         for name, value in fields.items()
-        if value not in (None, "", ())
+        if value not in (None, "", (), False) or type(value) is int
     }
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError
 
+from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.loader import Loaders
+from plait.clock import Pace
 from plait.errors import PlaitError
 from plait.writes.writes import Writes
 
@@ -29,6 +31,15 @@ class Context:
     """The `Idempotency-Key` header as it came."""
     state: dict[str, Any] = field(default_factory=dict)
     """For the graph's own resolvers and extensions."""
+    budget: Budget
+    """What the operation may still take."""
+    pace: Pace
+    introspection: bool = True
+    """Whether the schema may be asked for; if not, no error may name what it has."""
+    document: DocumentNode | None = None
+    """What is executed, parsed and validated."""
+    executor: Any = None
+    """What executes the operation; it says so itself."""
     mutation_fields: dict[str, int] = field(default_factory=dict)
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     reported: list[GraphQLError] = field(default_factory=list)
@@ -38,6 +49,16 @@ class Context:
     def headers(self) -> Mapping[str, str]:
         """The client's request headers, names in lower case."""
         return self.origin.headers
+
+    @property
+    def hides_suggestions(self) -> bool:
+        """Whether errors may not name what the schema has."""
+        return not self.introspection
+
+    def settle(self) -> None:
+        """Give up what execution left in the background: nobody will see it."""
+        for future in list(self.executor.background_futures) if self.executor else ():
+            future.cancel()
 
     def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
         """Say in the answer that the field shows a stale copy or a declared value, and why."""
@@ -66,5 +87,6 @@ class Context:
 
         raw = getattr(info, "_raw_info", info)
         definition = raw.parent_type.fields[raw.field_name]
-        values = get_argument_values(definition, raw.field_nodes[0], raw.variable_values)
+        variables = self.executor.variable_values  # not info's: those are coerced already
+        values = get_argument_values(definition, raw.field_nodes[0], variables)
         return {name: to_json(value) for name, value in values.items()}

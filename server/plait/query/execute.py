@@ -1,22 +1,42 @@
-"""Runs one operation: from the client's request to the answer, inside its deadline."""
+"""Runs one operation: from the client's request to the answer, inside its deadline and its budget.
 
+Two things end an operation from outside: its time, and a limit on what its answer may hold. Both
+cancel the work where it stands; the answer then is the one error that says so. Calls end at the
+deadline, and execution a moment later, so that the calls' own errors can still become an answer.
+"""
+
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import GraphQLError, OperationType
+from graphql import ExecutionResult, GraphQLError, OperationType
 
+from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
-from plait.clock import Clock
-from plait.errors import BadUserInput
+from plait.clock import Clock, Pace
+from plait.errors import BadUserInput, RequestError, RequestTimeout
 from plait.events import Events
 from plait.graph.bind import Graph
 from plait.query.context import Context
-from plait.query.document import DocumentErrors, Documents
-from plait.query.respond import Answer, Executed, answered, refused
+from plait.query.document import Document, DocumentErrors, Documents
+from plait.query.respond import Answer, Executed, answered, given_up, refused
+from plait.query.variables import VariableLimits, variables_error
 from plait.writes.writes import Writes
+
+GRACE_S = 0.5
+"""How long after the deadline an operation may take to tell what the deadline did to its calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationLimits:
+    """What one operation may take. Times are seconds."""
+
+    timeout_s: float = 30.0
+    allowance: Allowance = field(default_factory=Allowance)
+    variables: VariableLimits = field(default_factory=VariableLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +77,7 @@ class Executor:
         writes: Writes,
         clock: Clock,
         events: Events,
-        timeout_s: float,
-        calls_max: int,
+        limits: OperationLimits,
     ) -> None:
         self._graph = graph
         self._documents = documents
@@ -66,8 +85,8 @@ class Executor:
         self._writes = writes
         self._clock = clock
         self._events = events
-        self._timeout_s = timeout_s
-        self._calls_max = calls_max
+        self._limits = limits
+        self._pace = Pace()
 
     async def run(self, request: Request) -> Done:
         """The answer to `request`. A client's mistakes are answers too; only defects raise."""
@@ -75,43 +94,93 @@ class Executor:
         try:
             document = self._documents.get(request.query)
         except DocumentErrors as error:
-            return Done(answer=refused(error.errors, error.code, request_id))
+            hide = self._documents.hides_suggestions
+            answer = refused(error.errors, error.code, request_id, error, hide_suggestions=hide)
+            return Done(answer=answer)
         operation = document.operation(request.operation_name)
         if operation is None:
             which = "Name one of the operations of the document in 'operationName'."
-            return Done(answer=refused([GraphQLError(which)], BadUserInput.code, request_id))
+            unnamed = refused([GraphQLError(which)], BadUserInput.code, request_id, document)
+            return Done(answer=unnamed)
+        if too_much := variables_error(request.variables, self._limits.variables):
+            return Done(answer=given_up(too_much, request_id, has_begun=False))
         name = operation.name.value if operation.name else None
         kind = operation.operation.value
         if request.only_queries and operation.operation is not OperationType.QUERY:
             only = GraphQLError("A GET can only query: send mutations with POST.")
-            answer = refused([only], BadUserInput.code, request_id)
+            answer = refused([only], BadUserInput.code, request_id, document)
             return Done(answer=answer, name=name, kind=kind, not_allowed=True)
         context = self._context(request)
+        context.document = document.ast
         try:
-            result = await self._graph.execute(
-                document.text,
-                document.ast,
-                variables=request.variables,
-                operation_name=request.operation_name,
-                context=context,
-            )
+            result = await self._executed(document, request, context)
         finally:
             await context.loaders.close()
-        executed = Executed(schema=self._graph.core, ast=document.ast, operation=operation)
-        answer = answered(result, context, executed, self._events)
-        return Done(answer=answer, name=name, kind=kind, calls=context.loaders.calls)
+            context.settle()
+        if isinstance(result, RequestError):
+            answer = given_up(result, request_id, has_begun=True)
+        else:
+            executed = Executed(schema=self._graph.core, document=document, operation=operation)
+            answer = answered(result, context, executed, self._events)
+        return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
+
+    async def _executed(
+        self, document: Document, request: Request, context: Context
+    ) -> ExecutionResult | RequestError:
+        """The result, or why the whole operation was given up."""
+        task = asyncio.current_task()
+        assert task is not None
+        budget = context.budget
+        budget.stop = task.cancel
+        timeout_s = self._limits.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s + GRACE_S):
+                result = await self._graph.execute(
+                    document.text,
+                    document.ast,
+                    variables=request.variables,
+                    operation_name=request.operation_name,
+                    context=context,
+                    hide_suggestions=self._documents.hides_suggestions,
+                )
+                if budget.refused is not None:
+                    await asyncio.sleep(
+                        0
+                    )  # where nothing waited, the cancellation is still to come
+        except asyncio.CancelledError:
+            if budget.refused is None or task.uncancel() > 0:
+                raise
+            return budget.refused
+        except TimeoutError:
+            return RequestTimeout(
+                f"The operation was not finished within {timeout_s:g} s. Ask for less at once.",
+                limit="request_timeout_s",
+                value=timeout_s,
+            )
+        finally:
+            budget.stop = _nothing
+        return result
 
     def _context(self, request: Request) -> Context:
+        budget = Budget(self._limits.allowance)
         origin = Origin(
             request_id=request.origin.request_id,
             traceparent=request.origin.traceparent,
             headers=request.origin.headers,
-            deadline=self._clock.now() + self._timeout_s,
+            deadline=self._clock.now() + self._limits.timeout_s,
+            budget=budget,
         )
         return Context(
             origin=origin,
-            loaders=Loaders(self._fetcher, origin, calls_max=self._calls_max),
+            budget=budget,
+            pace=self._pace,
+            introspection=not self._documents.hides_suggestions,
+            loaders=Loaders(self._fetcher, origin, pace=self._pace),
             writes=self._writes,
             caller=request.caller,
             idempotency_key=request.idempotency_key,
         )
+
+
+def _nothing() -> None:
+    pass

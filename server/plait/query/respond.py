@@ -3,15 +3,18 @@
 Ours carry their code and what a client may know of the failed call. What a resolver raised that is
 not ours, and not a `GraphQLError` that its author meant to be read, is masked: its text goes to
 the log under the request id.
+
+What an error repeats of a request is cut, and all errors together are bounded: a client must not be
+able to have its own text sent back a hundredfold.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
@@ -26,13 +29,32 @@ from graphql import (
 )
 
 from plait.backend.spec import EndpointSpec
-from plait.errors import BackendError, BadUserInput, PlaitError, RequestError, is_retryable
+from plait.errors import (
+    BackendError,
+    BadUserInput,
+    OperationTooCostly,
+    PlaitError,
+    is_retryable,
+)
 from plait.events import Events, FieldFailed
 from plait.graph.bind import endpoint_of
 from plait.query.context import Context
+from plait.query.document import Document
 
 ERRORS_MAX = 100
 """How many errors one answer lists; a note says how many more there were."""
+ERRORS_BYTES_MAX = 100_000
+"""How large they may be together."""
+ECHO_CHARACTERS_MAX = 100
+"""How much of one of the request's own words or values an error repeats."""
+MESSAGE_CHARACTERS_MAX = 500
+
+_LONG_RUN = re.compile(
+    rf"(?<=')[^']{{{ECHO_CHARACTERS_MAX + 1},}}(?=')|\S{{{ECHO_CHARACTERS_MAX + 1},}}"
+)
+_SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
+
+Places: TypeAlias = Callable[[GraphQLError], list[dict[str, int]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +65,13 @@ class Answer:
     codes: tuple[str, ...]
     """The codes of its errors, each once."""
     has_data: bool
+    was_executed: bool = False
+    """Whether it has an entry `data`, null or not."""
     request_status: int | None = None
     """The HTTP status that fits an error which refuses the whole request."""
     replayed: bool = False
+    retry_after_s: float | None = None
+    """When to ask again, where an error says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +79,52 @@ class Executed:
     """What `respond` looks at to tell which endpoint a failed field's row came from."""
 
     schema: GraphQLSchema
-    ast: DocumentNode
+    document: Document
     operation: OperationDefinitionNode
+    endpoints: dict[tuple[str, ...], EndpointSpec | None] = field(default_factory=dict)
+    """What was found, by path without indices."""
 
 
-def refused(errors: Sequence[GraphQLError], code: str, request_id: str) -> Answer:
+class HasPlaces(Protocol):
+    """Knows where in the text an error's nodes stand."""
+
+    def places(self, error: GraphQLError) -> list[dict[str, int]]: ...
+
+
+def refused(
+    errors: Sequence[GraphQLError],
+    code: str,
+    request_id: str,
+    document: HasPlaces,
+    *,
+    hide_suggestions: bool = False,
+) -> Answer:
     """The answer to a request that was not executed."""
-    shown = [_formatted(error, {"code": code, "request_id": request_id}) for error in errors]
-    return Answer(body=msgspec.json.encode({"errors": shown}), codes=(code,), has_data=False)
+    extensions = {"code": code, "request_id": request_id}
+    shown = [
+        _formatted(error, extensions, document.places, _echo(error.message, hide_suggestions))
+        for error in errors
+    ]
+    return Answer(
+        body=msgspec.json.encode({"errors": _bounded(shown, len(shown))}),
+        codes=(code,),
+        has_data=False,
+    )
+
+
+def given_up(error: PlaitError, request_id: str, *, has_begun: bool) -> Answer:
+    """The answer to an operation that was refused or ended as a whole."""
+    extensions = {"code": error.code, **_details(error), "request_id": request_id}
+    payload: dict[str, Any] = {"errors": [{"message": str(error), "extensions": extensions}]}
+    if has_begun:
+        payload["data"] = None
+    return Answer(
+        body=msgspec.json.encode(payload),
+        codes=(error.code,),
+        has_data=False,
+        was_executed=has_begun,
+        request_status=error.http_status or 400,
+    )
 
 
 def answered(
@@ -68,24 +132,72 @@ def answered(
 ) -> Answer:
     """The answer to a request that was executed, in whole or in part."""
     errors = [*(result.errors or ()), *context.reported]
-    shown = [_error(error, context, executed, events) for error in errors[:ERRORS_MAX]]
-    if len(errors) > ERRORS_MAX:
-        shown.append({"message": f"{len(errors) - ERRORS_MAX} more errors are not listed."})
+    dropped = getattr(getattr(context.executor, "collected_errors", None), "dropped", 0)
+    made = [_error(error, context, executed, events) for error in errors[:ERRORS_MAX]]
+    shown = _bounded(made, len(errors) + dropped)
     payload: dict[str, Any] = {"errors": shown} if shown else {}
     began = result.data is not None or any(error.path is not None for error in errors)
     if began:  # an answer without `data` tells that nothing was executed (GraphQL, section 7.1)
         payload["data"] = result.data
     if extensions := _extensions(result, context):
         payload["extensions"] = extensions
+    body = msgspec.json.encode(payload)
+    if too_large := context.budget.check_size(len(body)):
+        return given_up(too_large, context.origin.request_id, has_begun=True)
     return Answer(
-        body=msgspec.json.encode(payload, enc_hook=str),
+        body=body,
         codes=tuple(
             dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one)
         ),
         has_data=result.data is not None,
+        was_executed=began,
         request_status=_request_status(errors) if began else 400,
         replayed=context.replayed,
+        retry_after_s=_retry_after_s(errors),
     )
+
+
+def _bounded(errors: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The first of `count` errors, as many as there is room for, and how many more there were."""
+    shown: list[dict[str, Any]] = []
+    left = ERRORS_BYTES_MAX
+    for error in errors[:ERRORS_MAX]:
+        left -= len(msgspec.json.encode(error))
+        if left < 0 and shown:
+            break
+        shown.append(error)
+    if count > len(shown):
+        shown.append({"message": f"{count - len(shown)} more errors are not listed."})
+    return shown
+
+
+def _echo(message: str, hide_suggestions: bool) -> str:
+    """A message about the request, with what it repeats of it cut."""
+    if hide_suggestions:
+        message = _SUGGESTION.sub("", message)
+    text = _LONG_RUN.sub(lambda match: f"{match[0][:ECHO_CHARACTERS_MAX]}…", message)
+    return text if len(text) <= MESSAGE_CHARACTERS_MAX else f"{text[:MESSAGE_CHARACTERS_MAX]}…"
+
+
+def _details(error: PlaitError) -> dict[str, Any]:
+    """What an error tells beside its code."""
+    told: dict[str, Any] = {}
+    if isinstance(error, OperationTooCostly):
+        told |= {"limit": error.limit, "value": error.value}
+    if error.retryable is not None:
+        told["retryable"] = error.retryable
+    if error.retry_after_s is not None:
+        told["retry_after_s"] = error.retry_after_s
+    return told
+
+
+def _retry_after_s(errors: Sequence[GraphQLError]) -> float | None:
+    waits = [
+        error.original_error.retry_after_s
+        for error in errors
+        if isinstance(error.original_error, PlaitError) and error.original_error.retry_after_s
+    ]
+    return max(waits, default=None)
 
 
 def _extensions(result: ExecutionResult, context: Context) -> dict[str, Any]:
@@ -102,9 +214,9 @@ def _request_status(errors: Sequence[GraphQLError]) -> int | None:
     statuses = [
         error.original_error.http_status
         for error in errors
-        if isinstance(error.original_error, RequestError)
+        if isinstance(error.original_error, PlaitError)
     ]
-    return statuses[0] if statuses else None
+    return next(filter(None, statuses), None)
 
 
 def _error(
@@ -112,19 +224,24 @@ def _error(
 ) -> dict[str, Any]:
     request_id = context.origin.request_id
     cause = error.original_error
+    places = executed.document.places
     match cause:
         case BackendError():
-            return _formatted(error, _backend_extensions(cause, error, executed, request_id))
+            extensions = _backend_extensions(cause, error, executed, request_id)
+            return _formatted(error, extensions, places)
         case PlaitError():
-            return _formatted(error, {"code": cause.code, "request_id": request_id})
+            extensions = {"code": cause.code, **_details(cause), "request_id": request_id}
+            return _formatted(error, extensions, places)
         case None | GraphQLError() if error.path is None:  # the variables, before anything ran
-            return _formatted(error, {"code": BadUserInput.code, "request_id": request_id})
+            extensions = {"code": BadUserInput.code, "request_id": request_id}
+            message = _echo(error.message, context.hides_suggestions)
+            return _formatted(error, extensions, places, message)
         case GraphQLError():
             own = {"code": "RESOLVER_ERROR", **(cause.extensions or {}), "request_id": request_id}
-            return _formatted(error, own)
+            return _formatted(error, own, places)
         case None:
             own = {"code": "RESOLVER_ERROR", **(error.extensions or {}), "request_id": request_id}
-            return _formatted(error, own)
+            return _formatted(error, own, places)
         case _:
             return _unexpected(error, cause, executed, events, request_id)
 
@@ -158,20 +275,24 @@ def _unexpected(
         "Cannot return null for non-nullable"
     ):
         # graphql-core's own words; they name the type and field, and nothing of the data.
-        return _formatted(error, {"code": "NULL_IN_NON_NULL_FIELD", "request_id": request_id})
+        extensions = {"code": "NULL_IN_NON_NULL_FIELD", "request_id": request_id}
+        return _formatted(error, extensions, executed.document.places)
     events.emit(FieldFailed(request_id=request_id, path=path, error=cause))
     masked = GraphQLError(
         "Something went wrong here. The log tells more, under the request id.",
         nodes=error.nodes,
         path=error.path,
     )
-    return _formatted(masked, {"code": "INTERNAL_ERROR", "request_id": request_id})
+    extensions = {"code": "INTERNAL_ERROR", "request_id": request_id}
+    return _formatted(masked, extensions, executed.document.places)
 
 
-def _formatted(error: GraphQLError, extensions: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"message": error.message}
-    if error.locations:
-        shown["locations"] = [{"line": one.line, "column": one.column} for one in error.locations]
+def _formatted(
+    error: GraphQLError, extensions: dict[str, Any], places: Places, message: str | None = None
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {"message": error.message if message is None else message}
+    if locations := places(error):
+        shown["locations"] = locations
     if error.path is not None:
         shown["path"] = error.path
     shown["extensions"] = extensions
@@ -180,18 +301,23 @@ def _formatted(error: GraphQLError, extensions: dict[str, Any]) -> dict[str, Any
 
 def endpoint_at(executed: Executed, path: Sequence[str | int]) -> EndpointSpec | None:
     """The endpoint whose row the field at `path` was read from: the nearest field above that
-    declares one."""
+    declares one. Looked for once for all items of a list."""
+    names = tuple(key for key in path if isinstance(key, str))
+    if names not in executed.endpoints:
+        executed.endpoints[names] = _endpoint_at(executed, names)
+    return executed.endpoints[names]
+
+
+def _endpoint_at(executed: Executed, names: Sequence[str]) -> EndpointSpec | None:
     found: EndpointSpec | None = None
     fragments = {
         one.name.value: one
-        for one in executed.ast.definitions
+        for one in executed.document.ast.definitions
         if isinstance(one, FragmentDefinitionNode)
     }
     types: list[Any] = [executed.schema.get_root_type(executed.operation.operation)]
     selections: list[SelectionSetNode | None] = [executed.operation.selection_set]
-    for key in path:
-        if isinstance(key, int):
-            continue
+    for key in names:
         nodes = [node for one in selections for node in _fields(one, key, fragments)]
         definitions = [
             type_.fields[node.name.value]

@@ -140,6 +140,19 @@ def replayed(write: Write[Any], record: WriteRecord) -> Outcome[Any]:
             assert_never(record.state)
 
 
+def say_who_may_ask_again(write: Write[Any], outcome: Outcome[Any], *, has_key: bool) -> None:
+    """Put on the outcome's error whether the same request may ask again.
+
+    Without a key of the caller's it may not, whatever went wrong: a second request would make the
+    writes that succeeded a second time. With one, a failure of the moment is driven again, and an
+    unknown write where sending it again cannot do it twice.
+    """
+    if isinstance(outcome, Succeeded) or not isinstance(outcome.error, BackendError):
+        return
+    again = write.is_repeatable if isinstance(outcome, Unknown) else may_try_again(outcome.error)
+    outcome.error.may_ask_again = has_key and again
+
+
 def _attempts(result: Sent | Exception) -> int:
     return result.attempts if isinstance(result, Sent | BackendError) else 1
 

@@ -184,7 +184,7 @@ async def write_together(
     again what stayed unfinished, where that cannot do it twice.
 
     Raises, when nothing was sent: `KeyMissing`, `KeyInvalid`, `KeyReused`, `KeyInProgress`,
-    `BadUserInput`, `LedgerUnavailable`.
+    `BadUserInput`, `OperationTooCostly`, `LedgerUnavailable`.
     """
     if not writes:
         return ()

@@ -27,7 +27,14 @@ from plait.writes.ledger import (
 )
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
 from plait.writes.plan import Asked, plan
-from plait.writes.records import converted, outcome_of, record_of, replayed, unreadable
+from plait.writes.records import (
+    converted,
+    outcome_of,
+    record_of,
+    replayed,
+    say_who_may_ask_again,
+    unreadable,
+)
 from plait.writes.write import Send, Sent, Write
 
 R = TypeVar("R")
@@ -73,13 +80,18 @@ class Writes:
         """Make the writes, or replay what came of them. One outcome for each, in their order.
 
         Raises, when nothing was sent: `KeyMissing`, `KeyReused`, `KeyInProgress`, `BadUserInput`,
-        `LedgerUnavailable`.
+        `OperationTooCostly`, `LedgerUnavailable`.
         """
+        budget = asked.origin.budget
+        if budget is not None:  # before anything is sent: a write must not be cut off half-way
+            budget.check_calls(len(asked.writes))
         wanted = self._wanted(asked)
         give_up = self._clock.now() + self._wait_s
         while True:
             outcomes = await self._owned(self._attempt(asked, wanted))
             if outcomes is not None:
+                for write, outcome in zip(asked.writes, outcomes, strict=True):
+                    say_who_may_ask_again(write, outcome, has_key=asked.key is not None)
                 return outcomes
             left_s = give_up - self._clock.now()
             if left_s <= 0:
@@ -140,6 +152,8 @@ class Writes:
 
     async def _driven(self, asked: Asked, entry: Entry, drives: tuple[Drive, ...]) -> Outcomes:
         """Send what is to be sent, all at once; the ledger tells the rest."""
+        if asked.origin.budget is not None:
+            asked.origin.budget.calls += len(drives)
         async with asyncio.TaskGroup() as group:
             sent = {it.position: group.create_task(self._made(asked, entry, it)) for it in drives}
         return tuple(

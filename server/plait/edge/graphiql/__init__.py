@@ -4,10 +4,11 @@ The page carries its settings as JSON, not as a script, so that its content secu
 forbid inline scripts. Files are addressed by a hash of their content and may be kept for ever.
 """
 
+import functools
 import gzip
 import hashlib
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def assets() -> Mapping[str, Asset]:
     return {Path(name).name: _asset(_FOLDER / name) for name in _FILES}
 
 
+def pages(*, title: str, examples: Sequence[Example]) -> Callable[[str], Asset]:
+    """The page by the path that the app is mounted at: it names its files and its endpoint."""
+
+    @functools.lru_cache(maxsize=16)
+    def page_at(root_path: str) -> Asset:
+        return page(title=title, endpoint=f"{root_path}/graphql", examples=examples)
+
+    return page_at
+
+
 def page(*, title: str, endpoint: str, examples: Sequence[Example]) -> Asset:
     """The page itself, with the examples as tabs."""
     settings = {"title": title, "endpoint": endpoint, "examples": [_tab(one) for one in examples]}
@@ -57,7 +68,9 @@ def page(*, title: str, endpoint: str, examples: Sequence[Example]) -> Asset:
     for name in _FILES:
         short = Path(name).name
         digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]
-        text = text.replace("{{" + short + "}}", f"{endpoint}/assets/{short}?v={digest}")
+        text = text.replace(
+            "{{" + short + "}}", f"{html.escape(endpoint)}/assets/{short}?v={digest}"
+        )
     headers = (
         ("cache-control", "no-cache"),
         ("content-security-policy", POLICY),

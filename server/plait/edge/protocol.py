@@ -1,0 +1,139 @@
+"""uvicorn's HTTP protocol with bounds on what is still arriving.
+
+uvicorn hands a request to the app when its headers are complete, and takes as many of them as a
+client sends, for as long as it likes. Here headers have a number and a size, and a request has a
+time in which it must have arrived; one that breaks a bound is answered and its connection closed.
+Bodies are bounded where they are read, in `http.py`: only the app knows how large one may be.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivalLimits:
+    """What a request may be while it arrives. Times are seconds."""
+
+    headers: int = 100
+    header_bytes: int = 32 * 1024
+    """The request line and all headers together."""
+    time_s: float = 30.0
+    """From a request's first byte to its last."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. Pass it to uvicorn as `http=`, with `limits` bound."""
+
+    def __init__(self, *arguments: Any, limits: ArrivalLimits, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._limits = limits
+        self._arrived = 0
+        self._size = 0
+        self._in_headers = True
+        self._refusal = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self._start_timer()  # a connection that says nothing is closed too
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self._in_headers:
+            if self._timer is None:
+                self._start_timer()
+            # What one read brings beyond the headers counts too, until they are seen to be
+            # complete: reads are bounded, and so is what a limit lets through.
+            self._arrived += len(data)
+        super().data_received(data)
+        if self._in_headers and self._arrived > self._limits.header_bytes:
+            self._refuse(431, f"Headers may have at most {self._limits.header_bytes} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn answers when a callback raises: ours say more."""
+        if self._refusal:
+            self._refuse(431, self._refusal)
+        else:
+            super().send_400_response(msg)
+
+    def on_message_begin(self) -> None:
+        """See `httptools`."""
+        super().on_message_begin()
+        self._in_headers = True
+        self._size = 0
+
+    def on_url(self, url: bytes) -> None:
+        """See `httptools`."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See `httptools`. Trailers come this way too."""
+        self._count(len(name) + len(value) + 4)
+        if len(self.headers) >= self._limits.headers:
+            self._break_off(f"A request may have at most {self._limits.headers} headers.")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """See `httptools`."""
+        self._in_headers = False
+        self._arrived = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """See `httptools`."""
+        self._in_headers = True
+        self._arrived = 0
+        self._stop_timer()
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limits.header_bytes:
+            self._break_off(f"Headers may have at most {self._limits.header_bytes} bytes.")
+
+    def _break_off(self, refusal: str) -> None:
+        """End parsing from within one of its callbacks."""
+        self._refusal = refusal
+        raise ValueError(refusal)
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self._limits.time_s, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        begun = self.cycle is not None and not self.cycle.response_complete
+        if self._arrived or begun:
+            self._refuse(408, f"A request must have arrived within {self._limits.time_s:g} s.")
+        elif self.transport is not None:
+            self.transport.close()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, unless an answer has begun, and close the connection."""
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        answering = self.cycle is not None and self.cycle.response_started
+        if not answering or self.cycle.response_complete:
+            text = message.encode("ascii")
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+                + b"content-length: %d\r\n\r\n" % len(text)
+                + text
+            )
+        self.transport.close()

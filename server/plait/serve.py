@@ -1,0 +1,137 @@
+"""Serves an app with uvicorn: one process or several, each with the bounded protocol."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+from functools import partial
+from typing import Any, NoReturn
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from plait.app import App, create_app
+from plait.edge.protocol import ArrivalLimits, BoundedProtocol
+from plait.errors import PlaitError, SettingsError
+from plait.find import load_graph
+from plait.observe.logs import logger_of
+from plait.settings import Settings, read_settings
+
+CANNOT_START = 2
+STOP_S = 10
+"""How long requests under way may go on after the signal to stop."""
+BACKLOG = 2048
+_GRAPH_VARIABLE = "PLAIT_GRAPH"
+
+
+def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) -> int:
+    """Serve until a signal says to stop; the exit status. Raises `PlaitError` for what cannot be
+    started."""
+    asyncio.run(_try_out(app))
+    listener = _listener(settings)
+    # Workers and reloaded servers are new processes: they read it from there.
+    os.environ[_GRAPH_VARIABLE] = graph_name
+    signal.signal(signal.SIGTERM, _stopped)
+    config = _config(app if settings.workers == 1 and not reload else _NEW_APP, settings, reload)
+    logger_of(settings.log_level, settings.log_format).info(
+        "listening", url=address(settings), workers=settings.workers, graph=graph_name
+    )
+    status = 0
+    if reload:
+        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+    elif settings.workers > 1:
+        workers = Multiprocess(config, sockets=[listener])
+        workers.run()
+        failed = any(one.exitcode == STARTUP_FAILURE for one in workers.processes)
+        status = CANNOT_START if failed else 0
+    else:
+        _freeze()
+        server = uvicorn.Server(config)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        status = 0 if server.started else CANNOT_START
+    return status
+
+
+_NEW_APP = "plait.serve:new_app"
+
+
+def new_app() -> App:
+    """The app of a worker process. Ends the process when it cannot be made."""
+    try:
+        app = create_app(load_graph(os.environ[_GRAPH_VARIABLE]), read_settings())
+    except PlaitError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(STARTUP_FAILURE)
+    _freeze()
+    return app
+
+
+def address(settings: Settings) -> str:
+    """Where a browser finds GraphiQL, and a client the graph."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}/graphql"
+
+
+def _config(app: App | str, settings: Settings, reload: bool) -> uvicorn.Config:
+    limits = ArrivalLimits(
+        headers=settings.headers_max,
+        header_bytes=settings.header_bytes_max,
+        time_s=settings.arrival_timeout_s,
+    )
+    protocol: Any = partial(BoundedProtocol, limits=limits)
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=settings.workers,
+        reload=reload,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http=protocol,
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+    )
+
+
+async def _try_out(app: App) -> None:
+    """Start what the app needs, and stop it again: what cannot work is told before anybody is
+    served."""
+    async with app.lifespan():
+        pass
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """A bound socket. Raises `SettingsError`, naming the port and why it cannot be had."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, target = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(target)
+        # Two sockets may bind one port with SO_REUSEADDR, but only one may listen.
+        listener.listen(BACKLOG)
+        listener.set_inheritable(True)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be used").lower()
+        raise SettingsError(
+            f"Port {settings.port} on {settings.host}: {reason}. "
+            "Choose another with --port or PLAIT_PORT."
+        ) from None
+    return listener
+
+
+def _stopped(*_: object) -> NoReturn:
+    """A signal to stop is no failure: uvicorn has closed everything, and raises it again."""
+    sys.exit(0)
+
+
+def _freeze() -> None:
+    """The graph and the libraries stay as they are: the collector need not look at them again."""
+    gc.collect()
+    gc.freeze()
