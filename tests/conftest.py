@@ -130,6 +130,8 @@ class Shop:
     url: str
     services: Mapping[str, str]
     kill: Callable[[str], object]
+    pid: int
+    """Of the gateway."""
 
     def ask(self, query: str, variables: Any = None, **headers: str) -> httpx.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -162,8 +164,8 @@ def shop(isolate: tuple[str, ...] = (), **environment: str) -> Iterator[Shop]:
             **environment,
         }
         command = [sys.executable, "-m", "plait", "serve", "--port", str(port)]
-        with running(command, port, **settings):
-            yield Shop(f"http://127.0.0.1:{port}", services.urls, services.kill)
+        with running(command, port, **settings) as process:
+            yield Shop(f"http://127.0.0.1:{port}", services.urls, services.kill, process.pid)
 
 
 @pytest.fixture(scope="session")

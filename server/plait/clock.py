@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,24 +45,50 @@ class SystemClock:
 class Pace:
     """Shares the event loop: work that goes on without waiting for anything lets others in.
 
-    `is_over` asks whether the turn has lasted long enough; then `breathe` ends it. One for all
-    requests of a loop: when one of them has just let others in, the next need not.
+    `is_over` asks whether the turn has lasted long enough; then `breathe` waits for the next one.
+    All that wait are woken in their order, a few in each turn of the loop: woken all at once, ten
+    thousand of them would fill the next turn by themselves. How many those few are follows from how
+    long the last ones took.
     """
 
-    __slots__ = ("_end", "_turn_s")
+    __slots__ = ("_end", "_few", "_turn_s", "_waiting", "_woken_at")
 
     def __init__(self, turn_s: float = 0.01) -> None:
         self._turn_s = turn_s
         self._end = 0.0
+        self._few = 8
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._woken_at: float | None = None
 
     def is_over(self) -> bool:
         """Whether to let others in now."""
         return time.monotonic() > self._end
 
     async def breathe(self) -> None:
-        """Let the loop turn once."""
-        await asyncio.sleep(0)
-        self._end = time.monotonic() + self._turn_s
+        """Let the loop turn, at least once."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._wake)
+        self._waiting.append(future)
+        await future
+
+    def _wake(self) -> None:
+        now = time.monotonic()
+        if self._woken_at is not None:
+            took = now - self._woken_at
+            if took > 2 * self._turn_s:
+                self._few = max(1, self._few // 2)
+            elif took < self._turn_s / 2:
+                self._few = min(256, self._few * 2)
+        self._end = now + self._turn_s
+        for _ in range(min(self._few, len(self._waiting))):
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+        self._woken_at = now if self._waiting else None
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._wake)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from plait.backend.client import Client
 from plait.backend.fetch import Fetcher
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import Wire
-from plait.clock import Clock
+from plait.clock import Clock, Pace
 from plait.errors import BackendError
 from plait.events import Events
 from plait.graph.bind import Graph
@@ -42,6 +42,7 @@ class Gateway:
         transports: Mapping[str, Wire],
     ) -> None:
         self._clock = clock
+        pace = Pace()
         self.clients = {
             spec.name: Client(
                 effective(spec, settings),
@@ -49,6 +50,7 @@ class Gateway:
                 events=events,
                 headers=_secret_headers(settings.backends.get(spec.name)),
                 transport=transports.get(spec.name),
+                pace=pace,
             )
             for spec in graph.backends
         }
@@ -82,6 +84,7 @@ class Gateway:
             clock=clock,
             events=events,
             limits=operation_limits(settings),
+            pace=pace,
         )
         self._writes_anything = graph.writes
         self._sweeper: asyncio.Task[None] | None = None
@@ -113,6 +116,7 @@ class Gateway:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.executor.close()
         await self.writes.close(CLOSE_S)
         await self.fetcher.close()
         await asyncio.gather(*(client.close() for client in self.clients.values()))

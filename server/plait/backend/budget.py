@@ -24,8 +24,8 @@ class Allowance:
     what joins a call of another request."""
     keys: int = 10_000
     """Different keys asked for."""
-    objects: int = 50_000
-    """Objects and list items in the answer."""
+    objects: int = 25_000
+    """Objects and list items in the answer; an object in a list counts once."""
     bytes: int = 10 * 1024 * 1024
     """Size of the answer."""
 

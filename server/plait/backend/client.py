@@ -3,7 +3,8 @@
     report    one event a call, whatever becomes of it, with the whole time that it took
     limit     waits for its turn outside the timeout: a busy gateway is not a slow backend
     timeout   bounds one exchange, drip-fed bodies included, and never outlives the request's
-    deadline identify  adds the ids and the forwarded headers of the client's request
+              deadline
+    identify  adds the ids and the forwarded headers of the client's request
     transport the wire
 
 Were `limit` inside `timeout`, a burst would time out calls that were never sent. Were `report`
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from plait.backend.call import Call, Handler, Layer, Origin, Reply
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import HttpTransport, Wire
-from plait.clock import Clock
+from plait.clock import Clock, Pace
 from plait.errors import BackendError, BackendTimeout
 from plait.events import CallFinished, Events
 
@@ -33,6 +34,7 @@ class Client:
         events: Events,
         headers: Mapping[str, str] | None = None,
         transport: Wire | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.backend = backend
         fixed = {"accept": "application/json", "user-agent": "plait"}
@@ -41,7 +43,7 @@ class Client:
         self._transport = HttpTransport(backend, headers=fixed, transport=transport)
         layers: tuple[Layer, ...] = (
             report(clock, events),
-            limit(backend.connections),
+            limit(backend.connections, pace or Pace()),
             timeout(clock, backend),
             identify(backend),
         )
@@ -83,14 +85,17 @@ def report(clock: Clock, events: Events) -> Layer:
     return layer
 
 
-def limit(concurrent: int) -> Layer:
-    """At most `concurrent` calls at once; the others wait in order."""
+def limit(concurrent: int, pace: Pace) -> Layer:
+    """At most `concurrent` calls at once; the others wait in order. Those that begin together take
+    several turns of the loop: a call costs milliseconds before it waits for anything."""
 
     def layer(inner: Handler) -> Handler:
         turns = asyncio.Semaphore(concurrent)
 
         async def handle(call: Call) -> Reply:
             async with turns:
+                if pace.is_over():
+                    await pace.breathe()
                 return await inner(call)
 
         return handle

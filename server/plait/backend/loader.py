@@ -42,7 +42,8 @@ class Loaders:
         self._origin = origin
         self._budget = origin.budget or Budget(Allowance())
         self._pace = pace or Pace()
-        self._delivering = 0
+        self.holding = 0
+        """How many are about to load more: no wave leaves before they have."""
         self._known: dict[
             EndpointSpec, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]
         ] = {}
@@ -82,12 +83,14 @@ class Loaders:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for future in self._pending:
-            future.cancel()
-        self._pending.clear()
+        while self._pending:
+            for _ in range(min(HANDED_OUT, len(self._pending))):
+                self._pending.pop().cancel()
+            if self._pending:
+                await self._pace.breathe()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loads: int, quiet: int) -> None:
-        if self._loads != loads or self._delivering:
+        if self._loads != loads or self.holding:
             quiet = 0
         if quiet < QUIET_TURNS:
             loop.call_soon(self._watch, loop, self._loads, quiet + 1)
@@ -114,11 +117,11 @@ class Loaders:
                 _fail(future, error)
             self._pending.difference_update(future for _, future in pairs)
             return
-        self._delivering += 1
+        self.holding += 1
         try:
             await self._hand_out(pairs, outcomes)
         finally:
-            self._delivering -= 1
+            self.holding -= 1
 
     async def _hand_out(
         self,

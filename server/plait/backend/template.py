@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import quote
 from uuid import UUID
 
@@ -36,7 +37,7 @@ class PathTemplate:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names in braces, each once, in order."""
-        return tuple(dict.fromkeys(match[1] for match in _PARAMETER.finditer(self.text)))
+        return _parameters(self.text)
 
     @property
     def problem(self) -> str | None:
@@ -63,6 +64,11 @@ class PathTemplate:
             return make(match[1], values[match[1]])
 
         return _PARAMETER.sub(filled, self.text)
+
+
+@lru_cache(maxsize=10_000)  # asked for with every load, of the few templates of a graph
+def _parameters(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(match[1] for match in _PARAMETER.finditer(text)))
 
 
 def path_values(name: str, value: object) -> str:

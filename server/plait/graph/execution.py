@@ -9,6 +9,7 @@ Where the turn ends in the middle of a list or of an object, the rest becomes a 
 executor knows how to wait for.
 """
 
+import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from inspect import iscoroutine
@@ -29,10 +30,14 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from plait.backend.budget import Allowance, Budget
+from plait.backend.loader import Loaders
 from plait.clock import Pace
 
 ERRORS_MAX = 1_000
 """How many errors of one operation are kept; the rest are counted."""
+
+BEGUN_AT_ONCE = 16
+"""Rows that are begun between two looks at the time."""
 
 _NAME_BYTES = 4
 """What JSON puts around a name: two quotes, a colon and a comma."""
@@ -77,6 +82,9 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self._budget: Budget = getattr(context, "budget", None) or Budget(Allowance())
         self._pace: Pace = getattr(context, "pace", None) or Pace()
         self._sizes: dict[int, int] = {}
+        self._loaders: Loaders | None = getattr(context, "loaders", None)
+        self.begun: list[asyncio.Future[Any]] = []
+        """What was begun at the same time, for whoever gives the operation up."""
         self.collected_errors = BoundedErrors()
         if hasattr(context, "executor"):
             context.executor = self
@@ -90,7 +98,11 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """See `Executor`."""
-        self._budget.spend_object(self._size_of_names(grouped_field_set))
+        size = self._size_of_names(grouped_field_set)
+        if path is not None and isinstance(path.key, int):
+            self._budget.spend_bytes(size)  # it was counted as its list's item
+        else:
+            self._budget.spend_object(size)
         results: dict[str, Any] = {}
         waiting: list[str] = []
         fields = iter(grouped_field_set.items())
@@ -175,14 +187,22 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         waiting: list[Any],
         left: Iterator[tuple[int, Any]] | None,
     ) -> Any:
+        loaders = self._loaders
+        if loaders:
+            loaders.holding += 1  # a wave that left now would leave without what is still to come
         try:
             while not done:
                 await self._pace.breathe()
                 done = advance()
+            if len(waiting) > 1:
+                await self._begin(results, waiting)
         except BaseException as error:
             for_good = self._budget.refused is not None or not isinstance(error, Exception)
             self._abandon(results, waiting, left, for_good=for_good)
             raise
+        finally:
+            if loaders:
+                loaders.holding -= 1
         if len(waiting) == 1:  # without the cost of doing things at the same time
             results[waiting[0]] = await results[waiting[0]]
         elif waiting:
@@ -190,6 +210,14 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             for place, value in zip(waiting, values, strict=True):
                 results[place] = value
         return results
+
+    async def _begin(self, results: Any, waiting: list[Any]) -> None:
+        """Begin what is done at the same time, some of it in each turn of the loop."""
+        for count, place in enumerate(waiting):
+            if count % BEGUN_AT_ONCE == BEGUN_AT_ONCE - 1 and self._pace.is_over():
+                await self._pace.breathe()
+            results[place] = asyncio.ensure_future(results[place])
+            self.begun.append(results[place])
 
     def _abandon(
         self,
@@ -208,6 +236,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         for one in begun if for_good else ():
             if iscoroutine(one):
                 one.close()
+            elif isinstance(one, asyncio.Future):
+                one.cancel()
 
     def complete_leaf_value(  # type: ignore[override]  # static in the base, and called as a method
         self, return_type: GraphQLLeafType, result: Any

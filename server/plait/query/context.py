@@ -55,11 +55,6 @@ class Context:
         """Whether errors may not name what the schema has."""
         return not self.introspection
 
-    def settle(self) -> None:
-        """Give up what execution left in the background: nobody will see it."""
-        for future in list(self.executor.background_futures) if self.executor else ():
-            future.cancel()
-
     def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
         """Say in the answer that the field shows a stale copy or a declared value, and why."""
         if len(self.fallbacks) < MARKS_MAX:

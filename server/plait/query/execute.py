@@ -8,6 +8,7 @@ deadline, and execution a moment later, so that the calls' own errors can still 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, OperationType
@@ -28,6 +29,9 @@ from plait.writes.writes import Writes
 
 GRACE_S = 0.5
 """How long after the deadline an operation may take to tell what the deadline did to its calls."""
+
+
+REAPED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class Executor:
         clock: Clock,
         events: Events,
         limits: OperationLimits,
+        pace: Pace,
     ) -> None:
         self._graph = graph
         self._documents = documents
@@ -86,7 +91,8 @@ class Executor:
         self._clock = clock
         self._events = events
         self._limits = limits
-        self._pace = Pace()
+        self._pace = pace
+        self._reapers: set[asyncio.Task[None]] = set()
 
     async def run(self, request: Request) -> Done:
         """The answer to `request`. A client's mistakes are answers too; only defects raise."""
@@ -112,11 +118,7 @@ class Executor:
             return Done(answer=answer, name=name, kind=kind, not_allowed=True)
         context = self._context(request)
         context.document = document.ast
-        try:
-            result = await self._executed(document, request, context)
-        finally:
-            await context.loaders.close()
-            context.settle()
+        result = await self._executed(document, request, context)
         if isinstance(result, RequestError):
             answer = given_up(result, request_id, has_begun=True)
         else:
@@ -128,38 +130,60 @@ class Executor:
         self, document: Document, request: Request, context: Context
     ) -> ExecutionResult | RequestError:
         """The result, or why the whole operation was given up."""
-        task = asyncio.current_task()
-        assert task is not None
-        budget = context.budget
-        budget.stop = task.cancel
-        timeout_s = self._limits.timeout_s
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        budget, timeout_s = context.budget, self._limits.timeout_s
+        budget.stop = partial(_set, refused)
+        work = asyncio.ensure_future(
+            self._graph.execute(
+                document.text,
+                document.ast,
+                variables=request.variables,
+                operation_name=request.operation_name,
+                context=context,
+                hide_suggestions=self._documents.hides_suggestions,
+            )
+        )
         try:
-            async with asyncio.timeout(timeout_s + GRACE_S):
-                result = await self._graph.execute(
-                    document.text,
-                    document.ast,
-                    variables=request.variables,
-                    operation_name=request.operation_name,
-                    context=context,
-                    hide_suggestions=self._documents.hides_suggestions,
-                )
-                if budget.refused is not None:
-                    await asyncio.sleep(
-                        0
-                    )  # where nothing waited, the cancellation is still to come
-        except asyncio.CancelledError:
-            if budget.refused is None or task.uncancel() > 0:
-                raise
-            return budget.refused
-        except TimeoutError:
-            return RequestTimeout(
-                f"The operation was not finished within {timeout_s:g} s. Ask for less at once.",
-                limit="request_timeout_s",
-                value=timeout_s,
+            await asyncio.wait(
+                (work, refused), timeout=timeout_s + GRACE_S, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            budget.stop = _nothing
-        return result
+            await self._leave(work, context)
+        if budget.refused is not None:
+            return budget.refused
+        if work.done():
+            return work.result()
+        return RequestTimeout(
+            f"The operation was not finished within {timeout_s:g} s. Ask for less at once.",
+            limit="request_timeout_s",
+            value=timeout_s,
+        )
+
+    async def _leave(self, work: "asyncio.Future[ExecutionResult]", context: Context) -> None:
+        """Give up what is still under way. Where that is much, nobody waits for it."""
+        executor = context.executor
+        begun = [*executor.begun, *executor.background_futures] if executor else []
+        left = [one for one in begun if not one.done()]
+        if work.done() and not left:
+            await context.loaders.close()
+            return
+        reaper = asyncio.ensure_future(self._reap([work, *left], context))
+        self._reapers.add(reaper)
+        reaper.add_done_callback(self._reapers.discard)
+
+    async def _reap(self, begun: list["asyncio.Future[Any]"], context: Context) -> None:
+        """Cancel the innermost first, and some in each turn of the loop: cancelled from the top,
+        tens of thousands would end in one turn."""
+        for count, one in enumerate(reversed(begun)):
+            one.cancel()
+            if count % REAPED_AT_ONCE == REAPED_AT_ONCE - 1:
+                await self._pace.breathe()
+        await asyncio.gather(*begun, return_exceptions=True)
+        await context.loaders.close()
+
+    async def close(self) -> None:
+        """Wait until what was given up has ended."""
+        await asyncio.gather(*self._reapers, return_exceptions=True)
 
     def _context(self, request: Request) -> Context:
         budget = Budget(self._limits.allowance)
@@ -182,5 +206,6 @@ class Executor:
         )
 
 
-def _nothing() -> None:
-    pass
+def _set(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
