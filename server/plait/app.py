@@ -100,6 +100,11 @@ class App:
             self._running = None
             await gateway.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no operation is under way."""
+        return self._running is None or self._running.executor.is_idle
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
         await self._app(scope, receive, send)

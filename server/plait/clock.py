@@ -60,6 +60,11 @@ class Pace:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._woken_at: float | None = None
 
+    def begin(self) -> None:
+        """A turn begins, because something that was waited for has come. Not when others wait."""
+        if not self._waiting:
+            self._end = time.monotonic() + self._turn_s
+
     def is_over(self) -> bool:
         """Whether to let others in now."""
         return time.monotonic() > self._end

@@ -128,6 +128,7 @@ class Loaders:
         pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]],
         outcomes: Sequence[Outcome],
     ) -> None:
+        self._pace.begin()
         for place, ((_, future), outcome) in enumerate(zip(pairs, outcomes, strict=True)):
             if place and place % HANDED_OUT == 0:
                 await self._pace.breathe()  # whoever waits for these rows takes them now

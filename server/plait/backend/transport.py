@@ -1,8 +1,12 @@
 """The wire. The only module that imports httpx: calls go in, replies and our own errors come
 out."""
 
+import asyncio
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -28,8 +32,21 @@ Wire: TypeAlias = httpx.AsyncBaseTransport
 _INFLATE_PIECE = 256 * 1024
 
 
+_POOL = 8
+"""Connections of one pool. For each request httpcore looks at all connections of its pool, several
+times: many small pools cost a fraction of a large one."""
+
+
+@dataclass(slots=True)
+class _Pool:
+    """A client with a few connections, and how many exchanges it has under way."""
+
+    client: httpx.AsyncClient
+    busy: int = 0
+
+
 class HttpTransport:
-    """One pooled httpx client for one backend; the innermost handler of its calls.
+    """Pooled httpx clients for one backend; the innermost handler of its calls.
 
     `headers` go out with every call. `transport` replaces httpx's own, as tests do with
     `httpx.MockTransport`.
@@ -46,22 +63,35 @@ class HttpTransport:
         assert backend.url is not None  # checked when the app was made
         self._base = httpx.URL(backend.url)
         self._prefix = self._base.raw_path.decode("ascii").partition("?")[0].rstrip("/")
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            headers={"accept-encoding": "gzip", **headers},
-            timeout=_timeout(backend),
-            limits=httpx.Limits(
-                max_connections=backend.connections,
-                max_keepalive_connections=backend.connections,
-                keepalive_expiry=backend.keepalive_s,
-            ),
-            trust_env=False,  # a proxy or a netrc of the machine must not reach into calls unasked
-            follow_redirects=False,
-        )
+        self._headers = {"accept-encoding": "gzip", **headers}
+        self._transport = transport
+        self._pools: list[_Pool] = []
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await asyncio.gather(*(pool.client.aclose() for pool in self._pools))
+
+    def _pool(self) -> _Pool:
+        """The first pool with room, so that few connections stay open; else a new one."""
+        for pool in self._pools:
+            if pool.busy < _POOL or self._transport is not None:
+                return pool
+        backend = self._backend
+        client = httpx.AsyncClient(
+            transport=self._transport,
+            headers=self._headers,
+            timeout=_timeout(backend),
+            limits=httpx.Limits(
+                max_connections=_POOL,
+                max_keepalive_connections=_POOL,
+                keepalive_expiry=backend.keepalive_s,
+            ),
+            verify=_verification(),
+            trust_env=False,  # a proxy or a netrc of the machine must not reach into calls unasked
+            follow_redirects=False,
+        )
+        self._pools.append(_Pool(client))
+        return self._pools[-1]
 
     async def __call__(self, call: Call) -> Reply:
         """Make one attempt. Raises `BackendError`."""
@@ -93,11 +123,13 @@ class HttpTransport:
 
     async def _exchange(self, call: Call, url: httpx.URL) -> Reply | httpx.URL:
         """The reply; or where to ask instead."""
+        pool = self._pool()
+        pool.busy += 1
         try:
-            request = self._client.build_request(
+            request = pool.client.build_request(
                 call.method, url, headers=list(call.headers), content=call.body
             )
-            response = await self._client.send(request, stream=True)
+            response = await pool.client.send(request, stream=True)
             try:
                 return await self._read(call, response)
             finally:
@@ -108,6 +140,8 @@ class HttpTransport:
             raise _error(
                 BackendRedirected, call.endpoint, "redirected to no valid address"
             ) from None
+        finally:
+            pool.busy -= 1
 
     async def _read(self, call: Call, response: httpx.Response) -> Reply | httpx.URL:
         status = response.status_code
@@ -137,6 +171,11 @@ class HttpTransport:
 def probe_endpoint(backend: BackendSpec) -> EndpointSpec:
     """The endpoint that readiness asks for."""
     return EndpointSpec(backend=backend, method="GET", path=PathTemplate(backend.health_path))
+
+
+@lru_cache(maxsize=1)  # reading the certificates takes longer than starting all the rest
+def _verification() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _timeout(backend: BackendSpec) -> httpx.Timeout:

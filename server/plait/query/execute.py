@@ -31,7 +31,7 @@ GRACE_S = 0.5
 """How long after the deadline an operation may take to tell what the deadline did to its calls."""
 
 
-REAPED_AT_ONCE = 64
+REAPED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +92,23 @@ class Executor:
         self._events = events
         self._limits = limits
         self._pace = pace
+        self._running = 0
         self._reapers: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self._running == 0 and not self._reapers
 
     async def run(self, request: Request) -> Done:
         """The answer to `request`. A client's mistakes are answers too; only defects raise."""
+        self._running += 1
+        try:
+            return await self._run(request)
+        finally:
+            self._running -= 1
+
+    async def _run(self, request: Request) -> Done:
         request_id = request.origin.request_id
         try:
             document = self._documents.get(request.query)
@@ -130,19 +143,23 @@ class Executor:
         self, document: Document, request: Request, context: Context
     ) -> ExecutionResult | RequestError:
         """The result, or why the whole operation was given up."""
-        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         budget, timeout_s = context.budget, self._limits.timeout_s
-        budget.stop = partial(_set, refused)
-        work = asyncio.ensure_future(
-            self._graph.execute(
-                document.text,
-                document.ast,
-                variables=request.variables,
-                operation_name=request.operation_name,
-                context=context,
-                hide_suggestions=self._documents.hides_suggestions,
-            )
+        self._pace.begin()
+        result = self._graph.execute(
+            document.text,
+            document.ast,
+            variables=request.variables,
+            operation_name=request.operation_name,
+            context=context,
+            hide_suggestions=self._documents.hides_suggestions,
         )
+        if isinstance(result, ExecutionResult):
+            return budget.refused or result
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        budget.stop = partial(_set, refused)
+        if budget.refused is not None:
+            budget.stop()
+        work = asyncio.ensure_future(result)
         try:
             await asyncio.wait(
                 (work, refused), timeout=timeout_s + GRACE_S, return_when=asyncio.FIRST_COMPLETED
@@ -178,8 +195,15 @@ class Executor:
             one.cancel()
             if count % REAPED_AT_ONCE == REAPED_AT_ONCE - 1:
                 await self._pace.breathe()
-        await asyncio.gather(*begun, return_exceptions=True)
         await context.loaders.close()
+        while begun:
+            one = begun.pop()
+            if not one.done():
+                await asyncio.wait((one,))
+            elif not one.cancelled():
+                one.exception()  # seen: nobody else will look at it
+            if self._pace.is_over():
+                await self._pace.breathe()
 
     async def close(self) -> None:
         """Wait until what was given up has ended."""
