@@ -95,6 +95,8 @@ class EndpointSpec:
     """Parameter -> header name."""
     constants: Mapping[str, str] = field(default_factory=dict)
     """Query parameters that are the same in every call."""
+    required: tuple[str, ...] = ()
+    """Parameters beside those of the path that every call must have."""
     has_body: bool = False
     """Whether a parameter `body` is sent as JSON."""
     reads: bool = True

@@ -101,7 +101,12 @@ def _of_key(
 ) -> Row | BadBackendResponse:
     if rows is None:
         if keyless:
-            return _bad(endpoint, "a row of the batch does not tell its key")
+            keys = " and ".join(f"'{'.'.join(path)}'" for path in batch.keys.values())
+            return _bad(
+                endpoint,
+                f"a row of the batch {batch.method} {batch.path.text} has no {keys} to tell its "
+                "key by: name the property in key=...",
+            )
         return [] if batch.many else None
     if batch.many:
         return rows

@@ -4,7 +4,7 @@ out."""
 import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -28,6 +28,11 @@ from plait.errors import (
 
 Wire: TypeAlias = httpx.AsyncBaseTransport
 """What puts requests on the wire, and what a test replaces."""
+
+Script: TypeAlias = Callable[
+    [str, str, Mapping[str, str], bytes], tuple[int, Mapping[str, str], bytes]
+]
+"""(method, path and query, headers, body) -> (status, headers, body)."""
 
 _INFLATE_PIECE = 256 * 1024
 
@@ -166,6 +171,19 @@ class HttpTransport:
         if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
             raise _error(BackendRedirected, call.endpoint, "redirected to another origin")
         return target
+
+
+def scripted(script: Script) -> Wire:
+    """A wire that no network is behind: `script` answers."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        target = request.url.raw_path.decode("ascii")
+        status, headers, body = script(
+            request.method, target, dict(request.headers), request.content
+        )
+        return httpx.Response(status, headers=dict(headers), content=body)
+
+    return httpx.MockTransport(handle)
 
 
 def probe_endpoint(backend: BackendSpec) -> EndpointSpec:

@@ -13,20 +13,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from strawberry.types.base import (
+    StrawberryContainer,
     StrawberryList,
     StrawberryObjectDefinition,
     StrawberryOptional,
     get_object_definition,
 )
 from strawberry.types.field import StrawberryField
+from strawberry.types.lazy_type import LazyType
 from strawberry.types.union import StrawberryUnion
 
 from plait.errors import Mistake
+from plait.graph import options
 from plait.graph.bindings import OPTION_NAMES, Argument, Place, This
 from plait.graph.declare import Backend, ReadEndpoint, WriteEndpoint
 from plait.graph.field import DeclaredField, PropertyField
+from plait.graph.options import problems_of
 from plait.graph.pages import Connection
 from plait.graph.rows import discriminator_of
+from plait.writes.write import Write
 
 Endpoint = ReadEndpoint | WriteEndpoint[Any]
 
@@ -77,6 +82,8 @@ def _backend_mistakes(backends: Iterable[Backend]) -> Iterator[Mistake]:
     counts = Counter(backend.spec.name for backend in backends)
     for backend in backends:
         name, where = backend.spec.name, f"backend '{backend.spec.name}'"
+        for problem in problems_of(backend.given, options.BACKEND):
+            yield mistake(where, backend.place, *problem)
         if counts[name] > 1:
             yield mistake(
                 where,
@@ -84,17 +91,15 @@ def _backend_mistakes(backends: Iterable[Backend]) -> Iterator[Mistake]:
                 f"{counts[name]} backends are named '{name}'.",
                 "Give each backend a name of its own, or share one Backend between files.",
             )
-        if not name.isidentifier():
+        if not isinstance(name, str) or not name.isidentifier():
             yield mistake(
                 where,
                 backend.place,
                 f"'{name}' cannot be part of a setting's name.",
                 "Use letters, digits and underscores, such as 'user_accounts'.",
             )
-        if backend.spec.url is not None and (problem := url_problem(backend.spec.url)):
-            yield mistake(
-                where, backend.place, problem, "Write it as 'https://api.example.com/v1'."
-            )
+        if backend.spec.url is not None and (wrong := url_problem(backend.spec.url)):
+            yield mistake(where, backend.place, wrong, "Write it as 'https://api.example.com/v1'.")
 
 
 def url_problem(url: str) -> str | None:
@@ -117,6 +122,20 @@ def url_problem(url: str) -> str | None:
 def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
     spec = endpoint.spec
     where = f"endpoint {spec.label} of backend '{spec.backend.name}'"
+    known = options.READ if isinstance(endpoint, ReadEndpoint) else options.ENDPOINT
+    for wrong in problems_of(endpoint.given, known):
+        yield mistake(where, endpoint.place, *wrong)
+    if isinstance(endpoint, ReadEndpoint) and endpoint.form:
+        for wrong in problems_of(endpoint.form.given, options.BATCH):
+            yield mistake(f"the batch form of {where}", endpoint.place, *wrong)
+    for name in spec.required:
+        if name not in spec.parameters:
+            yield mistake(
+                where,
+                endpoint.place,
+                f"required names '{name}', which is no parameter.",
+                _nearest(name, spec.parameters),
+            )
     templates = [spec.path, *([spec.batch.path] if spec.batch else [])]
     for template in templates:
         if problem := template.problem:
@@ -172,10 +191,6 @@ def _batch_mistakes(endpoint: ReadEndpoint, where: str) -> Iterator[Mistake]:
                 "or is no parameter.",
                 "A batch's path can hold only parameters that all keys of a batch share.",
             )
-    if batch.size < 1:
-        yield mistake(
-            where, endpoint.place, "A batch's size is at least 1.", "Leave it out for 100."
-        )
 
 
 # --- types and fields
@@ -188,6 +203,8 @@ def _type_mistakes(cls: type, roots: Mapping[str, type]) -> Iterator[Mistake]:
         where = f"{definition.name}.{field.python_name}"
         if isinstance(field, DeclaredField):
             yield from _field_mistakes(field, where, root, definition)
+        elif problem := _forgotten(field):
+            yield mistake(where, place_of(cls), *problem)
         elif isinstance(field, PropertyField) and not all(field.path):
             yield mistake(
                 where,
@@ -195,6 +212,24 @@ def _type_mistakes(cls: type, roots: Mapping[str, type]) -> Iterator[Mistake]:
                 f"'{'.'.join(field.path)}' is no property's path.",
                 "Write prop('a.b').",
             )
+
+
+def _forgotten(field: StrawberryField) -> tuple[str, str] | None:
+    """An endpoint, or a write, that stands where a field should."""
+    if isinstance(field.default, ReadEndpoint | WriteEndpoint):
+        label = field.default.spec.label
+        called = "(...)" if isinstance(field.default, ReadEndpoint) else ".field(...)"
+        return (
+            f"It is the endpoint {label} itself, not a field of it.",
+            f"Call it: {field.python_name} = endpoint{called}, with its parameters or without.",
+        )
+    if isinstance(field.default, Write):
+        return (
+            f"It is a write of {field.default.endpoint.label}, not a field.",
+            "Only fields of Mutation may write: use endpoint.field(...) there, or an endpoint that "
+            "reads.",
+        )
+    return None
 
 
 def _field_mistakes(
@@ -206,7 +241,7 @@ def _field_mistakes(
     if type_ is not None:
         yield from _annotation_mistakes(field, where, type_)
     if root is not None:
-        for name, binding in field.bindings.items():
+        for name, binding in _all_bindings(field.bindings):
             if isinstance(binding, This):
                 yield mistake(
                     where,
@@ -214,6 +249,23 @@ def _field_mistakes(
                     f"'{name}' is bound to {binding}, but {root} has no row to read it from.",
                     f"Bind it to an argument: {name}=arg(strawberry.ID).",
                 )
+
+
+def _all_bindings(bindings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Those inside a dict that makes up a body too."""
+    for name, binding in bindings.items():
+        if isinstance(binding, dict):
+            yield from _all_bindings(binding)
+        else:
+            yield name, binding
+
+
+def _is_type(binding: Any) -> bool:
+    return not isinstance(binding, This) and (
+        isinstance(binding, type)
+        or hasattr(binding, "__supertype__")
+        or hasattr(binding, "__origin__")
+    )
 
 
 def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
@@ -228,7 +280,17 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
                 f"{spec.label} has no parameter '{name}'.",
                 _nearest(name, known),
             )
-    required = dict.fromkeys((*spec.path.parameters, *(spec.batch.keys if spec.batch else ())))
+    for name, binding in _all_bindings(field.bindings):
+        if _is_type(binding):
+            told = getattr(binding, "__name__", str(binding))
+            yield mistake(
+                where,
+                field.place,
+                f"'{name}' is bound to the type {told}, which is no value.",
+                f"For a GraphQL argument of that type write {name}=arg({told}).",
+            )
+    keys = spec.batch.keys if spec.batch else ()
+    required = dict.fromkeys((*spec.path.parameters, *spec.required, *keys))
     for name in required:
         if name not in field.bindings and name in known:
             yield mistake(
@@ -302,13 +364,49 @@ def _annotation_mistakes(field: DeclaredField, where: str, type_: Any) -> Iterat
             "Annotate it as a single type, use grouped(...) if a key has many rows, "
             "or .many(...) to load a list of keys.",
         )
-    if field.options.has_fallback and field.options.fallback is None and not nullable:
+    elif batch and declaration.form in ("one", "many") and not _is_object(inner):
+        yield mistake(
+            where,
+            field.place,
+            f"{declaration.spec.label} has rows with properties, and the field is annotated as "
+            "a single value.",
+            "Annotate it with a type that has fields for the properties.",
+        )
+    if field.options.has_fallback and not _fits(field.options.fallback, inner, nullable):
+        yield mistake(
+            where,
+            field.place,
+            f"The fallback {field.options.fallback!r} is no value of the field's type.",
+            "Write what the field would show: [] for a list, a dict for an object, None where "
+            "null is allowed.",
+        )
+    elif field.options.has_fallback and field.options.fallback is None and not nullable:
         yield mistake(
             where,
             field.place,
             "The fallback is None, but the field may not be null.",
             "Annotate it '... | None'.",
         )
+
+
+def _is_object(type_: Any) -> bool:
+    while isinstance(type_, StrawberryContainer | LazyType):
+        type_ = type_.resolve_type() if isinstance(type_, LazyType) else type_.of_type
+    return isinstance(type_, StrawberryUnion) or get_object_definition(type_) is not None
+
+
+def _fits(value: Any, inner: Any, nullable: bool) -> bool:
+    """Whether a fallback is of the field's type, as far as that can be told from here."""
+    if value is None:
+        return True  # told in words of its own where null is not allowed
+    if isinstance(inner, StrawberryList):
+        return isinstance(value, list | tuple)
+    if _is_object(inner):
+        return isinstance(value, Mapping) or get_object_definition(type(value)) is not None
+    simple = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}.get(inner)
+    return simple is None or (
+        isinstance(value, simple) and (inner is bool or not isinstance(value, bool))
+    )
 
 
 def _annotation(field: DeclaredField, where: str, because: str, wanted: str) -> Mistake:

@@ -5,17 +5,20 @@ Mistakes are not raised here either: a field's bindings are kept as they were wr
 and line, and `check.py` reports all that is wrong at once when the graph is built.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec, Method
 from plait.backend.template import PathTemplate
+from plait.graph import options as rules
 from plait.graph.bindings import Place, caller_place
 from plait.graph.field import Declaration, Form, declared_field
 from plait.graph.load import InfoLike, load_many_rows, load_row
+from plait.graph.options import usable
 from plait.graph.pages import CursorPages
 from plait.graph.rows import to_json
 from plait.writes.write import Write
@@ -64,6 +67,9 @@ class EndpointOptions(TypedDict, total=False):
     """Header parameters."""
     constants: Mapping[str, str]
     """Query parameters that are the same in every call."""
+    required: Sequence[str]
+    """Query and header parameters that every call must have: a field that leaves one unbound is a
+    mistake. Those in the path always are."""
     unwrap: str
     """The path from the body to the row or rows, such as `data.items`."""
     timeout_s: float
@@ -104,6 +110,8 @@ class BatchForm:
     method: Literal["GET", "POST"] | None = None
     separator: str = ":"
     id_type: type[int] | type[str] | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The options as they were written."""
 
 
 class BatchOptions(TypedDict, total=False):
@@ -136,7 +144,7 @@ def by_ids(
     `key` is the row's property that holds the id [the parameter's name]. A mapping from parameters
     to properties makes a composite key: joined by `separator` in a query, objects in a body.
     """
-    return BatchForm(path=path, many=False, key=key, **options)
+    return BatchForm(path=path, many=False, key=key, given=options, **usable(options, rules.BATCH))
 
 
 def grouped(
@@ -146,7 +154,7 @@ def grouped(
 
     A parent without rows gets an empty list.
     """
-    return BatchForm(path=path, many=True, key=key, **options)
+    return BatchForm(path=path, many=True, key=key, given=options, **usable(options, rules.BATCH))
 
 
 class Backend:
@@ -159,8 +167,9 @@ class Backend:
         self, name: str, url: str | None = None, **options: Unpack[BackendOptions]
     ) -> None:
         self.place = caller_place()
-        forward = tuple(header.lower() for header in options.pop("forward", ()))
-        rest: Any = options  # `forward` has been taken out, which a TypedDict cannot say
+        self.given: Mapping[str, Any] = dict(options)
+        rest = usable(self.given, rules.BACKEND)
+        forward = tuple(header.lower() for header in _listed(rest.pop("forward", ())))
         self.spec = BackendSpec(name=name, url=url, forward=forward, **rest)
 
     def get(
@@ -173,8 +182,8 @@ class Backend:
     ) -> "ReadEndpoint":
         """An endpoint that reads. Parameters stand in braces in `path`; further ones in `query`,
         `headers`."""
-        spec = _endpoint(self.spec, "GET", path, **options)
-        return ReadEndpoint(self, spec, caller_place(), batch=batch, pages=pages)
+        spec = _endpoint(self.spec, "GET", path, options)
+        return ReadEndpoint(self, spec, caller_place(), options, batch=batch, pages=pages)
 
     def lookup(
         self, batch: BatchForm, *, params: Sequence[str] = (), **options: Unpack[ReadOptions]
@@ -189,34 +198,42 @@ class Backend:
             self.spec,
             batch.method or ("GET" if batch.body is None else "POST"),
             batch.path,
-            **options,
+            options,
         )
         spec = replace(spec, query={**spec.query, **query})
-        return ReadEndpoint(self, spec, caller_place(), batch=batch, always=True, keys=tuple(query))
+        return ReadEndpoint(
+            self, spec, caller_place(), options, batch=batch, always=True, keys=tuple(query)
+        )
 
     def read_by_post(self, path: str, **options: Unpack[ReadOptions]) -> "ReadEndpoint":
         """A POST that changes nothing, such as a search: its parameter `body` is sent as JSON.
 
         It is cached only with a `ttl_s` (RFC 9110, section 9.3.3).
         """
-        spec = replace(_endpoint(self.spec, "POST", path, **options), has_body=True)
-        return ReadEndpoint(self, spec, caller_place())
+        spec = replace(_endpoint(self.spec, "POST", path, options), has_body=True)
+        return ReadEndpoint(self, spec, caller_place(), options)
 
     def post(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that writes: its parameter `body` is sent as JSON."""
-        return WriteEndpoint(self, _write(self.spec, "POST", path, options), caller_place())
+        return WriteEndpoint(
+            self, _write(self.spec, "POST", path, options), caller_place(), options
+        )
 
     def put(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that replaces what is at `path` with `body`."""
-        return WriteEndpoint(self, _write(self.spec, "PUT", path, options), caller_place())
+        return WriteEndpoint(self, _write(self.spec, "PUT", path, options), caller_place(), options)
 
     def patch(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that changes what is at `path` by `body`."""
-        return WriteEndpoint(self, _write(self.spec, "PATCH", path, options), caller_place())
+        return WriteEndpoint(
+            self, _write(self.spec, "PATCH", path, options), caller_place(), options
+        )
 
     def delete(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that removes what is at `path`. It sends no body."""
-        return WriteEndpoint(self, _write(self.spec, "DELETE", path, options), caller_place())
+        return WriteEndpoint(
+            self, _write(self.spec, "DELETE", path, options), caller_place(), options
+        )
 
 
 class ReadEndpoint:
@@ -228,6 +245,7 @@ class ReadEndpoint:
         backend: Backend,
         spec: EndpointSpec,
         place: Place,
+        given: Mapping[str, Any],
         *,
         batch: BatchForm | None = None,
         pages: CursorPages | None = None,
@@ -236,6 +254,7 @@ class ReadEndpoint:
     ) -> None:
         self.backend = backend
         self.place = place
+        self.given = given
         self.form = batch
         self.pages = pages
         if pages:
@@ -268,8 +287,10 @@ class ReadEndpoint:
     async def load(self, info: InfoLike, **values: Any) -> Any:
         """The row or rows, from within a resolver; `None` when the backend has none.
 
-        It shares the batch and the cache of all fields on this endpoint. Raises `PlaitError`.
+        It shares the batch and the cache of all fields on this endpoint. Raises `PlaitError`;
+        `TypeError` for a parameter that the endpoint does not have, or that is missing.
         """
+        _check_values(self.spec, values)
         return await load_row(info, self.spec, values)
 
     async def load_many(
@@ -277,8 +298,10 @@ class ReadEndpoint:
     ) -> list[Any]:
         """The rows of a list of keys, in order: exactly one of `values` is a list.
 
-        Raises the first failure, or with `return_exceptions` leaves it in the failed row's place.
+        Raises the first failure, or with `return_exceptions` leaves it in the failed row's place;
+        `TypeError` as `load` does.
         """
+        _check_values(self.spec, values)
         return await load_many_rows(info, self.spec, values, return_exceptions=return_exceptions)
 
     def _field(self, form: Form, bindings: Mapping[str, Any]) -> Any:
@@ -292,8 +315,11 @@ class ReadEndpoint:
 class WriteEndpoint(Generic[T]):
     """An endpoint that writes. Called with values it makes a write for `write_together`."""
 
-    def __init__(self, backend: Backend, spec: EndpointSpec, place: Place) -> None:
+    def __init__(
+        self, backend: Backend, spec: EndpointSpec, place: Place, given: Mapping[str, Any]
+    ) -> None:
         self.backend = backend
+        self.given = given
         self.spec = spec
         self.place = place
 
@@ -317,6 +343,12 @@ class WriteEndpoint(Generic[T]):
 
 
 def _endpoint(
+    backend: BackendSpec, method: Method, path: str, options: Mapping[str, Any]
+) -> EndpointSpec:
+    return _endpoint_of(backend, method, path, **usable(options, rules.READ))
+
+
+def _endpoint_of(
     backend: BackendSpec,
     method: Method,
     path: str,
@@ -324,6 +356,7 @@ def _endpoint(
     query: Names = (),
     headers: Names = (),
     constants: Mapping[str, str] | None = None,
+    required: Sequence[str] = (),
     unwrap: str = "",
     timeout_s: float | None = None,
     reply_bytes_max: int | None = None,
@@ -339,6 +372,7 @@ def _endpoint(
         query=_named(query),
         headers=_named(headers),
         constants=dict(constants or {}),
+        required=_listed(required),
         unwrap=_path(unwrap),
         timeout_s=timeout_s,
         reply_bytes_max=reply_bytes_max,
@@ -354,7 +388,7 @@ def _endpoint(
 def _write(
     backend: BackendSpec, method: Method, path: str, options: EndpointOptions
 ) -> EndpointSpec:
-    spec = _endpoint(backend, method, path, cache=False, **options)
+    spec = _endpoint(backend, method, path, {**options, "cache": False})
     return replace(spec, reads=False, has_body=method != "DELETE")
 
 
@@ -382,9 +416,12 @@ def _batch(form: BatchForm, keys: Sequence[str], always: bool) -> Batch:
 def _named(names: Names) -> dict[str, str]:
     if isinstance(names, Mapping):
         return dict(names)
-    return {
-        name.replace("-", "_"): name for name in ((names,) if isinstance(names, str) else names)
-    }
+    return {name.replace("-", "_"): name for name in _listed(names)}
+
+
+def _listed(names: Sequence[str]) -> tuple[str, ...]:
+    """One name is a list of one."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _path(text: str) -> tuple[str, ...]:
@@ -393,8 +430,14 @@ def _path(text: str) -> tuple[str, ...]:
 
 def _check_values(spec: EndpointSpec, values: Mapping[str, Any]) -> None:
     unknown = set(values) - set(spec.parameters)
-    missing = set(spec.path.parameters) - set(values)
-    if unknown or missing:
-        wrong = ", ".join(sorted(unknown or missing))
-        kind = "has no parameter" if unknown else "needs a value for"
-        raise TypeError(f"{spec.label} of backend '{spec.backend.name}' {kind} {wrong}.")
+    missing = {*spec.path.parameters, *spec.required} - set(values)
+    if unknown:
+        name = sorted(unknown)[0]
+        near = difflib.get_close_matches(name, spec.parameters, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(spec.parameters)}."
+        raise TypeError(
+            f"{spec.label} of backend '{spec.backend.name}' has no parameter '{name}'. {hint}"
+        )
+    if missing:
+        wrong = ", ".join(sorted(missing))
+        raise TypeError(f"{spec.label} of backend '{spec.backend.name}' needs a value for {wrong}.")
