@@ -8,7 +8,12 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 
 graph = Graph(
-    query=Query, mutation=Mutation, types=[Article], examples=EXAMPLES, title="Plait shop"
+    query=Query,
+    mutation=Mutation,
+    types=[Article],
+    examples=EXAMPLES,
+    title="Plait shop",
+    require_idempotency_key=True,  # each mutation writes to several APIs: a retry must be safe
 )
 
 __all__ = ["graph"]

@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
-from plait import Outcome, Succeeded, write_together
+from plait import BadUserInput, Outcome, Succeeded, write_together
 from resolvers import backends as api
 from resolvers.orders import Order
 
@@ -105,9 +105,10 @@ class Mutation:
 
     @strawberry.mutation(description="Place an order and charge for it at the same time.")
     async def checkout(self, info: strawberry.Info, input: CheckoutInput) -> CheckoutPayload:
-        user_id = int(input.user_id)
+        user_id = whole("userId", input.user_id)
         items = [
-            {"productId": int(one.product_id), "quantity": one.quantity} for one in input.items
+            {"productId": whole("productId", one.product_id), "quantity": one.quantity}
+            for one in input.items
         ]
         products = await api.get_product.load_many(info, id=[one["productId"] for one in items])
         amount = sum(
@@ -128,18 +129,19 @@ class Mutation:
     async def change_email(
         self, info: strawberry.Info, input: ChangeEmailInput
     ) -> ChangeEmailPayload:
+        user_id = whole("userId", input.user_id)
         outcomes = await write_together(
             info,
-            api.put_contact_email(user_id=input.user_id, body={"email": input.email}),
-            api.put_subscriber(user_id=input.user_id, body={"emailAddress": input.email}),
-            api.put_requester(user_id=input.user_id, body={"email": input.email}),
+            api.put_contact_email(user_id=user_id, body={"email": input.email}),
+            api.put_subscriber(user_id=user_id, body={"emailAddress": input.email}),
+            api.put_requester(user_id=user_id, body={"email": input.email}),
         )
         done = all(isinstance(one, Succeeded) for one in outcomes)
         return ChangeEmailPayload(email=input.email if done else None, outcomes=shown(outcomes))
 
     @strawberry.mutation(description="Tell audit, analytics and monitoring what happened.")
     async def track_event(self, info: strawberry.Info, input: TrackEventInput) -> TrackEventPayload:
-        user = int(input.user_id)
+        user = whole("userId", input.user_id)
         properties: Any = input.properties or {}
         outcomes = await write_together(
             info,
@@ -148,6 +150,13 @@ class Mutation:
             api.create_signal(body={"name": input.name, "labels": properties}),
         )
         return TrackEventPayload(outcomes=shown(outcomes))
+
+
+def whole(name: str, id: strawberry.ID) -> int:
+    """An id of the shop: a whole number in ASCII digits. Raises `BadUserInput`."""
+    if not (id.isascii() and id.isdigit() and len(id) < 19):
+        raise BadUserInput(f"'{name}' must be a whole number.")
+    return int(id)
 
 
 def shown(outcomes: tuple[Outcome[object], ...]) -> list[WriteOutcome]:

@@ -4,7 +4,7 @@ What a graph author imports; a test holds this list.
 """
 
 from plait.app import create_app
-from plait.errors import BackendError, GraphError, PlaitError
+from plait.errors import BackendError, BadUserInput, GraphError, PlaitError, SettingsError
 from plait.graph.bind import Graph
 from plait.graph.bindings import arg, this
 from plait.graph.declare import Backend, by_ids, grouped
@@ -18,6 +18,7 @@ from plait.writes.together import write_together
 __all__ = [
     "Backend",
     "BackendError",
+    "BadUserInput",
     "Connection",
     "Example",
     "Failed",
@@ -25,6 +26,7 @@ __all__ = [
     "GraphError",
     "Outcome",
     "PlaitError",
+    "SettingsError",
     "Succeeded",
     "Unknown",
     "arg",

@@ -172,7 +172,7 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "idempotent-replayed", "retry-after"],
+        expose_headers=["x-request-id", "idempotent-replayed", "retry-after", "server-timing"],
     )
 
 

@@ -178,6 +178,7 @@ class BackendError(PlaitError):
         attempts: int = 1,
         sent: Sent = "maybe",
         retry_after_s: float | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.backend = backend
@@ -186,6 +187,8 @@ class BackendError(PlaitError):
         self.attempts = attempts
         self.sent = sent
         self.retry_after_s = retry_after_s
+        self.reason = reason
+        """What went wrong below HTTP, for logs: dns, refused, tls, reset, and so on."""
         self.may_ask_again: bool | None = None
         """Set on what became of a write: whether the same request may ask again."""
 

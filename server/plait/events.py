@@ -43,6 +43,8 @@ class CallFinished:
     error_code: str | None
     attempts: int
     duration_ms: float
+    reason: str | None = None
+    """What went wrong below HTTP: dns, refused, tls, reset, connect_timeout, and so on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class WriteSettled:
     """One write of a mutation has its outcome."""
 
     request_id: str
+    trace_id: str
     backend: str
     endpoint: str
     outcome: Literal["succeeded", "failed", "unknown", "undone"]

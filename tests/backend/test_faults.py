@@ -135,3 +135,43 @@ def test_what_cannot_be_reached_was_not_sent(host: str) -> None:
     with pytest.raises(errors.BackendUnreachable) as caught:
         call(silence, url=f"http://{host}")
     assert caught.value.sent == "no"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://nowhere.invalid", "dns"),
+        (f"http://127.0.0.1:{free_port()}", "refused"),
+    ],
+)
+def test_logs_tell_why_a_backend_cannot_be_reached(url: str, reason: str) -> None:
+    with pytest.raises(errors.BackendUnreachable) as caught:
+        call(silence, url=url)
+    assert caught.value.reason == reason
+
+
+def test_logs_tell_a_failed_handshake() -> None:
+    async def no_tls(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            await no_tls(writer)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        spec = BackendSpec(name="b", url=f"https://127.0.0.1:{port}", timeout_s=2)
+        client = Client(spec, clock=SystemClock(), events=Events())
+        endpoint = EndpointSpec(backend=spec, method="GET", path=PathTemplate("/x"))
+        try:
+            with pytest.raises(errors.BackendUnreachable) as caught:
+                await client.call(Call(endpoint=endpoint, path="/x"))
+            assert caught.value.reason == "tls"
+        finally:
+            await client.close()
+            server.close()
+
+    asyncio.run(main())

@@ -74,6 +74,7 @@ def batch_call(endpoint: EndpointSpec, batch: Batch, loads: Sequence[Load], orig
         headers=_headers(endpoint, values),
         body=body,
         keys=len(loads),
+        template=batch.label,
         origin=origin,
     )
 

@@ -42,6 +42,8 @@ class Call:
     """JSON."""
     keys: int = 1
     """How many keys it carries."""
+    template: str = ""
+    """How logs name it, where it is not the endpoint's own method and path: a batch's."""
     origin: Origin = Origin()
 
 
@@ -54,6 +56,11 @@ class Reply:
     """Names in lower case; repeated ones joined with ', '."""
     body: bytes
     attempts: int = 1
+
+
+def label_of(call: Call) -> str:
+    """How logs and metrics name a call: method and template, never a value."""
+    return call.template or call.endpoint.label
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]

@@ -14,8 +14,9 @@ inside `limit`, waiting would be invisible.
 import asyncio
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
-from plait.backend.call import Call, Handler, Layer, Origin, Reply
+from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import HttpTransport, Wire
 from plait.clock import Clock, Pace
@@ -159,16 +160,7 @@ def _identified(call: Call, backend: BackendSpec) -> Call:
         added.append(("traceparent", child_traceparent(origin.traceparent)))
     if call.body is not None:
         added.append(("content-type", "application/json"))
-    return Call(
-        endpoint=call.endpoint,
-        path=call.path,
-        query=call.query,
-        method=call.method,
-        headers=(*added, *call.headers),
-        body=call.body,
-        keys=call.keys,
-        origin=origin,
-    )
+    return replace(call, headers=(*added, *call.headers))
 
 
 def child_traceparent(traceparent: str) -> str:
@@ -194,10 +186,11 @@ def _finished(
         request_id=call.origin.request_id,
         trace_id=call.origin.trace_id,
         backend=call.endpoint.backend.name,
-        endpoint=call.endpoint.label,
+        endpoint=label_of(call),
         keys=call.keys,
         http_status=status,
         error_code=error.code if error else None,
         attempts=1,
         duration_ms=seconds * 1000,
+        reason=error.reason if error else None,
     )

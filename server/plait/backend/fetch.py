@@ -11,7 +11,7 @@ for it. It is cancelled when the last of them has gone.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -378,16 +378,7 @@ def _landed(one: _Wanted, flight: _Flight) -> Outcome:
 def _conditional(call: Call, entry: Entry | None) -> Call:
     if entry is None or not (added := conditional_headers(entry)):
         return call
-    return Call(
-        endpoint=call.endpoint,
-        path=call.path,
-        query=call.query,
-        method=call.method,
-        headers=(*call.headers, *added),
-        body=call.body,
-        keys=call.keys,
-        origin=call.origin,
-    )
+    return replace(call, headers=(*call.headers, *added))
 
 
 def _varies_with(endpoint: EndpointSpec) -> frozenset[str]:

@@ -69,6 +69,12 @@ class Batch:
     always: bool = False
     """Whether even one key goes this way, as where there is no single form."""
 
+    @property
+    def label(self) -> str:
+        """How logs name it: `GET /users?id=`."""
+        ids = f"?{self.ids}=" if self.place != "body" else ""
+        return f"{self.method} {self.path.text}{ids}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:

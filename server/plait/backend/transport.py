@@ -2,6 +2,7 @@
 out."""
 
 import asyncio
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -258,19 +259,49 @@ def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
     request."""
     match error:
         case httpx.ConnectTimeout():
-            return _error(
-                BackendTimeout, endpoint, "did not accept a connection in time", sent=False
-            )
+            what = "did not accept a connection in time"
+            reason = "connect_timeout"
+            return _error(BackendTimeout, endpoint, what, sent=False, reason=reason)
         case httpx.PoolTimeout():
-            return _error(BackendUnreachable, endpoint, "has no connection free", sent=False)
+            what, reason = "has no connection free", "no_connection_free"
+            return _error(BackendUnreachable, endpoint, what, sent=False, reason=reason)
         case httpx.ConnectError() | httpx.UnsupportedProtocol() | httpx.ProxyError():
-            return _error(BackendUnreachable, endpoint, "cannot be reached", sent=False)
+            reason = _reason_of(error)
+            return _error(
+                BackendUnreachable, endpoint, "cannot be reached", sent=False, reason=reason
+            )
         case httpx.TimeoutException():
-            return _error(BackendTimeout, endpoint, "did not answer in time")
+            return _error(BackendTimeout, endpoint, "did not answer in time", reason="read_timeout")
         case httpx.LocalProtocolError():
             return _error(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
         case _:
-            return _error(BackendDisconnected, endpoint, "broke the connection")
+            reason = _reason_of(error)
+            return _error(BackendDisconnected, endpoint, "broke the connection", reason=reason)
+
+
+def _reason_of(error: BaseException) -> str:
+    """What went wrong below HTTP: the first cause that the system names."""
+    seen = 0
+    cause: BaseException | None = error
+    while cause is not None and seen < 10:
+        match cause:
+            case socket.gaierror():
+                return "dns"
+            case ssl.SSLError():
+                return "tls"
+            case ConnectionRefusedError():
+                return "refused"
+            case ConnectionResetError() | BrokenPipeError():
+                return "reset"
+            case BaseExceptionGroup(exceptions=(first, *_)):
+                cause = first
+            case _:
+                cause = cause.__cause__ or cause.__context__
+        seen += 1
+    text = str(error).lower()
+    if "certificate" in text or "ssl" in text:
+        return "tls"
+    return "closed" if isinstance(error, httpx.RemoteProtocolError) else "unreachable"
 
 
 def _error(
@@ -281,6 +312,7 @@ def _error(
     sent: bool = True,
     status: int | None = None,
     retry_after_s: float | None = None,
+    reason: str | None = None,
 ) -> BackendError:
     return kind(
         f"Backend '{endpoint.backend.name}' {what}.",
@@ -289,4 +321,5 @@ def _error(
         status=status,
         sent="maybe" if sent else "no",
         retry_after_s=retry_after_s,
+        reason=reason,
     )

@@ -111,7 +111,7 @@ class GraphQLEndpoint:
             body = await self._body(scope, headers, receive)
             done = await self._run(_request(body, scope, headers, request_id, traceparent), receive)
             status, payload = status_of(done, media), done.answer.body
-            extra = _headers_of(done)
+            extra = _headers_of(done, self._clock.now() - start)
         except HttpError as error:
             done, status, extra = None, error.status, error.headers
             payload = _error_body(error, request_id)
@@ -315,9 +315,10 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name: ", ".join(found) for name, found in values.items()}
 
 
-def _headers_of(done: Done) -> tuple[tuple[bytes, bytes], ...]:
-    """What the answer's headers say of it."""
-    headers = []
+def _headers_of(done: Done, seconds: float) -> tuple[tuple[bytes, bytes], ...]:
+    """What the answer's headers say of it. Server-Timing is a W3C specification."""
+    timing = b'total;dur=%.1f, calls;desc="%d"' % (seconds * 1000, done.calls)
+    headers = [(b"server-timing", timing)]
     if done.answer.replayed:
         headers.append((b"idempotent-replayed", b"true"))
     if done.answer.retry_after_s is not None:

@@ -223,6 +223,7 @@ class Writes:
 def _event(asked: Asked, write: Write[Any], outcome: Outcome[Any]) -> WriteSettled:
     return WriteSettled(
         request_id=asked.origin.request_id,
+        trace_id=asked.origin.trace_id,
         backend=write.endpoint.backend.name,
         endpoint=outcome.endpoint,
         outcome=_name(outcome),

@@ -1,0 +1,168 @@
+"""GraphiQL in a real browser: what a person does, and what they are told."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from resolvers.examples import EXAMPLES
+from tests.conftest import ROOT, Shop, needs
+
+ARTEFACTS = ROOT / "tests" / "artefacts"
+RUN = ".graphiql-execute-button"
+FOOTER = "#plait-last"
+OUTSIDE = """() => [...document.querySelectorAll('#graphiql *')].filter(node => {
+    const box = node.getBoundingClientRect();
+    const scrolls = node.closest('.CodeMirror, .graphiql-tabs, .graphiql-plugin, .hidden');
+    return !scrolls && box.width && (box.right > innerWidth + 1 || box.left < -1);
+}).map(node => node.className)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = needs("chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, demo_shop: Shop) -> Iterator[Any]:
+    """GraphiQL as on a first visit."""
+    demo_shop.reset()
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    made = context.new_page()
+    made.set_default_timeout(10_000)
+    opened(made, demo_shop)
+    yield made
+    context.close()
+
+
+def opened(page: Any, demo_shop: Shop, search: str = "") -> None:
+    page.goto(f"{demo_shop.url}/graphql{search}")
+    ready(page)
+
+
+def ready(page: Any) -> None:
+    page.wait_for_selector(".graphiql-query-editor .CodeMirror[data-plait]")
+    page.wait_for_load_state("networkidle")  # it has asked for the schema
+
+
+def open_tab(page: Any, title: str) -> None:
+    page.click(f".graphiql-tab >> text={title}")
+    page.wait_for_selector(f".graphiql-query-editor >> text={title} >> nth=0")
+    page.wait_for_timeout(300)  # GraphiQL sends the former operation's name for a moment
+
+
+def told(page: Any, words: str) -> None:
+    page.wait_for_function(
+        "words => document.querySelector('#plait-last').textContent.includes(words)", arg=words
+    )
+
+
+def test_the_footer_tells_status_calls_and_errors(page: Any) -> None:
+    page.click(RUN)
+    told(page, "HTTP 200")
+    told(page, "calls to backends")
+    open_tab(page, "Missing")
+    page.click(RUN)
+    told(page, "1 error")
+
+
+def test_stop_aborts_the_request_and_no_result_appears(page: Any, demo_shop: Shop) -> None:
+    demo_shop.configure("users", delayMs=1500)
+    page.click(RUN)
+    page.click(f"{RUN}[aria-label^='Stop']")
+    told(page, "Stopped.")
+    page.wait_for_timeout(2000)
+    demo_shop.reset()
+    assert "totalCents" not in page.inner_text(".result-window")
+    assert "Stopped." in page.inner_text(FOOTER)
+
+
+def test_after_a_reload_an_example_still_has_its_key_and_is_a_replay(page: Any) -> None:
+    open_tab(page, "Onboard")
+    page.click(RUN)
+    told(page, "HTTP 200")
+    for _ in range(2):
+        page.wait_for_timeout(800)  # GraphiQL keeps its tabs half a second after a change
+        page.reload()
+        ready(page)
+        page.click(RUN)
+        told(page, "replayed")
+
+
+def test_headers_end_with_the_session_and_those_of_examples_come_back(
+    browser: Any, page: Any, demo_shop: Shop
+) -> None:
+    open_tab(page, "Onboard")
+    page.click(RUN)
+    told(page, "HTTP 200")
+    page.wait_for_timeout(800)  # as above
+    kept = page.evaluate("localStorage.getItem('graphiql:tabState')")
+    assert "onboard-ada-1" not in kept
+    context = browser.new_context()
+    later = context.new_page()
+    later.add_init_script(f"localStorage.setItem('graphiql:tabState', {kept!r})")
+    opened(later, demo_shop)
+    later.click(RUN)
+    told(later, "replayed")
+    context.close()
+
+
+def test_tab_leaves_the_editor(page: Any) -> None:
+    page.click(".graphiql-query-editor .CodeMirror")
+    page.keyboard.press("Tab")
+    assert page.evaluate("!document.activeElement.closest('.graphiql-query-editor .CodeMirror')")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"status": 502, "body": "<html>Bad Gateway</html>"}, "with HTTP 502"),
+        (None, "The gateway cannot be reached"),
+    ],
+)
+def test_trouble_on_the_way_is_said_in_words(page: Any, answer: Any, words: str) -> None:
+    page.route(
+        "**/graphql", lambda route: route.fulfill(**answer) if answer else route.abort("failed")
+    )
+    page.click(RUN)
+    page.wait_for_function(
+        "words => document.querySelector('.result-window').textContent.includes(words)", arg=words
+    )
+
+
+def test_a_shared_link_opens_as_a_tab_and_the_button_makes_it(page: Any, demo_shop: Shop) -> None:
+    query, variables = "query ($id: ID!) { user(id: $id) { name } }", '{"id": "8"}'
+    opened(page, demo_shop, f"?query={quote(query)}&variables={quote(variables)}")
+    page.click(RUN)
+    page.wait_for_selector(".result-window >> text=name")
+    assert page.locator(".graphiql-tab").count() == len(EXAMPLES) + 1
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    page.click("#plait-share")
+    page.wait_for_function("location.search.includes('variables')")
+    assert parse_qs(urlsplit(page.url).query)["query"] == [query]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 900), (390, 844)])
+def test_nothing_lies_beside_the_screen(
+    page: Any, demo_shop: Shop, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.click(RUN)
+    told(page, "HTTP 200")
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=str(ARTEFACTS / f"graphiql-{width}.png"))
+    assert page.evaluate(OUTSIDE) == []
+    if width < 700:
+        editor = page.locator(".graphiql-query-editor").bounding_box()
+        result = page.locator(".graphiql-response").bounding_box()
+        assert result["y"] >= editor["y"] + editor["height"]
+        assert result["width"] > 0.8 * (width - 60)
