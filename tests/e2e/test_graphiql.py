@@ -105,11 +105,11 @@ def test_headers_end_with_the_session_and_those_of_examples_come_back(
     page.click(RUN)
     told(page, "HTTP 200")
     page.wait_for_timeout(800)  # as above
-    kept = page.evaluate("localStorage.getItem('graphiql:tabState')")
+    kept = page.evaluate("JSON.stringify(localStorage)")
     assert "onboard-ada-1" not in kept
     context = browser.new_context()
     later = context.new_page()
-    later.add_init_script(f"localStorage.setItem('graphiql:tabState', {kept!r})")
+    later.add_init_script(f"Object.assign(localStorage, {kept})")
     opened(later, demo_shop)
     later.click(RUN)
     told(later, "replayed")
