@@ -21,6 +21,16 @@
     }
   }
 
+  // Tabs, history and favourites all carry the headers they were run with.
+  function withoutHeaders(text) {
+    if (!text.startsWith("{")) return text;
+    try {
+      return JSON.stringify(JSON.parse(text), (name, value) => (name === "headers" ? null : value));
+    } catch (_) {
+      return text;
+    }
+  }
+
   function openTab() {
     try {
       const state = JSON.parse(storage.getItem(TABS));
@@ -48,10 +58,7 @@
     setItem(key, text) {
       if (key === HEADERS) return;
       sessionStorage.setItem(key, text);
-      localStorage.setItem(
-        key,
-        key === TABS ? mapTabs(text, (tab) => Object.assign({}, tab, { headers: null })) : text,
-      );
+      localStorage.setItem(key, withoutHeaders(text));
     },
     removeItem(key) {
       sessionStorage.removeItem(key);
