@@ -1,43 +1,84 @@
-"""The README is true: its example runs, and its settings are those there are."""
+"""The README is true: its examples run, its settings and codes are those there are."""
 
+import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import pytest
 
-from plait.settings import Settings
-from tests.conftest import ROOT, free_port, running
+from plait.settings import BackendSettings, Settings
+from tests.conftest import ROOT, Shop
 
 TEXT = (ROOT / "README.md").read_text()
+PACKAGE = ROOT / "server" / "plait"
+WRITING = TEXT[TEXT.index("## Writing from a service") : TEXT.index("## Running it")]
+CURL = re.findall(r"```sh\n(curl .*?)```\n+```text\n(.*?)```", WRITING, flags=re.DOTALL)
 
 
-def test_every_setting_is_in_the_readme_with_its_words() -> None:
+def test_every_setting_is_in_the_readme_with_its_default_and_its_words() -> None:
     for name, field in Settings.model_fields.items():
-        assert f"| `PLAIT_{name.upper()}` |" in TEXT
         assert field.description
-        assert field.description in TEXT
+        default = field.get_default(call_default_factory=True)
+        shown = str(default).lower() if isinstance(default, bool) else default
+        shown = "" if default in (None, (), {}) else shown
+        assert f"| `PLAIT_{name.upper()}` | {shown} | {field.description} |" in TEXT
+    for name, field in BackendSettings.model_fields.items():
+        assert f"| `__{name.upper()}` | {field.description} |" in TEXT
 
 
-def test_the_first_type_can_be_followed_to_its_answer(tmp_path: Path) -> None:
-    service, graph = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-    rest, port = free_port(), free_port()
-    (tmp_path / "books_api.py").write_text(service)
-    (tmp_path / "library.py").write_text(graph.replace("9100", str(rest)))
-    path = {"PYTHONPATH": str(tmp_path), "PLAIT_LEDGER_PATH": ":memory:"}
-    uvicorn = [sys.executable, "-m", "uvicorn", "books_api:app", "--port", str(rest)]
-    plait = [sys.executable, "-m", "plait", "serve", "library:graph", "--port", str(port)]
-    query = {"query": "{ books { title author { name } } }"}
-    with running(uvicorn, rest, **path), running(plait, port, **path):
-        answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=query).json()
-    author = {"name": "R. Cord"}
-    assert answer == {
-        "data": {
-            "books": [{"title": "Weaving", "author": author}, {"title": "Knots", "author": author}]
-        }
-    }
+def test_every_code_that_the_code_can_send_is_in_the_readme_and_no_other() -> None:
+    pattern = re.compile(r"[A-Z]+(_[A-Z]+)+")
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
+                    found.add(code)
+                case ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code))):
+                    found.add(code)
+                case ast.Dict(keys=keys, values=values):
+                    for key, value in zip(keys, values, strict=True):
+                        if isinstance(key, ast.Constant) and key.value == "code":
+                            found |= _texts(value)
+                case ast.Call(func=ast.Name(id="DocumentErrors" | "HttpError")):
+                    found |= {one for arg in node.args for one in _texts(arg)}
+    codes = {code for code in found if pattern.fullmatch(code)}
+    table = TEXT[TEXT.index("| code | meaning") : TEXT.index("With `Accept:")]
+    listed = {code for code in re.findall(r"`([A-Z_]+)`", table) if not code.startswith("PLAIT_")}
+    assert len(codes) > 20
+    assert codes | {"BAD_REQUEST"} == listed
+
+
+def _texts(node: ast.expr) -> set[str]:
+    return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) else set()
+
+
+def test_the_tutorial_can_be_followed_to_its_end(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "tests" / "tutorial.py")]
+    ended = subprocess.run(
+        script, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("\n") == 5
+
+
+@pytest.mark.parametrize(("command", "expected"), CURL)
+def test_what_a_service_sends_is_answered_as_the_readme_says(
+    demo_shop: Shop, command: str, expected: str
+) -> None:
+    text = command.replace("http://127.0.0.1:8000", demo_shop.url)
+    shown = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout
+    for line in expected.strip().splitlines():
+        assert line in shown
+
+
+def test_the_services_examples_are_found() -> None:
+    assert len(CURL) == 5
 
 
 def test_make_knows_the_commands_that_the_readme_names() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert set(re.findall(r"\bmake (\w+)", TEXT)) <= targets
+    named = set(re.findall(r"(?:^|`)make (\w+)", TEXT, flags=re.MULTILINE))
+    assert {"demo", "test"} <= named <= targets
