@@ -33,7 +33,7 @@ def log_observer(level: str, log_format: str) -> Any:
         match event:
             case RequestFinished():
                 log = logger.warning if event.http_status >= 500 else logger.info
-                log("request", **_fields(event))
+                log("request_cancelled" if event.cancelled else "request", **_fields(event))
             case CallFinished():
                 log = logger.warning if event.error_code else logger.info
                 log("call", **_fields(event))

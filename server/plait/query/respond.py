@@ -52,7 +52,7 @@ MESSAGE_CHARACTERS_MAX = 500
 _LONG_RUN = re.compile(
     rf"(?<=')[^']{{{ECHO_CHARACTERS_MAX + 1},}}(?=')|\S{{{ECHO_CHARACTERS_MAX + 1},}}"
 )
-_SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
 Places: TypeAlias = Callable[[GraphQLError], list[dict[str, int]]]
 
