@@ -1,16 +1,24 @@
+# Two stages: one that installs, and one that holds what was installed.
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements.lock pyproject.toml README.md LICENSE ./
-RUN python -m venv /opt/plait && /opt/plait/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
-COPY server/plait server/plait
-RUN /opt/plait/bin/pip install --no-cache-dir --no-deps .
+RUN python -m venv /opt/plait
+COPY requirements-build.lock requirements.lock ./
+RUN /opt/plait/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements-build.lock
+RUN /opt/plait/bin/python -m pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY server server
+RUN /opt/plait/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 plait
+RUN useradd --create-home --uid 10001 plait && mkdir -p /var/lib/plait /graph && chown plait /var/lib/plait
 COPY --from=build /opt/plait /opt/plait
 USER plait
-WORKDIR /home/plait
-ENV PATH=/opt/plait/bin:$PATH PLAIT_HOST=0.0.0.0 PLAIT_PORT=8000
+# The graph: a folder of yours, mounted or copied here.
+WORKDIR /graph
+ENV PATH=/opt/plait/bin:$PATH PYTHONUNBUFFERED=1 PLAIT_HOST=0.0.0.0 PLAIT_PORT=8000 PLAIT_LEDGER_PATH=/var/lib/plait/ledger.sqlite3
+# The ledger of writes must outlive the container.
+VOLUME /var/lib/plait
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PLAIT_PORT']}/health/live\", timeout=2)"]
+# Which graph: PLAIT_GRAPH=module:name, or [tool.plait] in the folder's pyproject.toml.
 CMD ["plait", "serve"]

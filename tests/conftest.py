@@ -97,12 +97,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], port: int, cwd: Path = ROOT, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server process that takes connections on `port`, ended at the end."""
     process = subprocess.Popen(
         command,
         env={**os.environ, **environment},
-        cwd=ROOT,
+        cwd=cwd,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -39,10 +39,11 @@ GraphName = Annotated[
 ]
 
 
-def main() -> None:
-    """Run the command line. Ends the process with 2 for a mistake in a graph or a setting."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line [the process's]. Ends the process with 2 for a mistake in a graph or a
+    setting."""
     try:
-        cli()
+        cli(sys.argv[1:] if arguments is None else arguments)
     except PlaitError as error:
         _say(str(error))
         sys.exit(CANNOT_START)
@@ -146,7 +147,9 @@ def _show_policies(graph: Graph, settings: Settings) -> None:
             "honoured" if spec.idempotency_key else "not honoured",
         )
     console = Console()
-    console.print(table, width=None if console.is_terminal else 140)
+    if not console.is_terminal:
+        console.width = 140
+    console.print(table)
 
 
 def _say(message: str, style: str = "red") -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -35,19 +35,40 @@ COLLECT_AT_LEAST_EVERY_S = 60.0
 _GRAPH_VARIABLE = "PLAIT_GRAPH"
 
 
+class Stop:
+    """What a signal to stop does, whenever it comes: it is no failure, and must not be lost.
+
+    uvicorn takes signals over while it serves, and raises them again when it has closed everything.
+    One that comes before is noted, and not raised: an exception is swallowed where the collector
+    runs, or in the middle of the loop's own work.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.server: uvicorn.Server | None = None
+
+    def __call__(self, *_: object) -> None:
+        self.asked = True
+        if self.server is not None:
+            self.server.should_exit = True
+
+
 def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) -> int:
     """Serve until a signal says to stop; the exit status. Raises `PlaitError` for what cannot be
     started."""
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop)
     asyncio.run(_try_out(app))
     listener = _listener(settings)
     # Workers and reloaded servers are new processes: they read it from there.
     os.environ[_GRAPH_VARIABLE] = graph_name
-    signal.signal(signal.SIGTERM, _stopped)
     config = _config(app if settings.workers == 1 and not reload else _NEW_APP, settings, reload)
     logger_of(settings.log_level, settings.log_format).info(
         "listening", url=address(settings), workers=settings.workers, graph=graph_name
     )
     status = 0
+    if stop.asked:
+        return status
     if reload:
         ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
     elif settings.workers > 1:
@@ -57,7 +78,8 @@ def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) ->
         status = CANNOT_START if failed else 0
     else:
         _collect_when_idle(app)
-        server = uvicorn.Server(config)
+        server = stop.server = uvicorn.Server(config)
+        server.should_exit = stop.asked
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
         status = 0 if server.started else CANNOT_START
@@ -115,6 +137,7 @@ async def _try_out(app: App) -> None:
 
 def _listener(settings: Settings) -> socket.socket:
     """A bound socket. Raises `SettingsError`, naming the port and why it cannot be had."""
+    listener: socket.socket | None = None
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, target = found[0]
@@ -125,17 +148,14 @@ def _listener(settings: Settings) -> socket.socket:
         listener.listen(BACKLOG)
         listener.set_inheritable(True)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         reason = (error.strerror or "it cannot be used").lower()
         raise SettingsError(
             f"Port {settings.port} on {settings.host}: {reason}. "
             "Choose another with --port or PLAIT_PORT."
         ) from None
     return listener
-
-
-def _stopped(*_: object) -> NoReturn:
-    """A signal to stop is no failure: uvicorn has closed everything, and raises it again."""
-    sys.exit(0)
 
 
 def _collect_when_idle(app: App) -> None:

@@ -199,10 +199,15 @@ def open_store(
     password."""
     if url is None or url.startswith("memory://"):
         return BoundedMemory(clock=clock, entries_max=entries_max, bytes_max=bytes_max)
-    parts = urlsplit(url)
-    if parts.scheme in ("redis", "rediss") and parts.hostname:
+    try:
+        parts = urlsplit(url)
+        database = parts.path.strip("/")
+        readable = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is none
+        readable = False
+    if readable and parts.scheme in ("redis", "rediss") and (database or "0").isdecimal():
         return _redis(url, timeout_s)
-    if parts.scheme == "memcached" and parts.hostname:
+    if readable and parts.scheme == "memcached":
         from aiocache.backends.memcached import MemcachedCache
 
         return MemcachedCache(
