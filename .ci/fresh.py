@@ -128,8 +128,10 @@ def unprivileged(python: str, folder: Path) -> list[str]:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         return []
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    may_run = subprocess.run([*user, python, "-c", PROBE], cwd=folder, capture_output=True)
-    return user if may_run.returncode == 0 and not may_run.stderr else []
+    # By way of a shell: the rights are gone only once another program runs.
+    probe = [*user, "sh", "-c", '"$0" -c "$1"', python, PROBE]
+    may_run = subprocess.run(probe, cwd=folder, capture_output=True)
+    return user if may_run.returncode == 0 else []
 
 
 def offline() -> list[str]:
