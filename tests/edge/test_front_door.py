@@ -520,3 +520,38 @@ def test_a_client_that_leaves_is_told_in_the_log() -> None:
         lines = [json.loads(line) for line in logged.read().splitlines()]
     assert [one["event"] for one in lines] == ["listening", "request_cancelled"]
     assert lines[1]["cancelled"] is True
+
+
+def test_a_wave_stays_whole_when_its_rows_take_several_turns() -> None:
+    """Hundreds of rows are handed out over several turns of the loop; what they load below leaves
+    together all the same."""
+
+    def friend_each(request: httpx.Request) -> httpx.Response:
+        ids = request.url.params.get_list("id")
+        rows = [{"id": id, "friendIds": [int(id) + 1_000]} for id in ids]
+        return httpx.Response(200, json=rows)
+
+    wire = Wire(friend_each)
+
+    async def main() -> list[dict[str, Any]]:
+        limits = Settings(ledger_path=Path(":memory:"))
+        async with gateway(graph, {"people": wire}, settings=limits) as ask:
+            query = "query ($i: [ID!]!) { people(ids: $i) { friends { friends { id } } } }"
+            wanted = [list(range(start, start + 500)) for start in range(0, 500_000, 100_000)]
+            return await asyncio.gather(*(ask(query, {"i": ids}) for ids in wanted))
+
+    answers = asyncio.run(main())
+    assert not any("errors" in answer for answer in answers)
+    assert len(wire.calls) == 5 * (5 + 5 + 5)  # of a hundred keys each
+
+
+def test_errors_with_long_paths_are_bounded_in_bytes() -> None:
+    names = [letter * 190 for letter in "abcde"]
+    query = (
+        f"{{ {names[0]}: person(id: 1) {{ {names[1]}: friends {{ {names[2]}: friends {{"
+        f" {names[3]}: friends {{ {names[4]}: wealth }} }} }} }} }}"
+    )
+    found, _, _ = asked(query)
+    assert len(json.dumps(found["errors"])) < 110_000
+    assert 50 < len(found["errors"]) < 100
+    assert found["errors"][-1]["message"].endswith("more errors are not listed.")

@@ -1,0 +1,95 @@
+"""Waves: when they leave, and that they leave whole."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+from plait.backend.build import Load
+from plait.backend.call import Origin
+from plait.backend.fetch import Fetched, Fetcher, Outcome
+from plait.backend.loader import HANDED_OUT, QUIET_TURNS, Loaders
+from plait.backend.spec import BackendSpec, Batch, EndpointSpec
+from plait.backend.template import PathTemplate
+
+BATCH = Batch(
+    path=PathTemplate("/x"), method="GET", ids="id", place="repeated", keys={"id": ("id",)}, many=False
+)  # fmt: skip
+ENDPOINT = EndpointSpec(
+    backend=BackendSpec(name="b"), method="GET", path=PathTemplate("/x/{id}"), batch=BATCH
+)
+
+
+class Recorder:
+    """Stands for the fetcher: every key has a row, and each fetch is kept."""
+
+    def __init__(self) -> None:
+        self.waves: list[int] = []
+
+    async def fetch(
+        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin
+    ) -> list[Outcome]:
+        self.waves.append(len(loads))
+        return [Fetched(row=load.values["id"]) for load in loads]
+
+
+def loaders() -> tuple[Loaders, Recorder]:
+    recorder = Recorder()
+    return Loaders(cast(Fetcher, recorder), Origin()), recorder
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_a_wave_leaves_after_some_quiet_turns() -> None:
+    async def main() -> None:
+        made, recorder = loaders()
+        first = made.load(ENDPOINT, {"id": 1})
+        await turns(QUIET_TURNS - 1)
+        second = made.load(ENDPOINT, {"id": 2})
+        await turns(QUIET_TURNS - 1)
+        assert recorder.waves == []
+        assert [(await one).row for one in (first, second)] == [1, 2]  # type: ignore[union-attr]
+        assert recorder.waves == [2]
+
+    asyncio.run(main())
+
+
+def test_no_wave_leaves_while_somebody_is_about_to_load_more() -> None:
+    async def main() -> None:
+        made, recorder = loaders()
+        made.holding += 1
+        first = made.load(ENDPOINT, {"id": 1})
+        await turns(10 * QUIET_TURNS)
+        assert recorder.waves == []
+        second = made.load(ENDPOINT, {"id": 2})
+        made.holding -= 1
+        await asyncio.gather(first, second)
+        assert recorder.waves == [2]
+
+    asyncio.run(main())
+
+
+def test_what_is_loaded_while_rows_are_handed_out_leaves_as_one_wave() -> None:
+    async def main() -> list[int]:
+        made, recorder = loaders()
+
+        async def one(id: int) -> Any:
+            await made.load(ENDPOINT, {"id": id})
+            return await made.load(ENDPOINT, {"id": -id})
+
+        await asyncio.gather(*(one(id) for id in range(1, 5 * HANDED_OUT)))
+        return recorder.waves
+
+    assert asyncio.run(main()) == [5 * HANDED_OUT - 1] * 2
+
+
+def test_what_is_still_waited_for_is_given_up_at_the_end() -> None:
+    async def main() -> None:
+        made, _ = loaders()
+        futures = [made.load(ENDPOINT, {"id": id}) for id in range(3 * HANDED_OUT)]
+        await made.close()
+        assert all(future.cancelled() for future in futures)
+
+    asyncio.run(main())
