@@ -12,8 +12,13 @@ from plait.backend.spec import BackendSpec, Batch, EndpointSpec
 from plait.backend.template import PathTemplate
 
 BATCH = Batch(
-    path=PathTemplate("/x"), method="GET", ids="id", place="repeated", keys={"id": ("id",)}, many=False
-)  # fmt: skip
+    path=PathTemplate("/x"),
+    method="GET",
+    ids="id",
+    place="repeated",
+    keys={"id": ("id",)},
+    many=False,
+)
 ENDPOINT = EndpointSpec(
     backend=BackendSpec(name="b"), method="GET", path=PathTemplate("/x/{id}"), batch=BATCH
 )
