@@ -152,3 +152,33 @@ def test_the_call_of_a_batch_is_logged_under_its_own_template() -> None:
         test.ask(query)
     (call,) = [one for one in test.events if type(one).__name__ == "CallFinished"]
     assert call.endpoint == "GET /books?id="  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("declared_s", "set_s", "answers"), [(0.1, 5.0, True), (5.0, 0.1, False)])
+def test_an_operators_timeout_moves_the_whole_limit(
+    monkeypatch: pytest.MonkeyPatch, declared_s: float, set_s: float, answers: bool
+) -> None:
+    slow = Backend("slow", "http://slow.test", timeout_s=declared_s)
+    get_slow = slow.get("/books/{id}")
+
+    @strawberry.type
+    class Root:
+        book: Book | None = get_slow(id=arg(strawberry.ID))
+
+    async def reply_late(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.5)
+        return httpx.Response(200, json={"id": 1})
+
+    async def main() -> dict[str, Any]:
+        api = create_app(
+            Graph(query=Root), transports={"slow": httpx.MockTransport(reply_late)}, observers=()
+        )
+        transport = httpx.ASGITransport(api)
+        async with api.lifespan(), httpx.AsyncClient(transport=transport) as client:
+            body = {"query": "{ book(id: 1) { id } }"}
+            found: dict[str, Any] = (await client.post("http://x/graphql", json=body)).json()
+            return found
+
+    monkeypatch.setenv("PLAIT_BACKENDS__SLOW__TIMEOUT_S", str(set_s))
+    answer = asyncio.run(main())
+    assert ("errors" not in answer) is answers
