@@ -243,8 +243,12 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self, return_type: GraphQLLeafType, result: Any
     ) -> Any:
         """See `Executor`. Raises `UnshowableValue` for what is no JSON."""
-        value = Executor.complete_leaf_value(return_type, result)
-        self._budget.spend_bytes(_size(value))
+        value = return_type.coerce_output_value(result)
+        if value is None or value is Undefined:
+            return Executor.complete_leaf_value(return_type, result)  # it says what is wrong
+        kind = type(value)  # the usual ones first: this runs once for every value of an answer
+        size = len(value) + 2 if kind is str else _NUMBER_BYTES if kind is int else _size(value)
+        self._budget.spend_bytes(size)
         return value
 
     def _size_of_names(self, grouped_field_set: Any) -> int:
