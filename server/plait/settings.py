@@ -103,13 +103,13 @@ class Settings(BaseSettings):
         2_000, gt=0, description="The longest list that an argument or a variable may be."
     )
     answer_objects_max: int = Field(
-        25_000, gt=0, description="The most objects and list items in one answer."
+        12_000, gt=0, description="The most objects and list items in one answer."
     )
     answer_bytes_max: int = Field(10 * 1024 * 1024, gt=0, description="The largest answer.")
     document_characters_max: int = Field(
         100_000, gt=0, description="The longest document, in characters."
     )
-    document_tokens_max: int = Field(5_000, gt=0, description="The longest document, in tokens.")
+    document_tokens_max: int = Field(4_000, gt=0, description="The longest document, in tokens.")
     document_depth_max: int = Field(20, gt=0, description="How deep a document's fields may nest.")
     document_fields_max: int = Field(
         2_000, gt=0, description="How many fields a document may select, fragments spread out."

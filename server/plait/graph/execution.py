@@ -89,6 +89,14 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         if hasattr(context, "executor"):
             context.executor = self
 
+    def let_go(self) -> None:
+        """Forget what was made: nobody will use it."""
+        for error in self.collected_errors.errors:
+            error.__traceback__ = error.__context__ = error.__cause__ = None
+        self.collected_errors = BoundedErrors()
+        self.begun.clear()
+        self.context_value = None
+
     def execute_fields(
         self,
         parent_type: GraphQLObjectType,

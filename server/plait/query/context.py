@@ -55,6 +55,16 @@ class Context:
         """Whether errors may not name what the schema has."""
         return not self.introspection
 
+    def let_go(self) -> None:
+        """Part from what executed the operation, once it has been given up. The two know each
+        other, and the errors know both: left to the garbage collector, all of a large answer would
+        be its work at once."""
+        if self.budget.refused is not None:
+            self.budget.refused.__traceback__ = self.budget.refused.__context__ = None
+        if self.executor is not None:
+            self.executor.let_go()
+            self.executor = None
+
     def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
         """Say in the answer that the field shows a stale copy or a declared value, and why."""
         if len(self.fallbacks) < MARKS_MAX:

@@ -204,6 +204,7 @@ class Executor:
                 one.exception()  # seen: nobody else will look at it
             if self._pace.is_over():
                 await self._pace.breathe()
+        context.let_go()
 
     async def close(self) -> None:
         """Wait until what was given up has ended."""
