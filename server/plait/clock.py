@@ -42,28 +42,65 @@ class SystemClock:
         return random.random()
 
 
-class Pace:
-    """Shares the event loop: work that goes on without waiting for anything lets others in.
+class Turns:
+    """The turns of one event loop, and who waits for the next one.
 
-    `is_over` asks whether the turn has lasted long enough; then `breathe` waits for the next one.
-    All that wait are woken in their order, a few in each turn of the loop: woken all at once, ten
-    thousand of them would fill the next turn by themselves. How many those few are follows from how
-    long the last ones took.
+    Those that wait are woken a few in each turn: woken all at once, ten thousand of them would fill
+    the next turn by themselves. How many those few are follows from how long the last ones took.
+    Operations are served in rotation, so that a small one does not stand behind all of a large one.
     """
 
-    __slots__ = ("_end", "_few", "_turn_s", "_waiting", "_woken_at")
+    __slots__ = ("_few", "_waiting", "_woken_at", "turn_s")
 
     def __init__(self, turn_s: float = 0.01) -> None:
-        self._turn_s = turn_s
-        self._end = 0.0
+        self.turn_s = turn_s
         self._few = 8
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Pace] = deque()
         self._woken_at: float | None = None
+
+    def join(self, pace: "Pace") -> None:
+        """Wake one that waits in `pace` when its turn has come."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._wake)
+        self._waiting.append(pace)
+
+    def _wake(self) -> None:
+        now = time.monotonic()
+        if self._woken_at is not None:
+            took = now - self._woken_at
+            if took > 2 * self.turn_s:
+                self._few = max(1, self._few // 2)
+            elif took < self.turn_s / 2:
+                self._few = min(256, self._few * 2)
+        for _ in range(self._few):
+            pace = self._waiting.popleft()
+            if pace.wake(now + self.turn_s):
+                self._waiting.append(pace)
+            if not self._waiting:
+                self._woken_at = None
+                return
+        self._woken_at = now
+        asyncio.get_running_loop().call_soon(self._wake)
+
+
+class Pace:
+    """One operation's share of the event loop: what goes on without waiting lets others in.
+
+    `is_over` asks whether the turn has lasted long enough; then `breathe` waits for the next one,
+    behind whatever else of this operation waits already.
+    """
+
+    __slots__ = ("_end", "_turns", "_waiting")
+
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
+        self._end = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     def begin(self) -> None:
         """A turn begins, because something that was waited for has come. Not when others wait."""
         if not self._waiting:
-            self._end = time.monotonic() + self._turn_s
+            self._end = time.monotonic() + self._turns.turn_s
 
     def is_over(self) -> bool:
         """Whether to let others in now."""
@@ -71,29 +108,19 @@ class Pace:
 
     async def breathe(self) -> None:
         """Let the loop turn, at least once."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._wake)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
+        if len(self._waiting) == 1:
+            self._turns.join(self)
         await future
 
-    def _wake(self) -> None:
-        now = time.monotonic()
-        if self._woken_at is not None:
-            took = now - self._woken_at
-            if took > 2 * self._turn_s:
-                self._few = max(1, self._few // 2)
-            elif took < self._turn_s / 2:
-                self._few = min(256, self._few * 2)
-        self._end = now + self._turn_s
-        for _ in range(min(self._few, len(self._waiting))):
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(None)
-        self._woken_at = now if self._waiting else None
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._wake)
+    def wake(self, end: float) -> bool:
+        """Let the next one go on until `end`. Whether more wait."""
+        self._end = end
+        future = self._waiting.popleft()
+        if not future.done():
+            future.set_result(None)
+        return bool(self._waiting)
 
 
 @dataclass(slots=True, kw_only=True)

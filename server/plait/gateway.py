@@ -11,7 +11,7 @@ from plait.backend.client import Client
 from plait.backend.fetch import Fetcher
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import Wire
-from plait.clock import Clock, Pace
+from plait.clock import Clock, Turns
 from plait.errors import BackendError
 from plait.events import Events
 from plait.graph.bind import Graph
@@ -42,7 +42,6 @@ class Gateway:
         transports: Mapping[str, Wire],
     ) -> None:
         self._clock = clock
-        pace = Pace()
         self.clients = {
             spec.name: Client(
                 effective(spec, settings),
@@ -50,7 +49,6 @@ class Gateway:
                 events=events,
                 headers=_secret_headers(settings.backends.get(spec.name)),
                 transport=transports.get(spec.name),
-                pace=pace,
             )
             for spec in graph.backends
         }
@@ -84,7 +82,7 @@ class Gateway:
             clock=clock,
             events=events,
             limits=operation_limits(settings),
-            pace=pace,
+            turns=Turns(),
         )
         self._writes_anything = graph.writes
         self._sweeper: asyncio.Task[None] | None = None

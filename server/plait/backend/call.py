@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from plait.backend.budget import Budget
 from plait.backend.spec import EndpointSpec
+from plait.clock import Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class Origin:
     sent on."""
     deadline: float | None = None
     """When the client's request must be answered, on the clock's `now()`."""
+    pace: Pace | None = None
+    """The operation's share of the event loop."""
     budget: Budget | None = None
     """What the client's operation may still take. `None` for calls that it did not ask for."""
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import HttpTransport, Wire
-from plait.clock import Clock, Pace
+from plait.clock import Clock
 from plait.errors import BackendError, BackendTimeout
 from plait.events import CallFinished, Events
 
@@ -35,7 +35,6 @@ class Client:
         events: Events,
         headers: Mapping[str, str] | None = None,
         transport: Wire | None = None,
-        pace: Pace | None = None,
     ) -> None:
         self.backend = backend
         fixed = {"accept": "application/json", "user-agent": "plait"}
@@ -44,7 +43,7 @@ class Client:
         self._transport = HttpTransport(backend, headers=fixed, transport=transport)
         layers: tuple[Layer, ...] = (
             report(clock, events),
-            limit(backend.connections, pace or Pace()),
+            limit(backend.connections),
             timeout(clock, backend),
             identify(backend),
         )
@@ -86,7 +85,7 @@ def report(clock: Clock, events: Events) -> Layer:
     return layer
 
 
-def limit(concurrent: int, pace: Pace) -> Layer:
+def limit(concurrent: int) -> Layer:
     """At most `concurrent` calls at once; the others wait in order. Those that begin together take
     several turns of the loop: a call costs milliseconds before it waits for anything."""
 
@@ -95,7 +94,8 @@ def limit(concurrent: int, pace: Pace) -> Layer:
 
         async def handle(call: Call) -> Reply:
             async with turns:
-                if pace.is_over():
+                pace = call.origin.pace
+                if pace and pace.is_over():
                     await pace.breathe()
                 return await inner(call)
 

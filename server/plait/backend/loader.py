@@ -37,11 +37,11 @@ class Loaders:
     """The loads of one request. Made for it, closed at its end; shares nothing with others but the
     fetcher."""
 
-    def __init__(self, fetcher: Fetcher, origin: Origin, *, pace: Pace | None = None) -> None:
+    def __init__(self, fetcher: Fetcher, origin: Origin) -> None:
         self._fetcher = fetcher
         self._origin = origin
         self._budget = origin.budget or Budget(Allowance())
-        self._pace = pace or Pace()
+        self._pace = origin.pace or Pace()
         self.holding = 0
         """How many are about to load more: no wave leaves before they have."""
         self._known: dict[

@@ -17,7 +17,7 @@ from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
-from plait.clock import Clock, Pace
+from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestError, RequestTimeout
 from plait.events import Events
 from plait.graph.bind import Graph
@@ -82,7 +82,7 @@ class Executor:
         clock: Clock,
         events: Events,
         limits: OperationLimits,
-        pace: Pace,
+        turns: Turns,
     ) -> None:
         self._graph = graph
         self._documents = documents
@@ -91,7 +91,7 @@ class Executor:
         self._clock = clock
         self._events = events
         self._limits = limits
-        self._pace = pace
+        self._turns = turns
         self._running = 0
         self._reapers: set[asyncio.Task[None]] = set()
 
@@ -144,7 +144,7 @@ class Executor:
     ) -> ExecutionResult | RequestError:
         """The result, or why the whole operation was given up."""
         budget, timeout_s = context.budget, self._limits.timeout_s
-        self._pace.begin()
+        context.pace.begin()
         result = self._graph.execute(
             document.text,
             document.ast,
@@ -194,7 +194,7 @@ class Executor:
         for count, one in enumerate(reversed(begun)):
             one.cancel()
             if count % REAPED_AT_ONCE == REAPED_AT_ONCE - 1:
-                await self._pace.breathe()
+                await context.pace.breathe()
         await context.loaders.close()
         while begun:
             one = begun.pop()
@@ -202,8 +202,8 @@ class Executor:
                 await asyncio.wait((one,))
             elif not one.cancelled():
                 one.exception()  # seen: nobody else will look at it
-            if self._pace.is_over():
-                await self._pace.breathe()
+            if context.pace.is_over():
+                await context.pace.breathe()
         context.let_go()
 
     async def close(self) -> None:
@@ -211,20 +211,21 @@ class Executor:
         await asyncio.gather(*self._reapers, return_exceptions=True)
 
     def _context(self, request: Request) -> Context:
-        budget = Budget(self._limits.allowance)
+        budget, pace = Budget(self._limits.allowance), Pace(self._turns)
         origin = Origin(
             request_id=request.origin.request_id,
             traceparent=request.origin.traceparent,
             headers=request.origin.headers,
             deadline=self._clock.now() + self._limits.timeout_s,
             budget=budget,
+            pace=pace,
         )
         return Context(
             origin=origin,
             budget=budget,
-            pace=self._pace,
+            pace=pace,
             introspection=not self._documents.hides_suggestions,
-            loaders=Loaders(self._fetcher, origin, pace=self._pace),
+            loaders=Loaders(self._fetcher, origin),
             writes=self._writes,
             caller=request.caller,
             idempotency_key=request.idempotency_key,
