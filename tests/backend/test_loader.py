@@ -92,9 +92,11 @@ def test_what_is_loaded_while_rows_are_handed_out_leaves_as_one_wave() -> None:
 
 def test_what_is_still_waited_for_is_given_up_at_the_end() -> None:
     async def main() -> None:
-        made, _ = loaders()
+        made, recorder = loaders()
         futures = [made.load(ENDPOINT, {"id": id}) for id in range(3 * HANDED_OUT)]
         await made.close()
         assert all(future.cancelled() for future in futures)
+        await turns(2 * QUIET_TURNS)
+        assert recorder.waves == []
 
     asyncio.run(main())

@@ -50,6 +50,7 @@ class Loaders:
         self._wave: dict[EndpointSpec, list[tuple[Load, asyncio.Future[Outcome]]]] = {}
         self._loads = 0
         self._watching = False
+        self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Future[Outcome]] = set()
 
@@ -79,7 +80,8 @@ class Loaders:
         self._known = {}
 
     async def close(self) -> None:
-        """Give up what is still under way, and whoever waits for it."""
+        """Give up what is still under way, and whoever waits for it. No further wave leaves."""
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,6 +92,8 @@ class Loaders:
                 await self._pace.breathe()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loads: int, quiet: int) -> None:
+        if self._is_closed:
+            return
         if self._loads != loads or self.holding:
             quiet = 0
         if quiet < QUIET_TURNS:
