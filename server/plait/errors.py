@@ -28,7 +28,9 @@ Where an error becomes a GraphQL error is `query/respond.py`, and nowhere else.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
+
+E = TypeVar("E", bound="PlaitError")
 
 
 class PlaitError(Exception):
@@ -155,6 +157,14 @@ class GatewayNotStarted(PlaitError):
     http_status = 503
 
 
+def own(error: E) -> E:
+    """A copy to raise. What is raised collects the places that it went through, and many may share
+    one error."""
+    made = error.__class__.__new__(error.__class__, *error.args)
+    made.__dict__.update(error.__dict__)
+    return made
+
+
 Sent = Literal["no", "maybe"]
 
 
@@ -179,6 +189,7 @@ class BackendError(PlaitError):
         sent: Sent = "maybe",
         retry_after_s: float | None = None,
         reason: str | None = None,
+        problem: str | None = None,
     ) -> None:
         super().__init__(message)
         self.backend = backend
@@ -189,6 +200,8 @@ class BackendError(PlaitError):
         self.retry_after_s = retry_after_s
         self.reason = reason
         """What went wrong below HTTP, for logs: dns, refused, tls, reset, and so on."""
+        self.problem = problem
+        """What the backend's problem document says, for logs."""
         self.may_ask_again: bool | None = None
         """Set on what became of a write: whether the same request may ask again."""
 

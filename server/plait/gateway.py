@@ -61,11 +61,13 @@ class Gateway:
             timeout_s=settings.cache_timeout_s,
         )
         self.cache = RowCache(store, clock=clock, events=events, timeout_s=settings.cache_timeout_s)
-        self.fetcher = Fetcher(calls, cache=self.cache, clock=clock, events=events)
+        self.fetcher = Fetcher(
+            self.clients, endpoints=graph.reads, cache=self.cache, clock=clock, events=events
+        )
         self.ledger = SqliteLedger(settings.ledger_path)
         self.writes = Writes(
             ledger=self.ledger,
-            send=http_send(calls),
+            send=http_send(calls, self.fetcher.written),
             clock=clock,
             events=events,
             require_key=graph.require_idempotency_key,

@@ -86,7 +86,7 @@ def test_the_endpoints_own_ttl_replaces_max_age_and_never_no_store() -> None:
 def test_a_row_goes_from_fresh_to_stale_to_expired(age_s: float, use: Use, on_error: bool) -> None:
     entry = Entry(
         row=b"1",
-        stored_at=NOW,
+        asked_at=NOW,
         fresh_until=NOW + 10,
         revalidate_until=NOW + 20,
         error_until=NOW + 30,

@@ -30,8 +30,11 @@ class Recorder:
     def __init__(self) -> None:
         self.waves: list[int] = []
 
+    def identity(self, endpoint: EndpointSpec) -> str:
+        return endpoint.label
+
     async def fetch(
-        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin
+        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float
     ) -> list[Outcome]:
         self.waves.append(len(loads))
         return [Fetched(row=load.values["id"]) for load in loads]

@@ -56,9 +56,13 @@ class Budget:
 
     def check_calls(self, count: int) -> None:
         """Raises `OperationTooCostly` when so many more calls may not leave."""
-        limit = self._allowance.calls
-        if self.calls + count > limit:
+        if not self.may_call(count):
+            limit = self._allowance.calls
             raise _too_costly("needs more calls to backends", "request_calls_max", limit)
+
+    def may_call(self, count: int) -> bool:
+        """Whether so many more calls may leave."""
+        return self.calls + count <= self._allowance.calls
 
     def spend_calls(self, count: int) -> None:
         """Count calls that leave. Raises `OperationTooCostly`, and then counts none."""

@@ -1,13 +1,12 @@
-"""From an endpoint and values to the call that asks for them, and the identity of what is asked.
-Pure."""
+"""From an endpoint and values to the call that asks for them, and what tells loads apart. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from plait.backend.call import Call, Origin
+from plait.backend.numbers import encode
 from plait.backend.spec import Batch, EndpointSpec
 from plait.backend.template import header_value, plain_text, query_pairs
 from plait.errors import BadUserInput
@@ -26,6 +25,8 @@ class Load:
     """What tells it apart from the others in its batch."""
     shared: str
     """What a whole batch has in common: the parameters that are no keys."""
+    alone: bool = False
+    """Whether it cannot go in a batch, and goes in the single form whatever else is asked for."""
 
     @property
     def identity(self) -> tuple[tuple[str, ...], str]:
@@ -37,11 +38,19 @@ def load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load:
     """The load that `values` ask for. Raises `BadUserInput` for a value that cannot be sent."""
     keys = endpoint.key_parameters
     key = tuple(_key_text(name, values.get(name)) for name in keys)
+    # By their place: how the graph calls a parameter does not reach the backend, and neither does
+    # one that is null.
     others = [
-        (name, values[name]) for name in endpoint.parameters if name in values and name not in keys
+        (place, values[name])
+        for place, name in enumerate(endpoint.parameters)
+        if name not in keys and values.get(name) is not None
     ]
-    shared = msgspec.json.encode(others, enc_hook=str).decode() if others else ""
-    return Load(values=values, key=key, shared=shared)
+    shared = _told(others) if others else ""
+    batch = endpoint.batch
+    alone = batch is not None and _why_not_batched(batch, key) is not None
+    if batch is not None and alone and batch.always:
+        raise BadUserInput(_why_not_batched(batch, key) or "")
+    return Load(values=values, key=key, shared=shared, alone=alone)
 
 
 def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origin) -> Call:
@@ -82,7 +91,7 @@ def batch_call(endpoint: EndpointSpec, batch: Batch, loads: Sequence[Load], orig
 def json_body(value: object) -> bytes:
     """A JSON body. Raises `BadUserInput` for a value that JSON cannot hold."""
     try:
-        return msgspec.json.encode(value)
+        return encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadUserInput("The body holds a value that JSON cannot express.") from error
 
@@ -91,8 +100,28 @@ def _key_text(name: str, value: object) -> str:
     if value is None:
         return "\x00"  # apart from every text: a null parameter is left out of the call
     if isinstance(value, list | tuple | dict):
-        return msgspec.json.encode(value, enc_hook=str).decode()
+        return "\x01" + _told(value)  # apart from the text that looks like it
     return plain_text(name, value)
+
+
+def _told(value: object) -> str:
+    return json_body(value).decode()
+
+
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,100})")
+
+
+def _why_not_batched(batch: Batch, key: tuple[str, ...]) -> str | None:
+    """Why this key cannot stand among others, if it cannot."""
+    if batch.place == "body":
+        if batch.id_type is int and not all(map(_WHOLE.fullmatch, key)):
+            return f"The value of '{next(iter(batch.keys))}' must be a whole number."
+        return None
+    if len(key) > 1 and any(batch.separator in part for part in key):
+        return f"A part of a key may not hold '{batch.separator}'."
+    if batch.place == "joined" and any("," in part for part in key):
+        return "An id with a comma cannot be asked for in a comma-joined list."
+    return None
 
 
 def _query(
@@ -118,8 +147,6 @@ def _ids_query(batch: Batch, loads: Sequence[Load]) -> list[tuple[str, str]]:
     texts = [batch.separator.join(load.key) for load in loads]
     if batch.place == "repeated":
         return [(batch.ids, text) for text in texts]
-    if any("," in text for text in texts):
-        raise BadUserInput("An id with a comma cannot be asked for in a comma-joined list.")
     return [(batch.ids, ",".join(texts))]
 
 
@@ -129,14 +156,16 @@ def _ids_body(batch: Batch, loads: Sequence[Load]) -> bytes:
 
 
 def _body_id(batch: Batch, load: Load) -> object:
-    parts = {name: _typed(batch, name, load.values[name]) for name in batch.keys}
+    parts = {
+        name: _typed(batch, text, load.values[name])
+        for name, text in zip(batch.keys, load.key, strict=True)
+    }
     return parts if len(parts) > 1 else next(iter(parts.values()))
 
 
-def _typed(batch: Batch, name: str, value: object) -> object:
-    if batch.id_type is None:
-        return value if isinstance(value, int | str) else plain_text(name, value)
-    try:
-        return batch.id_type(plain_text(name, value))
-    except ValueError:
-        raise BadUserInput(f"The value of '{name}' must be a whole number.") from None
+def _typed(batch: Batch, text: str, value: object) -> object:
+    if batch.id_type is int:
+        return int(text)
+    if batch.id_type is str:
+        return text
+    return value if isinstance(value, int | str) else text

@@ -14,7 +14,7 @@ import msgspec
 from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
 
-from plait.backend.freshness import Entry
+from plait.backend.freshness import KEPT_S_MAX, Entry
 from plait.clock import Clock
 from plait.errors import SettingsError
 from plait.events import CacheFailed, Events
@@ -45,19 +45,45 @@ class RowCache:
         self._timeout_s = timeout_s
         self._retry_after_s = retry_after_s
         self._down_until = 0.0
+        self._marks = Marks()
 
     @property
     def is_down(self) -> bool:
         """Whether the store is being left alone."""
         return self._clock.now() < self._down_until
 
-    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """What is kept under `keys`, read at once; nothing when the store is down."""
+    @property
+    def has_marks(self) -> bool:
+        """Whether anything may be out of date: another process may know of it, or this one does."""
+        return bool(self._marks) or not isinstance(self._store, BoundedMemory)
+
+    async def get_many(
+        self, keys: Sequence[str], marks: Sequence[str] = ()
+    ) -> tuple[dict[str, Entry], dict[str, float]]:
+        """What is kept under `keys`, and since when what goes by each of `marks` is out of date;
+        read at once. Nothing when the store is down."""
         if isinstance(self._store, BoundedMemory):
-            return self._store.peek_many(keys)
-        values = await self._guarded("read", self._store.multi_get, list(keys))
-        found = zip(keys, values or (), strict=False)
-        return {key: entry for key, value in found if (entry := _unpacked(value)) is not None}
+            return self._store.peek_many(keys), self._marks.get_many(marks)
+        past = self._marks.get_many(marks)
+        names = [*keys, *marks]
+        values = await self._guarded("read", self._store.multi_get, names)
+        read = dict(zip(names, map(_unpacked, values or ()), strict=False))
+        found = {key: entry for key in keys if (entry := read.get(key)) is not None}
+        for mark in marks:
+            if (entry := read.get(mark)) is not None:
+                past[mark] = max(past.get(mark, 0.0), entry.asked_at)
+        return found, past
+
+    async def mark(self, marks: Sequence[str]) -> None:
+        """Everything that goes by `marks` and was asked for until now is out of date."""
+        now = self._clock.wall()
+        self._marks.put_many(marks, now)
+        if not isinstance(self._store, BoundedMemory):
+            until = now + KEPT_S_MAX
+            made = Entry(
+                row=b"", asked_at=now, fresh_until=until, revalidate_until=until, error_until=until
+            )
+            await self.put_many(dict.fromkeys(marks, made))
 
     async def put_many(self, entries: Mapping[str, Entry]) -> None:
         """Keep rows, each for as long as it is of use."""
@@ -75,14 +101,6 @@ class RowCache:
             pairs,
         ) in by_ttl.items():  # rows of one reply share a lifetime: one command in practice
             await self._guarded("write", self._store.multi_set, pairs, ttl=ttl)
-
-    async def delete_many(self, keys: Sequence[str]) -> None:
-        """Forget what is kept under `keys`."""
-        for key in keys:
-            if isinstance(self._store, BoundedMemory):
-                self._store.drop(key)
-            else:
-                await self._guarded("write", self._store.delete, key)
 
     async def close(self) -> None:
         """Close the store's connections."""
@@ -104,6 +122,36 @@ class RowCache:
             )
             self._events.emit(CacheFailed(operation=operation, reason=type(error).__name__))
             return None
+
+
+class Marks:
+    """Since when rows are out of date, by the names that they go by. Those that are forgotten for
+    want of room hold for every row."""
+
+    def __init__(self, entries_max: int = 100_000) -> None:
+        self._entries_max = entries_max
+        self._past: OrderedDict[str, float] = OrderedDict()
+        self._floor = 0.0
+
+    def __len__(self) -> int:
+        return len(self._past)
+
+    def get_many(self, marks: Sequence[str]) -> dict[str, float]:
+        """The moment for each of `marks` that has one."""
+        if not self._past:
+            return {}
+        floor = self._floor
+        return {
+            mark: past for mark in marks if (past := max(self._past.get(mark, 0.0), floor)) > 0.0
+        }
+
+    def put_many(self, marks: Sequence[str], now: float) -> None:
+        """Note `now` for each of `marks`."""
+        for mark in marks:
+            self._past[mark] = now
+            self._past.move_to_end(mark)
+        while len(self._past) > self._entries_max:
+            self._floor = max(self._floor, self._past.popitem(last=False)[1])
 
 
 class BoundedMemory(BaseCache):  # type: ignore[misc]
@@ -241,7 +289,7 @@ def _packed(entry: Entry) -> bytes:
     return msgspec.msgpack.encode(
         (
             entry.row,
-            entry.stored_at,
+            entry.asked_at,
             entry.fresh_until,
             entry.revalidate_until,
             entry.error_until,
@@ -259,7 +307,7 @@ def _unpacked(value: Any) -> Entry | None:
         return None
     return Entry(
         row=row,
-        stored_at=stored,
+        asked_at=stored,
         fresh_until=fresh,
         revalidate_until=revalidate,
         error_until=error,

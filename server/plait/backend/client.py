@@ -2,8 +2,7 @@
 
     report    one event a call, whatever becomes of it, with the whole time that it took
     limit     waits for its turn outside the timeout: a busy gateway is not a slow backend
-    timeout   bounds one exchange, drip-fed bodies included, and never outlives the request's
-              deadline
+    timeout   bounds one exchange, drip-fed bodies included
     identify  adds the ids and the forwarded headers of the client's request
     transport the wire
 
@@ -17,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
+from plait.backend.identity import server_identity
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import HttpTransport, Wire
 from plait.clock import Clock
-from plait.errors import BackendError, BackendTimeout
+from plait.errors import BackendDisconnected, BackendError, BackendTimeout
 from plait.events import CallFinished, Events
 
 
@@ -40,11 +40,14 @@ class Client:
         fixed = {"accept": "application/json", "user-agent": "plait"}
         for more in (backend.headers, headers or {}):  # names are case-insensitive, the last holds
             fixed |= {name.lower(): value for name, value in more.items()}
-        self._transport = HttpTransport(backend, headers=fixed, transport=transport)
+        assert backend.url is not None  # checked when the app was made
+        self.url = backend.url
+        self.identity = server_identity(backend.url, fixed)
+        self._transport = HttpTransport(backend, headers=fixed, clock=clock, transport=transport)
         layers: tuple[Layer, ...] = (
             report(clock, events),
             limit(backend.connections),
-            timeout(clock, backend),
+            timeout(backend),
             identify(backend),
         )
         call: Handler = self._transport
@@ -77,6 +80,10 @@ def report(clock: Clock, events: Events) -> Layer:
             except BackendError as error:
                 events.emit(_finished(call, clock.now() - start, error.status, error))
                 raise
+            except asyncio.CancelledError:
+                given_up = _given_up(call)
+                events.emit(_finished(call, clock.now() - start, None, given_up))
+                raise
             events.emit(_finished(call, clock.now() - start, reply.status, None))
             return reply
 
@@ -104,8 +111,9 @@ def limit(concurrent: int) -> Layer:
     return layer
 
 
-def timeout(clock: Clock, backend: BackendSpec) -> Layer:
-    """Fail a call that is not answered within its timeout or its request's deadline.
+def timeout(backend: BackendSpec) -> Layer:
+    """Fail a call that is not answered within its timeout. A request's deadline is no call's: who
+    asked for it stops waiting (`fetch.py`).
 
     `backend` is the policy as it holds here: an endpoint knows what the graph says, not what an
     operator set.
@@ -114,19 +122,11 @@ def timeout(clock: Clock, backend: BackendSpec) -> Layer:
     def layer(inner: Handler) -> Handler:
         async def handle(call: Call) -> Reply:
             limit_s = call.endpoint.timeout_s or backend.timeout_s
-            if call.origin.deadline is not None:
-                limit_s = min(limit_s, call.origin.deadline - clock.now())
-            if limit_s <= 0:
-                raise _timed_out(
-                    call, "was not asked: the request's deadline has passed", sent=False
-                )
             try:
                 async with asyncio.timeout(limit_s):
                     return await inner(call)
             except TimeoutError:
-                raise _timed_out(
-                    call, f"did not answer within {limit_s:.3g} s", sent=True
-                ) from None
+                raise _timed_out(call, f"did not answer within {limit_s:.3g} s") from None
 
         return handle
 
@@ -169,13 +169,23 @@ def child_traceparent(traceparent: str) -> str:
     return f"{version}-{trace_id}-{secrets.token_hex(8)}-{flags}"
 
 
-def _timed_out(call: Call, what: str, *, sent: bool) -> BackendTimeout:
+def _timed_out(call: Call, what: str) -> BackendTimeout:
     name = call.endpoint.backend.name
     return BackendTimeout(
         f"Backend '{name}' {what}.",
         backend=name,
         endpoint=call.endpoint.label,
-        sent="maybe" if sent else "no",
+    )
+
+
+def _given_up(call: Call) -> BackendDisconnected:
+    """What logs tell of a call that nobody waits for any more."""
+    name = call.endpoint.backend.name
+    return BackendDisconnected(
+        f"The call to backend '{name}' was given up.",
+        backend=name,
+        endpoint=call.endpoint.label,
+        reason="given_up",
     )
 
 

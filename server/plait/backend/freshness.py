@@ -15,6 +15,8 @@ from plait.backend.call import Reply
 from plait.backend.spec import CachePolicy
 
 SECONDS_MAX = 2**31
+KEPT_S_MAX = 7 * 86_400.0
+"""The longest that a row is kept at all. So long is remembered what a write made out of date."""
 VALIDATOR_KEPT_S = 3_600.0
 """How long a row with a validator is kept beyond its use: a conditional request may still save its
 transfer."""
@@ -53,7 +55,8 @@ class Entry:
 
     row: bytes
     """JSON; `null` when the backend has no such row."""
-    stored_at: float
+    asked_at: float
+    """When the call that brought it left: it may be older than what was written since."""
     fresh_until: float
     revalidate_until: float
     error_until: float
@@ -64,7 +67,8 @@ class Entry:
     def kept_until(self) -> float:
         """The last moment at which it is of any use."""
         latest = max(self.fresh_until, self.revalidate_until, self.error_until)
-        return latest + (VALIDATOR_KEPT_S if self.etag or self.last_modified else 0.0)
+        latest += VALIDATOR_KEPT_S if self.etag or self.last_modified else 0.0
+        return min(latest, self.asked_at + KEPT_S_MAX)
 
 
 def use_of(entry: Entry, now: float) -> Use:
@@ -130,6 +134,7 @@ def renewed(
     reply: Reply,
     policy: CachePolicy,
     *,
+    asked_at: float,
     now: float,
     personal: bool,
     varies_with: frozenset[str],
@@ -140,7 +145,7 @@ def renewed(
         return None
     return replace(
         entry,
-        stored_at=now,
+        asked_at=asked_at,
         fresh_until=lifetime.fresh_until,
         revalidate_until=lifetime.revalidate_until,
         error_until=lifetime.error_until,

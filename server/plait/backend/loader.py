@@ -15,7 +15,7 @@ needs.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.build import Load, load_of
@@ -33,6 +33,9 @@ HANDED_OUT = 64
 """Rows that are handed out in one turn of the loop."""
 
 
+_Batch: TypeAlias = tuple[EndpointSpec, list[tuple[Load, "asyncio.Future[Outcome]"]]]
+
+
 class Loaders:
     """The loads of one request. Made for it, closed at its end; shares nothing with others but the
     fetcher."""
@@ -44,10 +47,10 @@ class Loaders:
         self._pace = origin.pace or Pace()
         self.holding = 0
         """How many are about to load more: no wave leaves before they have."""
-        self._known: dict[
-            EndpointSpec, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]
-        ] = {}
-        self._wave: dict[EndpointSpec, list[tuple[Load, asyncio.Future[Outcome]]]] = {}
+        self._since = 0.0
+        self._known: dict[str, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]] = {}
+        """By the endpoint's identity: two that send the same call share it."""
+        self._wave: dict[str, _Batch] = {}
         self._loads = 0
         self._watching = False
         self._is_closed = False
@@ -61,14 +64,15 @@ class Loaders:
         `BadUserInput`, `OperationTooCostly`.
         """
         load = load_of(endpoint, values)
-        known = self._known.setdefault(endpoint, {})
+        identity = self._fetcher.identity(endpoint)
+        known = self._known.setdefault(identity, {})
         future = known.get(load.identity)
         if future is None:
             self._budget.spend_key()
             loop = asyncio.get_running_loop()
             future = known[load.identity] = loop.create_future()
             self._pending.add(future)
-            self._wave.setdefault(endpoint, []).append((load, future))
+            self._wave.setdefault(identity, (endpoint, []))[1].append((load, future))
             self._loads += 1
             if not self._watching:
                 self._watching = True
@@ -76,8 +80,10 @@ class Loaders:
         return future
 
     def forget(self) -> None:
-        """Load everything anew from now on, as after a write."""
+        """Load everything anew from now on, as after a write: what was asked for before is not
+        good enough, whoever asked."""
         self._known = {}
+        self._since = self._fetcher.now()
 
     async def close(self) -> None:
         """Give up what is still under way, and whoever waits for it. No further wave leaves."""
@@ -105,7 +111,7 @@ class Loaders:
     def _leave(self) -> None:
         """Send the wave: one task an endpoint, all at the same time."""
         wave, self._wave = self._wave, {}
-        for endpoint, pairs in wave.items():
+        for endpoint, pairs in wave.values():
             task = asyncio.create_task(self._deliver(endpoint, pairs))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -115,7 +121,7 @@ class Loaders:
     ) -> None:
         try:
             loads = [load for load, _ in pairs]
-            outcomes = await self._fetcher.fetch(endpoint, loads, self._origin)
+            outcomes = await self._fetcher.fetch(endpoint, loads, self._origin, since=self._since)
         except Exception as error:  # a limit, or a defect: every key of the batch has it
             for _, future in pairs:
                 _fail(future, error)

@@ -38,6 +38,10 @@ class BackendSpec:
     key."""
     idempotency_key: bool = True
     """Whether the backend honours `Idempotency-Key` on writes."""
+    strict: bool = False
+    """Whether a property that a row lacks is an error, rather than null."""
+    show_problem: bool = False
+    """Whether a failed call's problem document (RFC 9457) reaches the client: title and detail."""
     health_path: str = "/"
     """What readiness asks for; any answer below 500 means that it is up."""
 
@@ -68,12 +72,28 @@ class Batch:
     """The most keys in one call."""
     always: bool = False
     """Whether even one key goes this way, as where there is no single form."""
+    key_matches: Literal["exact", "ignore_case"] = "exact"
+    """How a row's key and the one asked for are compared. UUIDs never depend on case, and numbers
+    never on how they are written."""
 
     @property
     def label(self) -> str:
         """How logs name it: `GET /users?id=`."""
         ids = f"?{self.ids}=" if self.place != "body" else ""
         return f"{self.method} {self.path.text}{ids}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageReading:
+    """Where a reply that is one page tells its rows, its successor and the count of all."""
+
+    items: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    """The path to the next page's cursor. Empty: none is told in the body."""
+    by_link: bool = False
+    """Whether the header `Link` (RFC 8288) names the next page."""
+    total: tuple[str, ...] = ()
+    total_header: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +132,21 @@ class EndpointSpec:
     cache: CachePolicy = CachePolicy()
     timeout_s: float | None = None
     reply_bytes_max: int | None = None
-    optional: frozenset[str] = frozenset()
-    """Parameters that are left out of the call when null."""
+    none_on: frozenset[int] = frozenset({404})
+    """Statuses that mean that there is no such row. An empty success means so too."""
+    page: PageReading | None = None
+    """Set where a reply is one page that a connection shows: its row is `items`, `next` and
+    `total`."""
+    next: tuple[str, ...] = ()
+    """The path from the body to the URL of the page that follows, where a list comes in several."""
+    pages_max: int = 10
+    """How many pages of a list are read before the reply counts as too long."""
+    strict: bool | None = None
+    """In place of the backend's."""
+    show_problem: bool | None = None
+    """In place of the backend's."""
+    purges: tuple["EndpointSpec", ...] = ()
+    """What reads something else once this endpoint has written."""
 
     @property
     def label(self) -> str:

@@ -1,13 +1,20 @@
-"""From a reply's body to the rows of each key. Pure; every way in which a body can be wrong ends
-here."""
+"""From a reply to the rows of each key. Pure; every way in which a body can be wrong ends here."""
 
+import codecs
+import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from email.message import Message
 from typing import Any
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import msgspec
 
 from plait.backend.build import Load
-from plait.backend.spec import Batch, EndpointSpec
+from plait.backend.call import Call, Reply
+from plait.backend.numbers import decode
+from plait.backend.spec import Batch, EndpointSpec, PageReading
 from plait.errors import BadBackendResponse
 
 Row = Any
@@ -15,45 +22,111 @@ Row = Any
 row."""
 
 
-def single_row(endpoint: EndpointSpec, body: bytes) -> Row:
-    """What a single reply holds, below the endpoint's `unwrap`. Raises `BadBackendResponse`."""
-    return unwrapped(endpoint, decoded(endpoint, body), endpoint.unwrap)
+def single_row(endpoint: EndpointSpec, reply: Reply) -> Row:
+    """What a single reply holds, below the endpoint's `unwrap`; nothing where the reply is empty.
+    Raises `BadBackendResponse`."""
+    body = decoded(endpoint, reply)
+    if body is None:
+        return None
+    if endpoint.page:
+        return _page(endpoint.page, reply, body)
+    return unwrapped(endpoint, body, endpoint.unwrap)
+
+
+def listed_rows(endpoint: EndpointSpec, batch: Batch, reply: Reply) -> list[Any]:
+    """The rows of a batch's reply; none where it is empty. Raises `BadBackendResponse`."""
+    unwrap = endpoint.unwrap if batch.unwrap is None else batch.unwrap
+    body = decoded(endpoint, reply)
+    rows = [] if body is None else unwrapped(endpoint, body, unwrap)
+    if not isinstance(rows, list):
+        raise bad_reply(endpoint, "the batch's reply is not a list of rows")
+    return rows
 
 
 def batch_rows(
-    endpoint: EndpointSpec, batch: Batch, body: bytes, loads: Sequence[Load]
+    endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], loads: Sequence[Load]
 ) -> tuple[dict[tuple[str, ...], Row | BadBackendResponse], int]:
     """Each key's row (`None` when missing) or rows (`[]`), and how many rows nobody asked for.
 
     A key whose rows contradict each other gets an error of its own. When some row tells no key,
-    the keys that found nothing get an error too: the row may have been theirs.
+    the keys that found nothing get an error too: the row may have been theirs. So may all rows of
+    a reply that has as many as were asked for, and none of them with a key that was. Raises
+    `BadBackendResponse` then.
     """
-    unwrap = endpoint.unwrap if batch.unwrap is None else batch.unwrap
-    rows = unwrapped(endpoint, decoded(endpoint, body), unwrap)
-    if not isinstance(rows, list):
-        raise _bad(endpoint, "the batch's reply is not a list of rows")
-    found, extra, keyless = _by_key(batch, rows, {load.key for load in loads})
+    compared = {load.key: tuple(_comparable(batch, part) for part in load.key) for load in loads}
+    found, extra, keyless = _by_key(batch, rows, set(compared.values()))
+    if extra >= len(loads) and not found and not keyless:
+        keys = " and ".join(f"'{'.'.join(path)}'" for path in batch.keys.values())
+        raise bad_reply(
+            endpoint, f"no row of the batch {batch.label} has one of the keys asked for as {keys}"
+        )
     return {
-        load.key: _of_key(endpoint, batch, found.get(load.key), keyless) for load in loads
+        key: _of_key(endpoint, batch, found.get(text), keyless) for key, text in compared.items()
     }, extra
 
 
-def decoded(endpoint: EndpointSpec, body: bytes) -> Any:
-    """The body as JSON. Raises `BadBackendResponse`, without any of the body in the message."""
+def decoded(endpoint: EndpointSpec, reply: Reply) -> Any:
+    """The body as JSON, `None` where there is none. Raises `BadBackendResponse`, without any of the
+    body in the message."""
+    body = reply.body
     if not body:
         return None
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content_type = reply.headers.get("content-type", "")
+        charset = content_type.partition("charset")[2].lower()
+        if body[:1] not in b'{["' or b"\x00" in body[:4] or (charset and "utf-8" not in charset):
+            body = _as_utf8(body, content_type)
+        return decode(body) if body.strip() else None
+    except (msgspec.DecodeError, UnicodeError, LookupError, RecursionError):
         kind = "HTML" if body.lstrip()[:1] == b"<" else "not valid JSON"
-        raise _bad(endpoint, f"the reply is {kind}") from None
+        raise bad_reply(endpoint, f"the reply is {kind}") from None
+
+
+def next_page(endpoint: EndpointSpec, reply: Reply) -> str | None:
+    """The URL of the page that follows a list that is one page of several, if there is one."""
+    if endpoint.next:
+        url = property_of(decoded(endpoint, reply), endpoint.next)
+        if url and not isinstance(url, str):
+            raise bad_reply(endpoint, f"'{'.'.join(endpoint.next)}' is no URL of a next page")
+        return url or None
+    return linked(reply.headers, "next")
+
+
+def page_call(call: Call, url: str, base: str) -> Call:
+    """The call for the page at `url`, which `call`'s reply named. Raises `BadBackendResponse` when
+    it is not below `base`: what goes along with a call is for that place alone."""
+    root = urlsplit(base)
+    prefix = root.path.rstrip("/")
+    try:
+        target = urlsplit(urljoin(f"{base.rstrip('/')}{call.path}?", url))
+        origins = [(one.scheme, one.hostname, one.port) for one in (root, target)]
+    except ValueError:
+        raise bad_reply(call.endpoint, "its next page has no valid address") from None
+    if origins[0] != origins[1] or not target.path.startswith(f"{prefix}/"):
+        raise bad_reply(call.endpoint, "its next page is at another place")
+    path = quote(target.path.removeprefix(prefix), safe="/%:@!$&'()*+,;=~-._")
+    query = tuple(parse_qsl(target.query, keep_blank_values=True))
+    return replace(call, path=path, query=query)
+
+
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"[^"]*"|[^\s";,]+))?)*)')
+_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]+))', re.IGNORECASE)
+
+
+def linked(headers: Mapping[str, str], relation: str) -> str | None:
+    """The target of the first `Link` with this relation (RFC 8288, section 3)."""
+    for target, parameters in _LINK.findall(headers.get("link", "")):
+        rel = _REL.search(parameters)
+        if rel and relation in (rel[1] or rel[2] or "").lower().split():
+            return str(target)
+    return None
 
 
 def unwrapped(endpoint: EndpointSpec, value: Any, path: tuple[str, ...]) -> Any:
     """What lies at `path` below `value`. Raises `BadBackendResponse` when the path is not there."""
     for name in path:
         if not isinstance(value, dict) or name not in value:
-            raise _bad(endpoint, f"the reply has no property '{'.'.join(path)}'")
+            raise bad_reply(endpoint, f"the reply has no property '{'.'.join(path)}'")
         value = value[name]
     return value
 
@@ -67,14 +140,45 @@ def property_of(row: Any, path: tuple[str, ...]) -> Any:
     return row
 
 
+def bad_reply(endpoint: EndpointSpec, what: str) -> BadBackendResponse:
+    """The error of a reply that cannot be used."""
+    message = f"Backend '{endpoint.backend.name}' sent a reply that cannot be used: {what}."
+    return BadBackendResponse(message, backend=endpoint.backend.name, endpoint=endpoint.label)
+
+
+def _as_utf8(body: bytes, content_type: str) -> bytes:
+    """JSON is UTF-8 (RFC 8259, section 8.1); what says, or shows, that it is something else is read
+    as that."""
+    told = Message()
+    told["content-type"] = content_type
+    charset = told.get_content_charset()
+    if body.startswith(codecs.BOM_UTF8):
+        return body.removeprefix(codecs.BOM_UTF8)
+    if charset is None or charset.startswith("utf"):
+        charset = json.detect_encoding(body)
+    return body if charset in ("utf-8", "utf8") else body.decode(charset).encode()
+
+
+def _page(page: PageReading, reply: Reply, body: Any) -> Row:
+    total = property_of(body, page.total) if page.total else None
+    if page.total_header and (text := reply.headers.get(page.total_header.lower(), "")).isdecimal():
+        total = int(text)
+    following = property_of(body, page.next) if page.next else None
+    if page.by_link:
+        following = linked(reply.headers, "next")
+    return {"items": property_of(body, page.items), "next": following, "total": total}
+
+
 def _by_key(
-    batch: Batch, rows: list[Any], wanted: set[tuple[str, ...]]
+    batch: Batch, rows: Sequence[Any], wanted: set[tuple[str, ...]]
 ) -> tuple[dict[tuple[str, ...], list[Any]], int, bool]:
     found: dict[tuple[str, ...], list[Any]] = {}
     extra = 0
     keyless = False
     for row in rows:
-        key = _row_key(batch.keys, row)
+        if row is None:
+            continue  # how some say, at its place, that a row is missing
+        key = _row_key(batch, row)
         if key is None:
             keyless = True
         elif key in wanted:
@@ -84,16 +188,30 @@ def _by_key(
     return found, extra, keyless
 
 
-def _row_key(keys: Mapping[str, tuple[str, ...]], row: Any) -> tuple[str, ...] | None:
+def _row_key(batch: Batch, row: Any) -> tuple[str, ...] | None:
     parts = []
-    for path in keys.values():
+    for path in batch.keys.values():
         value = property_of(row, path)
         if isinstance(value, bool):
             value = "true" if value else "false"
+        elif isinstance(value, float) and value.is_integer():
+            value = int(value)
         if not isinstance(value, str | int | float):
             return None
-        parts.append(value if isinstance(value, str) else str(value))
+        parts.append(_comparable(batch, value if isinstance(value, str) else str(value)))
     return tuple(parts)
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID_CHARACTERS = 36
+
+
+def _comparable(batch: Batch, text: str) -> str:
+    if batch.key_matches == "ignore_case":
+        return text.casefold()
+    if len(text) == _UUID_CHARACTERS and _UUID.fullmatch(text):
+        return text.lower()
+    return text
 
 
 def _of_key(
@@ -102,7 +220,7 @@ def _of_key(
     if rows is None:
         if keyless:
             keys = " and ".join(f"'{'.'.join(path)}'" for path in batch.keys.values())
-            return _bad(
+            return bad_reply(
                 endpoint,
                 f"a row of the batch {batch.method} {batch.path.text} has no {keys} to tell its "
                 "key by: name the property in key=...",
@@ -111,10 +229,5 @@ def _of_key(
     if batch.many:
         return rows
     if any(row != rows[0] for row in rows[1:]):
-        return _bad(endpoint, "the batch holds several different rows for one key")
+        return bad_reply(endpoint, "the batch holds several different rows for one key")
     return rows[0]
-
-
-def _bad(endpoint: EndpointSpec, what: str) -> BadBackendResponse:
-    message = f"Backend '{endpoint.backend.name}' sent a reply that cannot be used: {what}."
-    return BadBackendResponse(message, backend=endpoint.backend.name, endpoint=endpoint.label)

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from plait.errors import BadUserInput
@@ -26,6 +26,8 @@ _SLASH = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 VALUE_CHARACTERS_MAX = 2_000
+_EXACT = 2**53
+"""Below it, every whole number is a float of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,17 @@ class PathTemplate:
             return "a path is ASCII: write other characters percent-encoded, 'ü' as '%C3%BC'"
         return None
 
+    def match(self, path: str) -> dict[str, str] | None:
+        """The parameters' values in an encoded `path` that this template makes; else `None`."""
+        found = _matcher(self.text).fullmatch(path)
+        if found is None:
+            return None
+        values: dict[str, str] = {}
+        for name, value in zip(_occurrences(self.text), found.groups(), strict=True):
+            if values.setdefault(name, unquote(value)) != unquote(value):
+                return None
+        return values
+
     def fill(self, values: Mapping[str, object]) -> str:
         """The path with each parameter in its place, percent-encoded.
 
@@ -69,6 +82,19 @@ class PathTemplate:
 @lru_cache(maxsize=10_000)  # asked for with every load, of the few templates of a graph
 def _parameters(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in _PARAMETER.finditer(text)))
+
+
+@lru_cache(maxsize=10_000)
+def _matcher(text: str) -> re.Pattern[str]:
+    made, end = "", 0
+    for match in _PARAMETER.finditer(text):
+        made += re.escape(text[end : match.start()]) + ("(.+)" if match[2] else "([^/]+)")
+        end = match.end()
+    return re.compile(made + re.escape(text[end:]))
+
+
+def _occurrences(text: str) -> list[str]:
+    return [match[1] for match in _PARAMETER.finditer(text)]
 
 
 def path_values(name: str, value: object) -> str:
@@ -94,7 +120,7 @@ def query_pairs(name: str, wire_name: str, value: object) -> list[tuple[str, str
     if value is None:
         return []
     if isinstance(value, list | tuple):
-        return [(wire_name, plain_text(name, item)) for item in value if item is not None]
+        return [(wire_name, plain_text(name, item)) for item in value]
     return [(wire_name, plain_text(name, value))]
 
 
@@ -127,6 +153,8 @@ def _scalar_text(name: str, value: object) -> str:
         return _scalar_text(name, value.value)
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))  # JSON knows one number there, whether 7 or 7.0 is written
     if isinstance(value, int | float | Decimal | UUID):
         return str(value)
     raise BadUserInput(f"The value of '{name}' must be a single value, not {type(value).__name__}.")

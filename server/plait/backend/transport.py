@@ -7,15 +7,19 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TypeAlias
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import httpx
+import msgspec
 
 from plait.backend.call import Call, Reply
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
+from plait.clock import Clock
 from plait.errors import (
     BackendDisconnected,
     BackendError,
@@ -63,9 +67,11 @@ class HttpTransport:
         backend: BackendSpec,
         *,
         headers: Mapping[str, str],
+        clock: Clock,
         transport: Wire | None = None,
     ) -> None:
         self._backend = backend
+        self._clock = clock
         assert backend.url is not None  # checked when the app was made
         self._base = httpx.URL(backend.url)
         self._prefix = self._base.raw_path.decode("ascii").partition("?")[0].rstrip("/")
@@ -93,6 +99,7 @@ class HttpTransport:
                 keepalive_expiry=backend.keepalive_s,
             ),
             verify=_verification(),
+            cookies=_no_cookies(),
             trust_env=False,  # a proxy or a netrc of the machine must not reach into calls unasked
             follow_redirects=False,
         )
@@ -132,8 +139,9 @@ class HttpTransport:
         pool = self._pool()
         pool.busy += 1
         try:
+            headers = [(name.encode(), _header_bytes(value)) for name, value in call.headers]
             request = pool.client.build_request(
-                call.method, url, headers=list(call.headers), content=call.body
+                call.method, url, headers=headers, content=call.body
             )
             response = await pool.client.send(request, stream=True)
             try:
@@ -151,7 +159,9 @@ class HttpTransport:
 
     async def _read(self, call: Call, response: httpx.Response) -> Reply | httpx.URL:
         status = response.status_code
-        if status == 304 or 200 <= status < 300:
+        if status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, section 6.4.1)
+            return Reply(status=status, headers=_headers(response), body=b"")
+        if 200 <= status < 300:
             body = await _body(response, call.endpoint)
             return Reply(status=status, headers=_headers(response), body=body)
         if 300 <= status < 400 and "location" in response.headers:
@@ -161,7 +171,8 @@ class HttpTransport:
             call.endpoint,
             f"answered with status {status}",
             status=status,
-            retry_after_s=_retry_after(response.headers.get("retry-after")),
+            retry_after_s=retry_after_s(response.headers, self._clock.wall()),
+            problem=await _problem(response, call.endpoint),
         )
 
     def _redirect_target(self, call: Call, url: httpx.URL, location: httpx.URL) -> httpx.URL:
@@ -238,20 +249,69 @@ async def _inflated(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIt
     """Inflate in bounded pieces: httpx would inflate a whole network read at once, a
     thousandfold."""
     inflate = zlib.decompressobj(wbits=31)
+    has_begun = False
     try:
         async for piece in response.aiter_raw():
             rest = piece
             while rest:
+                if inflate.eof:  # a gzip body is one or more members (RFC 1952, section 2.2)
+                    inflate = zlib.decompressobj(wbits=31)
+                has_begun = True
                 yield inflate.decompress(rest, _INFLATE_PIECE)
-                rest = inflate.unconsumed_tail
+                rest = inflate.unconsumed_tail or inflate.unused_data
     except zlib.error:
         raise _error(BadBackendResponse, endpoint, "sent gzip that cannot be read") from None
-    if not inflate.eof:
+    if has_begun and not inflate.eof:
         raise _error(BackendDisconnected, endpoint, "broke off in the middle of its reply")
 
 
-def _retry_after(value: str | None) -> float | None:
-    return float(value) if value and value.isascii() and value.isdigit() else None
+RETRY_AFTER_S_MAX = 86_400.0
+
+
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """How long a reply's `Retry-After` says to wait: seconds, or a date (RFC 9110, section
+    10.2.3). `now` is in seconds since 1970."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), RETRY_AFTER_S_MAX)
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(0.0, until - now), RETRY_AFTER_S_MAX)
+
+
+PROBLEM_BYTES_MAX = 20_000
+_PROBLEM_CHARACTERS_MAX = 300
+
+
+async def _problem(response: httpx.Response, endpoint: EndpointSpec) -> str | None:
+    """The title and detail of a problem document (RFC 9457), on one line."""
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/problem+json":
+        return None
+    body = bytearray()
+    try:
+        async for piece in _pieces(response, endpoint):
+            body += piece
+            if len(body) > PROBLEM_BYTES_MAX:
+                return None
+        told = msgspec.json.decode(bytes(body), type=dict[str, Any])
+    except (BackendError, httpx.HTTPError, msgspec.DecodeError, UnicodeError):
+        return None
+    texts = [told.get(name) for name in ("title", "detail")]
+    text = ": ".join(one.strip() for one in texts if isinstance(one, str) and one.strip())
+    return " ".join(text.split())[:_PROBLEM_CHARACTERS_MAX] or None
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps none: one caller's session must not go along with another's call."""
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+
+
+def _header_bytes(value: str) -> bytes:
+    """As it came: header values are read as Latin-1 (ASGI gives bytes), and go on so."""
+    return value.encode("latin-1")
 
 
 def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
@@ -313,7 +373,13 @@ def _error(
     status: int | None = None,
     retry_after_s: float | None = None,
     reason: str | None = None,
+    problem: str | None = None,
 ) -> BackendError:
+    shown = (
+        endpoint.backend.show_problem if endpoint.show_problem is None else endpoint.show_problem
+    )
+    if problem and shown:
+        what = f"{what}: {problem.rstrip('.')}"
     return kind(
         f"Backend '{endpoint.backend.name}' {what}.",
         backend=endpoint.backend.name,
@@ -322,4 +388,5 @@ def _error(
         sent="maybe" if sent else "no",
         retry_after_s=retry_after_s,
         reason=reason,
+        problem=problem,
     )

@@ -87,6 +87,10 @@ class Graph:
         if mistakes := mistakes_of(parts, roots):
             raise GraphError(mistakes)
         self.backends: tuple[BackendSpec, ...] = tuple(one.spec for one in parts.backends)
+        self.reads: tuple[EndpointSpec, ...] = tuple(
+            one.spec for one in parts.endpoints if one.spec.reads
+        )
+        """The endpoints that read."""
         self.roots = tuple(roots.values())
         self.object_definitions = tuple(
             get_object_definition(cls, strict=True) for cls in parts.types
@@ -325,6 +329,8 @@ def _bind_declared(field: DeclaredField, graphql_field: GraphQLField) -> None:
         options=field.options,
         nullable=not isinstance(type_, GraphQLNonNull),
         items_nullable=_items_nullable(type_),
+        is_list=_is_list(type_),
+        needed=_needed(field.declaration.spec),
         convert=_item_converter(type_) if field.declaration.form == "many" else converter(type_),
     )
     field.resolver = bound.resolve
@@ -341,6 +347,15 @@ def _resolve_plain(bound: Bound, source: Any, info: Any) -> Any:
 def _items_nullable(type_: GraphQLOutputType) -> bool:
     list_type = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
     return isinstance(list_type, GraphQLList) and not isinstance(list_type.of_type, GraphQLNonNull)
+
+
+def _is_list(type_: GraphQLOutputType) -> bool:
+    return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
+
+
+def _needed(spec: EndpointSpec) -> tuple[str, ...]:
+    keys = spec.batch.keys if spec.batch else ()
+    return tuple(dict.fromkeys((*spec.path.parameters, *spec.required, *keys)))
 
 
 def _item_converter(type_: GraphQLOutputType) -> Converter:

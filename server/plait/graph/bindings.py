@@ -52,6 +52,8 @@ class Argument:
     """Its Python name, where it is not the parameter's."""
     description: str | None = None
     deprecation_reason: str | None = None
+    empty_is_all: bool = False
+    """Whether an empty list is left out of the call, instead of asking for nothing."""
 
 
 def arg(
@@ -61,12 +63,15 @@ def arg(
     name: str | None = None,
     description: str | None = None,
     deprecation_reason: str | None = None,
+    empty_is_all: bool = False,
 ) -> Argument:
     """Bind a parameter to a GraphQL argument of the field.
 
-    `annotation` is its type, as a Strawberry resolver would annotate it. A null argument is left
-    out of the call. `name` is the argument's name when it is not the parameter's:
-    `get_user.many(id=arg(list[ID], name="ids"))`.
+    `annotation` is its type, as a Strawberry resolver would annotate it. An argument that the
+    client leaves out is left out of the call, and so is one whose default is null. Null, or an
+    empty list, that the client does give asks for nothing: there is no call, and the field is null
+    or an empty list. `empty_is_all=True` leaves an empty list out instead. `name` is the argument's
+    name when it is not the parameter's: `get_user.many(id=arg(list[ID], name="ids"))`.
     """
     return Argument(
         annotation=annotation,
@@ -74,6 +79,7 @@ def arg(
         name=name,
         description=description,
         deprecation_reason=deprecation_reason,
+        empty_is_all=empty_is_all,
     )
 
 

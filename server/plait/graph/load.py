@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from plait.backend.fetch import Fetched, Outcome
 from plait.backend.loader import Loaders
+from plait.backend.numbers import copied
 from plait.backend.spec import EndpointSpec
-from plait.errors import NotFound, PlaitError
+from plait.errors import NotFound, PlaitError, own
 from plait.graph.rows import to_json
 
 
@@ -34,7 +35,7 @@ async def load_row(info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any]
     """The row or rows of `values`. Raises `PlaitError`."""
     context: ReadContext = info.context
     future = context.loaders.load(spec, {name: to_json(value) for name, value in values.items()})
-    return unpacked(info, await future)
+    return copied(unpacked(info, await future))  # a resolver may change it, and others have it too
 
 
 async def load_many_rows(
@@ -48,7 +49,7 @@ async def load_many_rows(
     rows: list[Any] = []
     for outcome in await asyncio.gather(*futures):
         try:
-            rows.append(unpacked(info, outcome))
+            rows.append(copied(unpacked(info, outcome)))
         except PlaitError as error:
             if not return_exceptions:
                 raise
@@ -67,17 +68,18 @@ def list_parameter(values: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
 def unpacked(info: Any, outcome: Outcome) -> Any:
     """The row of an outcome; a stale copy is noted. Raises the error of a failed one."""
     if not isinstance(outcome, Fetched):
-        raise outcome.with_traceback(None)
+        raise own(outcome)
     if outcome.stale_because is not None:
         info.context.note_fallback(info, "stale", outcome.stale_because)
     return outcome.row
 
 
-def not_found_of(spec: EndpointSpec) -> NotFound:
-    """The error of a row that must be there and is not."""
+def not_found_of(spec: EndpointSpec, status: int | None) -> NotFound:
+    """The error of a row that must be there and is not. `status` is what the backend answered,
+    where it said so by one."""
     return NotFound(
         f"Backend '{spec.backend.name}' has no such row.",
         backend=spec.backend.name,
         endpoint=spec.label,
-        status=404,
+        status=status,
     )

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plait.backend.fetch import Outcome
+from strawberry import UNSET
+
+from plait.backend.fetch import Fetched, Outcome
 from plait.backend.spec import EndpointSpec
-from plait.errors import BadBackendResponse, BadUserInput, PlaitError
+from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
 from plait.graph.bindings import Argument, FieldOptions, This, path_of
 from plait.graph.field import Form
 from plait.graph.load import list_parameter, not_found_of, unpacked
@@ -18,6 +20,9 @@ from plait.graph.rows import Converter, RowMismatch, read, to_json
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
 from plait.writes.write import Write
+
+LEFT_OUT: Any = UNSET
+"""The value of an argument that the client did not give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,9 @@ class Bound:
     options: FieldOptions
     nullable: bool
     items_nullable: bool
+    is_list: bool
+    needed: tuple[str, ...]
+    """Parameters without which there is no call."""
     convert: Converter
 
     def resolve(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
@@ -38,6 +46,8 @@ class Bound:
         await."""
         try:
             values = self._values(source, arguments)
+            if values is None:
+                return [] if self.is_list else None
             match self.form:
                 case "one":
                     return self._one(info, values)
@@ -50,33 +60,48 @@ class Bound:
         except PlaitError as error:
             return self._fallback(info, error)
 
-    def _values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: _value(name, binding, source, arguments)
-            for name, binding in self.bindings.items()
-        }
+    def _values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What each parameter is. `None` where one of them narrows to nothing: null, or an empty
+        list, asks for no row, and must not become a call without that parameter, which would ask
+        for all. Only an argument that the client left out is left out of the call."""
+        values: dict[str, Any] = {}
+        for name, binding in self.bindings.items():
+            value = _value(name, binding, source, arguments)
+            if value is LEFT_OUT:
+                continue
+            if self.spec.reads:
+                if value is None and self.form != "many":
+                    return None
+                if type(value) is list and name in self.spec.query and self.form != "many":
+                    value = [item for item in value if item is not None]
+                    if not value and not (isinstance(binding, Argument) and binding.empty_is_all):
+                        return None
+            values[name] = value
+        return values
 
     # --- one row, or one group of rows
 
-    def _one(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | None:
-        if any(values.get(name) is None for name in self.spec.path.parameters):
-            return None  # no key, no row: a foreign key that is null
-        if self.spec.batch and any(values.get(name) is None for name in self.spec.batch.keys):
-            return None
+    def _one(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | list[Any] | None:
+        if any(name not in values for name in self.needed):
+            return [] if self.is_list else None  # no key, no row
         return self._shown(info, info.context.loaders.load(self.spec, values))
 
     async def _shown(self, info: Any, future: "asyncio.Future[Outcome]") -> Any:
         try:
-            return self._checked(unpacked(info, await future), self.nullable)
+            outcome = await future
+            row = unpacked(info, outcome)
+            return self._checked(row, self.nullable, outcome)
         except PlaitError as error:
             return self._fallback(info, error)
 
-    def _checked(self, row: Any, nullable: bool) -> Any:
+    def _checked(self, row: Any, nullable: bool, outcome: Outcome | None = None) -> Any:
         """The row as the field's type. Raises `NotFound`, `BadBackendResponse`."""
         if row is None:
+            if self.is_list and self.form == "one":
+                return []
             if nullable:
                 return None
-            raise not_found_of(self.spec)
+            raise not_found_of(self.spec, outcome.status if isinstance(outcome, Fetched) else None)
         try:
             return self.convert(row)
         except RowMismatch as error:
@@ -89,11 +114,11 @@ class Bound:
 
     # --- a list of keys
 
-    def _many(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | None:
-        if any(value is None for value in values.values()) and not any(
+    def _many(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | list[Any] | None:
+        if any(value is None for value in values.values()) or not any(
             isinstance(value, list) for value in values.values()
         ):
-            return None
+            return None if self.nullable else []
         name, items = list_parameter(values)
         load = info.context.loaders.load
         futures: list[Any] = []
@@ -110,8 +135,9 @@ class Bound:
             try:
                 if isinstance(future, PlaitError):
                     raise future
-                row = None if future is None else unpacked(info, await future)
-                shown.append(self._checked(row, self.items_nullable))
+                outcome = None if future is None else await future
+                row = None if outcome is None else unpacked(info, outcome)
+                shown.append(self._checked(row, self.items_nullable, outcome))
             except PlaitError as error:
                 shown.append(error)  # the executor raises it at the item's own path
         errors = [item for item in shown if isinstance(item, PlaitError)]
@@ -161,7 +187,7 @@ class Bound:
         """The declared value in place of a failed call; re-raises when there is none, or it is the
         caller's fault."""
         if not self.options.has_fallback or isinstance(error, BadUserInput):
-            raise error.with_traceback(None)
+            raise own(error)
         info.context.note_fallback(info, "value", error)
         return copy.deepcopy(self.options.fallback)
 
@@ -171,8 +197,12 @@ def _value(name: str, binding: Any, source: Any, arguments: Mapping[str, Any]) -
         case This():
             return read(source, path_of(binding))
         case Argument():
-            return to_json(arguments.get(binding.name or name))
+            given = arguments.get(binding.name or name, LEFT_OUT)
+            if given is None and binding.default is None:
+                return LEFT_OUT  # its default says that null stands for nothing given
+            return given if given is LEFT_OUT else to_json(given)
         case dict():
-            return {key: _value(key, item, source, arguments) for key, item in binding.items()}
+            made = {key: _value(key, item, source, arguments) for key, item in binding.items()}
+            return {key: value for key, value in made.items() if value is not LEFT_OUT}
         case _:
             return to_json(binding)

@@ -258,6 +258,7 @@ def _backend_extensions(
         "endpoint": endpoint,
         **({"http": {"status": cause.status}} if cause.status is not None else {}),
         "retryable": is_retryable(cause),
+        **({} if cause.retry_after_s is None else {"retry_after_s": cause.retry_after_s}),
         "attempts": cause.attempts,
         "request_id": request_id,
     }

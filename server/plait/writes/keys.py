@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from plait.backend.numbers import encode_sorted
 from plait.errors import BadUserInput, KeyInvalid
 from plait.writes.write import Write
 
@@ -84,7 +85,7 @@ def fingerprint(
 def canonical(value: object) -> bytes:
     """`value` as JSON, names sorted, no whitespace. Raises `BadUserInput` where there is none."""
     try:
-        return msgspec.json.encode(value, order="sorted")
+        return encode_sorted(value)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         raise BadUserInput("A write holds a value that JSON cannot express.") from None
 

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any, TypedDict, assert_never
 
-import msgspec
-
+from plait.backend.numbers import decode
 from plait.errors import (
     BackendDisconnected,
     BackendError,
@@ -130,7 +129,7 @@ def replayed(write: Write[Any], record: WriteRecord) -> Outcome[Any]:
     )
     match record.state:
         case "succeeded":
-            return Succeeded(**common, value=msgspec.json.decode(record.value or b"null"))
+            return Succeeded(**common, value=decode(record.value or b"null"))
         case "failed":
             return Failed(**common, error=_kept_error(write, record, common))
         case "unknown" | "pending":

@@ -1,0 +1,83 @@
+"""What a write makes out of date: from the URIs that it touched to the endpoints, and the rows of
+them, that read there. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from plait.backend.build import Load, load_of
+from plait.backend.spec import EndpointSpec
+from plait.errors import BadUserInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """Rows that are out of date: one load of an endpoint, or with `None` all of them."""
+
+    endpoint: EndpointSpec
+    load: Load | None
+
+
+def stale_after(
+    write: EndpointSpec,
+    paths: Sequence[str],
+    values: Mapping[str, Any],
+    endpoints: Sequence[EndpointSpec],
+) -> list[Stale]:
+    """What `write` changed, having been sent with `values` to the first of `paths` and touched the
+    others.
+
+    An endpoint that reads at one of the paths loses that row; or all rows, where the path alone
+    does not tell which, as below a list or a batch.
+    """
+    found = [
+        Stale(endpoint=one, load=_load_of(one, values))
+        for one in write.purges
+        if one.backend.name == write.backend.name or one in endpoints
+    ]
+    for endpoint in endpoints:
+        if endpoint.backend.name == write.backend.name:
+            for path in paths:
+                found += _stale_at(endpoint, path)
+    return found
+
+
+def linked_uris(base: str, path: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """The paths below `base` that `Location` and `Content-Location` name, on the same origin (RFC
+    9111, section 4.4)."""
+    root = urlsplit(base)
+    prefix = root.path.rstrip("/")
+    for name in ("location", "content-location"):
+        if name not in headers:
+            continue
+        try:
+            target = urlsplit(urljoin(f"{base.rstrip('/')}{path}", headers[name]))
+            same = (target.scheme, target.hostname, target.port) == (
+                root.scheme,
+                root.hostname,
+                root.port,
+            )
+        except ValueError:
+            continue
+        if same and target.path.startswith(f"{prefix}/"):
+            yield target.path.removeprefix(prefix)
+
+
+def _stale_at(endpoint: EndpointSpec, path: str) -> Iterator[Stale]:
+    values = endpoint.path.match(path)
+    if values is not None:
+        tells_all = set(endpoint.parameters) <= set(values)
+        yield Stale(endpoint=endpoint, load=_load_of(endpoint, values) if tells_all else None)
+    elif endpoint.batch is not None and endpoint.batch.path.match(path) is not None:
+        yield Stale(endpoint=endpoint, load=None)
+
+
+def _load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load | None:
+    """The load that `values` tell; `None` where they do not tell one."""
+    if not set(endpoint.parameters) <= set(values):
+        return None
+    try:
+        return load_of(endpoint, {name: values[name] for name in endpoint.parameters})
+    except BadUserInput:
+        return None
