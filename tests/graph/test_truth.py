@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import strawberry
 
 from plait import Backend, Graph, arg, by_ids, grouped, this
@@ -217,3 +218,15 @@ def test_the_clients_error_says_when_to_ask_again() -> None:
     script = {"GET /items/1": reply(status=503, headers={"retry-after": "7"})}
     answer, _ = asked("{ item(id: 1) { name } }", script)
     assert answer["errors"][0]["extensions"]["retry_after_s"] == 7
+
+
+def test_a_number_is_shown_as_it_was_written() -> None:
+    written = b'{"id": 1, "price": {"amount": 19.10}, "name": null}'
+
+    def script(_: Sent) -> Any:
+        return reply(msgspec.Raw(written))
+
+    with GraphTest(graph, shop={"GET /items/1": script}) as test:
+        found = test.ask("{ item(id: 1) { price } }")
+        assert "errors" not in found
+        assert found["data"]["item"]["price"]["amount"] == 19.1

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-import msgspec
 from graphql import (
     ExecutionResult,
     FieldNode,
@@ -28,6 +27,7 @@ from graphql import (
     get_named_type,
 )
 
+from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
 from plait.errors import (
     BackendError,
@@ -106,7 +106,7 @@ def refused(
         for error in errors
     ]
     return Answer(
-        body=msgspec.json.encode({"errors": _bounded(shown, len(shown))}),
+        body=encode({"errors": _bounded(shown, len(shown))}),
         codes=(code,),
         has_data=False,
     )
@@ -119,7 +119,7 @@ def given_up(error: PlaitError, request_id: str, *, has_begun: bool) -> Answer:
     if has_begun:
         payload["data"] = None
     return Answer(
-        body=msgspec.json.encode(payload),
+        body=encode(payload),
         codes=(error.code,),
         has_data=False,
         was_executed=has_begun,
@@ -141,7 +141,7 @@ def answered(
         payload["data"] = result.data
     if extensions := _extensions(result, context):
         payload["extensions"] = extensions
-    body = msgspec.json.encode(payload)
+    body = encode(payload)
     if too_large := context.budget.check_size(len(body)):
         return given_up(too_large, context.origin.request_id, has_begun=True)
     return Answer(
@@ -162,7 +162,7 @@ def _bounded(errors: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     left = ERRORS_BYTES_MAX
     for error in errors[:ERRORS_MAX]:
-        left -= len(msgspec.json.encode(error))
+        left -= len(encode(error))
         if left < 0 and shown:
             break
         shown.append(error)
