@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     document_characters_max: int = Field(
         100_000, gt=0, description="The longest document, in characters."
     )
-    document_tokens_max: int = Field(2_500, gt=0, description="The longest document, in tokens.")
+    document_tokens_max: int = Field(2_000, gt=0, description="The longest document, in tokens.")
     document_depth_max: int = Field(20, gt=0, description="How deep a document's fields may nest.")
     document_fields_max: int = Field(
         2_000, gt=0, description="How many fields a document may select, fragments spread out."

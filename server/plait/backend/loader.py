@@ -17,10 +17,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from plait.backend.ask import Outcome
 from plait.backend.budget import Allowance, Budget
 from plait.backend.build import Load, load_of
 from plait.backend.call import Origin
-from plait.backend.fetch import Fetcher, Outcome
+from plait.backend.fetch import Fetcher
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
 

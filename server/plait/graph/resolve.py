@@ -9,7 +9,7 @@ from typing import Any
 
 from strawberry import UNSET
 
-from plait.backend.fetch import Fetched, Outcome
+from plait.backend.ask import Fetched, Outcome
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
 from plait.graph.bindings import Argument, FieldOptions, This, path_of

@@ -49,7 +49,7 @@ class DocumentLimits:
     """How large a document may be."""
 
     characters: int = 100_000
-    tokens: int = 2_500
+    tokens: int = 2_000
     depth: int = 20
     fields: int = 2_000
     introspection: bool = True

@@ -1,0 +1,143 @@
+"""What of the replies is kept, under which names, and what of it may be used now."""
+
+from collections.abc import Mapping, Sequence
+
+from plait.backend.cache import RowCache
+from plait.backend.call import Reply
+from plait.backend.forget import Stale
+from plait.backend.freshness import Entry, Lifetime, lifetime_of, renewed
+from plait.backend.identity import LoadKey, cache_key, endpoint_mark, load_key, row_mark
+from plait.backend.numbers import encode
+from plait.backend.spec import EndpointSpec
+from plait.backend.split import Row
+from plait.clock import Clock
+from plait.errors import BackendError
+
+
+class Keeper:
+    """Keeps rows by their loads' keys. Without a cache it keeps nothing."""
+
+    def __init__(self, cache: RowCache | None, clock: Clock) -> None:
+        self._cache = cache
+        self._clock = clock
+
+    def keeps(self, endpoint: EndpointSpec) -> bool:
+        """Whether its rows may be kept at all."""
+        return self._cache is not None and endpoint.cache.enabled
+
+    async def read(
+        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
+    ) -> dict[LoadKey, Entry]:
+        """What is kept of one endpoint and was asked for after `since`, and after all that was
+        written there."""
+        assert self._cache is not None
+        name = endpoint.backend.name
+        names = [cache_key(name, key) for key in keys]
+        whole, rows = endpoint_mark(name, keys[0][0]), names
+        marks: Sequence[str] = ()
+        if self._cache.has_marks:
+            rows = [row_mark(name, key) for key in keys]
+            marks = [whole, *rows]
+        entries, past = await self._cache.get_many(names, marks)
+        if not entries:
+            return {}
+        since = max(since, past.get(whole, 0.0))
+        return {
+            key: entry
+            for key, name, row in zip(keys, names, rows, strict=True)
+            if (entry := entries.get(name)) is not None
+            and entry.asked_at > max(since, past.get(row, 0.0))
+        }
+
+    async def store(
+        self,
+        endpoint: EndpointSpec,
+        rows: Mapping[LoadKey, Row | BackendError],
+        replies: Sequence[Reply],
+        asked_at: float,
+        *,
+        with_validators: bool,
+    ) -> None:
+        """Keep the rows that `replies` brought, for the shortest of their lifetimes.
+
+        Validators speak of one whole reply: rows of a batch, or of several pages, are kept without.
+        """
+        personal = any(key[3] for key in rows)
+        lifetime = self._lifetime(endpoint, replies, personal=personal)
+        if lifetime is None or self._cache is None:
+            return
+        with_validators = with_validators and len(replies) == 1
+        await self._cache.put_many(
+            {
+                cache_key(endpoint.backend.name, key): Entry(
+                    row=encode(row),
+                    asked_at=asked_at,
+                    fresh_until=lifetime.fresh_until,
+                    revalidate_until=lifetime.revalidate_until,
+                    error_until=lifetime.error_until,
+                    etag=lifetime.etag if with_validators else None,
+                    last_modified=lifetime.last_modified if with_validators else None,
+                )
+                for key, row in rows.items()
+                if not isinstance(row, BackendError)
+            }
+        )
+
+    async def renew(
+        self, endpoint: EndpointSpec, key: LoadKey, entry: Entry, reply: Reply, asked_at: float
+    ) -> None:
+        """`entry` still holds, says `reply`."""
+        again = renewed(
+            entry,
+            reply,
+            endpoint.cache,
+            asked_at=asked_at,
+            now=self._clock.wall(),
+            personal=bool(key[3]),
+            varies_with=_varies_with(endpoint),
+        )
+        if again is not None and self._cache is not None:
+            await self._cache.put_many({cache_key(endpoint.backend.name, key): again})
+
+    async def mark(self, stale: Sequence[tuple[Stale, str]]) -> None:
+        """What is out of date from now on, each with its endpoint's identity."""
+        if self._cache is not None and stale:
+            await self._cache.mark([_mark(one, identity) for one, identity in stale])
+
+    def _lifetime(
+        self, endpoint: EndpointSpec, replies: Sequence[Reply], *, personal: bool
+    ) -> Lifetime | None:
+        if not self.keeps(endpoint):
+            return None
+        method = endpoint.batch.method if endpoint.batch else endpoint.method
+        if method == "POST" and endpoint.cache.ttl_s is None:
+            return None  # a POST's reply is not cacheable by itself (RFC 9110, section 9.3.3)
+        shortest: Lifetime | None = None
+        for reply in replies:
+            one = lifetime_of(
+                reply,
+                endpoint.cache,
+                now=self._clock.wall(),
+                personal=personal,
+                varies_with=_varies_with(endpoint),
+            )
+            if one is None:
+                return None
+            if shortest is None or one.fresh_until < shortest.fresh_until:
+                shortest = one
+        return shortest
+
+
+def _mark(stale: Stale, identity: str) -> str:
+    name = stale.endpoint.backend.name
+    if stale.load is None:
+        return endpoint_mark(name, identity)
+    return row_mark(name, load_key(identity, stale.load, ()))
+
+
+def _varies_with(endpoint: EndpointSpec) -> frozenset[str]:
+    """Request headers that are the same in all calls under one key, so that `Vary` may name
+    them."""
+    declared = (name.lower() for name in endpoint.headers.values())
+    fixed = (name.lower() for name in endpoint.backend.headers)
+    return frozenset((*declared, *fixed, *endpoint.backend.forward))
