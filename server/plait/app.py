@@ -15,9 +15,9 @@ from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
 from plait.errors import GatewayNotStarted, SettingsError
 from plait.events import Events, Observer
-from plait.gateway import Gateway, effective
+from plait.gateway import Gateway, effective, secret_headers
 from plait.graph.bind import Graph
-from plait.graph.check import url_problem
+from plait.graph.check import forwarded_and_fixed, url_problem
 from plait.observe.logs import log_observer
 from plait.settings import Settings, read_settings
 
@@ -153,6 +153,13 @@ def check_backends(graph: Graph, settings: Settings, transports: Mapping[str, Wi
             wrong.append(f"Backend '{spec.name}' has no URL: set {variable}=http://...")
         elif problem := url_problem(url):
             wrong.append(f"Backend '{spec.name}': {problem} See {variable}.")
+        wrong += [
+            f"Backend '{spec.name}' forwards the client's '{header}', and a setting fixes it too: "
+            "who sends none would be given the gateway's. Keep one of the two."
+            for header in forwarded_and_fixed(
+                spec.forward, secret_headers(settings.backends.get(spec.name))
+            )
+        ]
     if wrong:
         raise SettingsError("\n".join(wrong))
 

@@ -47,7 +47,7 @@ class Gateway:
                 effective(spec, settings),
                 clock=clock,
                 events=events,
-                headers=_secret_headers(settings.backends.get(spec.name)),
+                headers=secret_headers(settings.backends.get(spec.name)),
                 transport=transports.get(spec.name),
             )
             for spec in graph.backends
@@ -141,7 +141,8 @@ def effective(spec: BackendSpec, settings: Settings) -> BackendSpec:
     )
 
 
-def _secret_headers(own: BackendSettings | None) -> dict[str, str]:
+def secret_headers(own: BackendSettings | None) -> dict[str, str]:
+    """The headers that settings add to every call of a backend, names in lower case."""
     if own is None:
         return {}
     headers = {

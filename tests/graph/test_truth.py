@@ -1,12 +1,30 @@
 """A field shows what its backend said to this caller, and nothing else."""
 
+import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
+import pytest
 import strawberry
 
-from plait import Backend, Graph, arg, by_ids, grouped, this
+from plait import (
+    Backend,
+    Connection,
+    Graph,
+    GraphError,
+    SettingsError,
+    arg,
+    by_ids,
+    create_app,
+    cursor_pages,
+    grouped,
+    this,
+)
+from plait.backend.transport import scripted
+from plait.settings import Settings
 from plait.testing import GraphTest, Sent, reply
 
 shop = Backend("shop")
@@ -20,7 +38,9 @@ by_order = shop.get("/pays", query={"order_id": "orderId"}, ttl_s=60)
 search = shop.get("/search", query=("tag",))
 pays_of = shop.get("/users/{id}/pays", batch=grouped("/pays", ids="user", key="userId"))
 update_item = shop.put("/items/{id}")
+create_item = shop.post("/items", purges=[closed_items])
 me = session.get("/me")
+list_paged = shop.get("/paged", pages=cursor_pages(items="data", next="next"))
 
 
 @strawberry.type
@@ -59,10 +79,12 @@ class Query:
     find: list[Pay] = search(tag=arg(list[str] | None))
     find_all: list[Pay] = search(tag=arg(list[str], empty_is_all=True))
     me: Me | None = me()
+    paged: Connection[Pay] = list_paged.connection()
 
 
 @strawberry.type
 class Mutation:
+    create: Item | None = create_item.field(body=arg(strawberry.scalars.JSON))
     update: Item | None = update_item.field(
         id=arg(strawberry.ID), body={"name": arg(str, name="name")}
     )
@@ -209,7 +231,7 @@ def test_what_is_read_after_a_write_is_not_older_than_it() -> None:
         assert test.ask(read) == {"data": {"item": {"name": "new"}}}
 
 
-def test_a_reply_in_another_charset_and_an_empty_one_are_read() -> None:
+def test_an_empty_reply_is_a_missing_row() -> None:
     script = {"GET /items/1": reply(status=204)}
     assert asked("{ item(id: 1) { name } }", script)[0] == {"data": {"item": None}}
 
@@ -220,13 +242,174 @@ def test_the_clients_error_says_when_to_ask_again() -> None:
     assert answer["errors"][0]["extensions"]["retry_after_s"] == 7
 
 
+def raw(body: bytes) -> Any:
+    return reply(msgspec.Raw(body))
+
+
 def test_a_number_is_shown_as_it_was_written() -> None:
-    written = b'{"id": 1, "price": {"amount": 19.10}, "name": null}'
+    row = b'{"id": 1, "price": {"amount": 19.10, "long": 1234567890.12345678901234567890}}'
+    body, _ = bytes_of("{ item(id: 1) { price } }", {"GET /items/1": raw(row)})
+    assert b'{"amount":19.10,"long":1234567890.12345678901234567890}' in body
 
-    def script(_: Sent) -> Any:
-        return reply(msgspec.Raw(written))
 
-    with GraphTest(graph, shop={"GET /items/1": script}) as test:
-        found = test.ask("{ item(id: 1) { price } }")
-        assert "errors" not in found
-        assert found["data"]["item"]["price"]["amount"] == 19.1
+def test_a_number_that_nobody_asked_for_fails_nothing() -> None:
+    script = {"GET /items/1": raw(b'{"id": 1, "name": "n", "price": 1e400}')}
+    assert asked("{ item(id: 1) { name } }", script)[0] == {"data": {"item": {"name": "n"}}}
+
+
+def test_a_number_goes_to_the_backend_as_the_client_wrote_it() -> None:
+    seen: list[bytes] = []
+
+    def note(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Any:
+        seen.append(body)
+        return 200, {}, b'{"id": 1}'
+
+    query = "mutation ($b: JSON!) { create(body: $b) { id } }"
+    text = msgspec.json.encode(query).decode()
+    posted(f'{{"query": {text}, "variables": {{"b": {{"price": 19.10}}}}}}'.encode(), note)
+    assert seen == [b'{"price":19.10}']
+
+
+def test_what_a_write_is_declared_to_change_is_asked_for_anew() -> None:
+    rows = iter([[{"id": 1}], [{"id": 2}]])
+    script = {
+        "GET /tickets?state=closed": lambda _: next(rows),
+        "GET /tickets?state=open": [{"id": 9}],
+        "POST /items": {"id": 5},
+    }
+    with GraphTest(graph, shop=script) as test:
+        read = "{ closed { id } opened { id } }"
+        test.ask(read)
+        test.ask("mutation { create(body: {}) { id } }")
+        assert test.ask(read)["data"] == {"closed": [{"id": 2}], "opened": [{"id": 9}]}
+        assert test.calls["shop"].count("GET /tickets?state=open") == 1
+
+
+@pytest.mark.parametrize("name", ["location", "content-location"])
+@pytest.mark.parametrize("target", ["/items/7", "http://shop.test/items/7", "items/7"])
+def test_what_a_writes_reply_names_is_asked_for_anew(name: str, target: str) -> None:
+    names = iter(["old", "new"])
+    script = {
+        "GET /items/7": lambda _: {"id": 7, "name": next(names)},
+        "POST /items": reply({"id": 7}, headers={name: target}),
+        "GET /items/8": {"id": 8, "name": "other"},
+    }
+    with GraphTest(graph, shop=script) as test:
+        read = "{ a: item(id: 7) { name } }"
+        test.ask(read)
+        test.ask("mutation { create(body: {}) { id } }")
+        assert test.ask(read) == {"data": {"a": {"name": "new"}}}
+
+
+def test_a_failed_write_makes_nothing_out_of_date() -> None:
+    script = {"GET /items/1": {"id": 1, "name": "n"}, "PUT /items/1": reply(status=422)}
+    with GraphTest(graph, shop=script) as test:
+        for _ in range(2):
+            test.ask("{ item(id: 1) { name } }")
+            test.ask('mutation { update(id: 1, name: "x") { name } }')
+        assert test.calls["shop"].count("GET /items/1") == 1
+
+
+def test_a_write_whose_end_is_unknown_makes_out_of_date_too() -> None:
+    script = {"GET /items/1": {"id": 1, "name": "n"}, "PUT /items/1": reply(status=500)}
+    with GraphTest(graph, shop=script) as test:
+        test.ask("{ item(id: 1) { name } }")
+        test.ask('mutation { update(id: 1, name: "x") { name } }')
+        test.ask("{ item(id: 1) { name } }")
+        assert test.calls["shop"].count("GET /items/1") == 2
+
+
+@pytest.mark.parametrize("end", [b'""', b"false", b"null"])
+def test_the_last_page_says_so_in_several_ways(end: bytes) -> None:
+    body = b'{"data": [{"id": 1}], "next": %s}' % end
+    answer, _ = asked("{ paged { pageInfo { hasNextPage } } }", {"GET /paged?limit=20": raw(body)})
+    assert answer == {"data": {"paged": {"pageInfo": {"hasNextPage": False}}}}
+
+
+def test_an_empty_page_can_be_continued() -> None:
+    script = {
+        "GET /paged?limit=20": {"data": [], "next": "c2"},
+        "GET /paged?cursor=c2&limit=20": {"data": [{"id": 1}], "next": "c2"},
+    }
+    shown = "{ nodes { id } pageInfo { hasNextPage endCursor } }"
+    with GraphTest(graph, shop=script) as test:
+        page = test.ask(f"{{ paged {shown} }}")["data"]["paged"]
+        assert page["nodes"] == []
+        assert page["pageInfo"]["hasNextPage"]
+        after = page["pageInfo"]["endCursor"]
+        answer = test.ask(f'{{ paged(after: "{after}") {shown} }}')
+    # The second page names itself as the next one: paging on would never end.
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_BACKEND_RESPONSE"
+
+
+def test_a_caller_without_credentials_is_not_given_the_gateways() -> None:
+    both = Backend("both", "http://x", forward=("authorization",), headers={"Authorization": "s"})
+    get = both.get("/x")
+
+    @strawberry.type
+    class Both:
+        x: Pay | None = get()
+
+    with pytest.raises(GraphError, match="'authorization' is forwarded"):
+        Graph(query=strawberry.type(type("Query", (Both,), {})))
+
+
+def test_nor_where_a_setting_fixes_them() -> None:
+    one = Backend("one", "http://x", forward=("authorization",))
+
+    @strawberry.type(name="Query")
+    class Root:
+        x: Pay | None = one.get("/x")()
+
+    settings = Settings(backends={"one": {"token": "secret"}})  # type: ignore[dict-item]
+    with pytest.raises(SettingsError, match="forwards the client's 'authorization'") as caught:
+        create_app(Graph(query=Root), settings)
+    assert "secret" not in str(caught.value)
+
+
+def test_which_parameter_is_a_batchs_key_is_not_guessed() -> None:
+    b = Backend("b", "http://x")
+    form = grouped("/todos", ids="ids", key="owner")
+    unclear = b.get("/todos", query=("userId", "completed"), batch=form)
+    clear = b.get(
+        "/todos", query=("userId", "completed"), batch=grouped("/todos", ids="userId", key="userId")
+    )
+    assert clear.spec.batch is not None
+    assert list(clear.spec.batch.keys) == ["userId"]
+
+    @strawberry.type(name="Query")
+    class Root:
+        x: list[Pay] = unclear(userId=arg(str), completed=arg(bool))
+
+    with pytest.raises(GraphError, match="Which of userId, completed is the batch's key"):
+        Graph(query=Root)
+
+
+def bytes_of(query: str, script: Mapping[str, Any]) -> tuple[bytes, GraphTest]:
+    """The answer's own bytes."""
+    with GraphTest(graph, shop=script) as test:
+        assert test._runner is not None
+        return test._runner.run(_posted(test._app, {"query": query})), test
+
+
+async def _posted(app: Any, body: Any) -> bytes:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        headers = {"content-type": "application/json"}
+        return (await client.post("/graphql", content=content, headers=headers)).content
+
+
+def posted(body: bytes, script: Any) -> bytes:
+    """The answer to the body as it is, with `script` behind the backend `shop`."""
+
+    async def main() -> bytes:
+        settings = Settings(
+            backends={name: {"url": "http://x"} for name in ("shop", "session")},  # type: ignore[misc]
+            ledger_path=Path(":memory:"),
+        )
+        app = create_app(graph, settings, transports={"shop": scripted(script)})
+        async with app.lifespan():
+            return await _posted(app, body)
+
+    return asyncio.run(main())

@@ -34,7 +34,8 @@ def endpoint_identity(endpoint: EndpointSpec, server: str) -> str:
         str(endpoint.cache),
         endpoint.timeout_s,
         endpoint.reply_bytes_max,
-        str(endpoint.page),
+        endpoint.next,
+        endpoint.pages_max,
         _batch(endpoint.batch) if endpoint.batch else None,
     )
     return _digest(encode(told))

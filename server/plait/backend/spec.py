@@ -38,8 +38,6 @@ class BackendSpec:
     key."""
     idempotency_key: bool = True
     """Whether the backend honours `Idempotency-Key` on writes."""
-    strict: bool = False
-    """Whether a property that a row lacks is an error, rather than null."""
     show_problem: bool = False
     """Whether a failed call's problem document (RFC 9457) reaches the client: title and detail."""
     health_path: str = "/"
@@ -84,19 +82,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageReading:
-    """Where a reply that is one page tells its rows, its successor and the count of all."""
-
-    items: tuple[str, ...] = ()
-    next: tuple[str, ...] = ()
-    """The path to the next page's cursor. Empty: none is told in the body."""
-    by_link: bool = False
-    """Whether the header `Link` (RFC 8288) names the next page."""
-    total: tuple[str, ...] = ()
-    total_header: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
     """How long an endpoint's rows stay usable, in seconds. `None`: what the backend's reply
     says."""
@@ -134,15 +119,10 @@ class EndpointSpec:
     reply_bytes_max: int | None = None
     none_on: frozenset[int] = frozenset({404})
     """Statuses that mean that there is no such row. An empty success means so too."""
-    page: PageReading | None = None
-    """Set where a reply is one page that a connection shows: its row is `items`, `next` and
-    `total`."""
     next: tuple[str, ...] = ()
     """The path from the body to the URL of the page that follows, where a list comes in several."""
     pages_max: int = 10
     """How many pages of a list are read before the reply counts as too long."""
-    strict: bool | None = None
-    """In place of the backend's."""
     show_problem: bool | None = None
     """In place of the backend's."""
     purges: tuple["EndpointSpec", ...] = ()

@@ -14,7 +14,7 @@ import msgspec
 from plait.backend.build import Load
 from plait.backend.call import Call, Reply
 from plait.backend.numbers import decode
-from plait.backend.spec import Batch, EndpointSpec, PageReading
+from plait.backend.spec import Batch, EndpointSpec
 from plait.errors import BadBackendResponse
 
 Row = Any
@@ -28,8 +28,6 @@ def single_row(endpoint: EndpointSpec, reply: Reply) -> Row:
     body = decoded(endpoint, reply)
     if body is None:
         return None
-    if endpoint.page:
-        return _page(endpoint.page, reply, body)
     return unwrapped(endpoint, body, endpoint.unwrap)
 
 
@@ -157,16 +155,6 @@ def _as_utf8(body: bytes, content_type: str) -> bytes:
     if charset is None or charset.startswith("utf"):
         charset = json.detect_encoding(body)
     return body if charset in ("utf-8", "utf8") else body.decode(charset).encode()
-
-
-def _page(page: PageReading, reply: Reply, body: Any) -> Row:
-    total = property_of(body, page.total) if page.total else None
-    if page.total_header and (text := reply.headers.get(page.total_header.lower(), "")).isdecimal():
-        total = int(text)
-    following = property_of(body, page.next) if page.next else None
-    if page.by_link:
-        following = linked(reply.headers, "next")
-    return {"items": property_of(body, page.items), "next": following, "total": total}
 
 
 def _by_key(

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from plait.backend.call import Origin
+from plait.backend.numbers import number
 from plait.clock import Clock
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
@@ -57,7 +58,8 @@ class Disconnected(Exception):
     """The client has gone."""
 
 
-_decode_body = msgspec.json.Decoder(GraphQLBody).decode
+_decode_body = msgspec.json.Decoder(GraphQLBody, float_hook=number).decode
+_decode_variables = msgspec.json.Decoder(dict[str, Any], float_hook=number).decode
 
 
 class GraphQLEndpoint:
@@ -244,11 +246,7 @@ def body_of_query(query_string: bytes) -> GraphQLBody:
             query_string.decode("ascii"), strict_parsing=bool(query_string), max_num_fields=10
         )
         fields = {name: values[0] for name, values in found.items()}
-        variables = (
-            msgspec.json.decode(fields["variables"], type=dict[str, Any])
-            if "variables" in fields
-            else None
-        )
+        variables = _decode_variables(fields["variables"]) if "variables" in fields else None
         extensions = (
             msgspec.json.decode(fields["extensions"], type=dict[str, Any])
             if "extensions" in fields

@@ -84,6 +84,14 @@ def _backend_mistakes(backends: Iterable[Backend]) -> Iterator[Mistake]:
         name, where = backend.spec.name, f"backend '{backend.spec.name}'"
         for problem in problems_of(backend.given, options.BACKEND):
             yield mistake(where, backend.place, *problem)
+        for header in forwarded_and_fixed(backend.spec.forward, backend.spec.headers):
+            yield mistake(
+                where,
+                backend.place,
+                f"'{header}' is forwarded from the client and fixed too: who sends none would be "
+                "given the gateway's.",
+                "Keep one of the two, or make two backends.",
+            )
         if counts[name] > 1:
             yield mistake(
                 where,
@@ -100,6 +108,11 @@ def _backend_mistakes(backends: Iterable[Backend]) -> Iterator[Mistake]:
             )
         if backend.spec.url is not None and (wrong := url_problem(backend.spec.url)):
             yield mistake(where, backend.place, wrong, "Write it as 'https://api.example.com/v1'.")
+
+
+def forwarded_and_fixed(forward: Iterable[str], fixed: Iterable[str]) -> list[str]:
+    """Headers that a caller's and the gateway's own value would both be sent for."""
+    return sorted(set(forward) & {name.lower() for name in fixed})
 
 
 def url_problem(url: str) -> str | None:
@@ -122,7 +135,11 @@ def url_problem(url: str) -> str | None:
 def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
     spec = endpoint.spec
     where = f"endpoint {spec.label} of backend '{spec.backend.name}'"
-    known = options.READ if isinstance(endpoint, ReadEndpoint) else options.ENDPOINT
+    known = options.READ if isinstance(endpoint, ReadEndpoint) else options.WRITE
+    for purged in endpoint.given.get("purges", ()) if isinstance(endpoint, WriteEndpoint) else ():
+        if not isinstance(purged, ReadEndpoint):
+            told = f"purges holds {type(purged).__name__}, which is no endpoint that reads."
+            yield mistake(where, endpoint.place, told, "Name endpoints: purges=[get_user].")
     for wrong in problems_of(endpoint.given, known):
         yield mistake(where, endpoint.place, *wrong)
     if isinstance(endpoint, ReadEndpoint) and endpoint.form:
@@ -167,7 +184,15 @@ def _batch_mistakes(endpoint: ReadEndpoint, where: str) -> Iterator[Mistake]:
     batch = endpoint.spec.batch
     assert batch is not None
     parameters = endpoint.spec.parameters
-    if not batch.keys:
+    several = endpoint.key_candidates
+    if not batch.keys and len(several) > 1:
+        yield mistake(
+            where,
+            endpoint.place,
+            f"Which of {', '.join(several)} is the batch's key is not clear.",
+            f"Say so: key={{'{several[0]}': 'the row's property that holds it'}}.",
+        )
+    elif not batch.keys:
         yield mistake(
             where,
             endpoint.place,

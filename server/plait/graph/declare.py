@@ -54,6 +54,9 @@ class BackendOptions(TypedDict, total=False):
     that one caller's reply never reaches another."""
     idempotency_key: bool
     """Whether the backend honours `Idempotency-Key` on writes [True]."""
+    show_problem: bool
+    """Whether title and detail of a failed call's problem document (RFC 9457) reach the client
+    [False: only the log]."""
     health_path: str
     """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
 
@@ -76,6 +79,17 @@ class EndpointOptions(TypedDict, total=False):
     """In place of the backend's."""
     reply_bytes_max: int
     """In place of the backend's."""
+    show_problem: bool
+    """In place of the backend's."""
+
+
+class WriteOptions(EndpointOptions, total=False):
+    """What an endpoint that writes may have besides."""
+
+    purges: Sequence["ReadEndpoint"]
+    """Endpoints that read something else once this one has written: the row whose parameters are
+    all among the write's, else all their rows. What reads at the URI that was written, or at the
+    reply's Location and Content-Location, need not be named."""
 
 
 class ReadOptions(EndpointOptions, total=False):
@@ -85,6 +99,13 @@ class ReadOptions(EndpointOptions, total=False):
     neither it is not cached. `no-store` and `private` always hold.
     """
 
+    none_on: Sequence[int]
+    """Statuses that mean that there is no such row [404]. An empty success always does."""
+    next: str
+    """The path from the body to the URL of the next page, where a list comes in several. The header
+    `Link` (RFC 8288) with `rel="next"` is followed without it."""
+    pages_max: int
+    """How many pages of a list are read before it counts as too long, which is an error [10]."""
     cache: bool
     """Whether replies may be cached at all [True]."""
     ttl_s: float
@@ -109,6 +130,7 @@ class BatchForm:
     size: int = 100
     method: Literal["GET", "POST"] | None = None
     separator: str = ":"
+    key_matches: Literal["exact", "ignore_case"] = "exact"
     id_type: type[int] | type[str] | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     """The options as they were written."""
@@ -132,6 +154,8 @@ class BatchOptions(TypedDict, total=False):
     """[POST with a body, else GET]"""
     separator: str
     """Between the parts of a composite key in a query [":"]."""
+    key_matches: Literal["exact", "ignore_case"]
+    """How a row's key is compared with the one asked for ["exact"]. UUIDs never depend on case."""
     id_type: type[int] | type[str]
     """What an id is in a JSON body [as the graph has it]."""
 
@@ -213,23 +237,23 @@ class Backend:
         spec = replace(_endpoint(self.spec, "POST", path, options), has_body=True)
         return ReadEndpoint(self, spec, caller_place(), options)
 
-    def post(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+    def post(self, path: str, **options: Unpack[WriteOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that writes: its parameter `body` is sent as JSON."""
         return WriteEndpoint(
             self, _write(self.spec, "POST", path, options), caller_place(), options
         )
 
-    def put(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+    def put(self, path: str, **options: Unpack[WriteOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that replaces what is at `path` with `body`."""
         return WriteEndpoint(self, _write(self.spec, "PUT", path, options), caller_place(), options)
 
-    def patch(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+    def patch(self, path: str, **options: Unpack[WriteOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that changes what is at `path` by `body`."""
         return WriteEndpoint(
             self, _write(self.spec, "PATCH", path, options), caller_place(), options
         )
 
-    def delete(self, path: str, **options: Unpack[EndpointOptions]) -> "WriteEndpoint[Any]":
+    def delete(self, path: str, **options: Unpack[WriteOptions]) -> "WriteEndpoint[Any]":
         """An endpoint that removes what is at `path`. It sends no body."""
         return WriteEndpoint(
             self, _write(self.spec, "DELETE", path, options), caller_place(), options
@@ -260,7 +284,8 @@ class ReadEndpoint:
         if pages:
             spec = replace(spec, query={**spec.query, **pages.parameters}, unwrap=())
         keys = keys or spec.path.parameters or tuple(spec.query)
-        self.spec = replace(spec, batch=_batch(batch, keys, always) if batch else None)
+        self.spec = replace(spec, batch=_batch(batch, keys, spec.query, always) if batch else None)
+        self.key_candidates = tuple(keys)
 
     def __call__(self, **bindings: Any) -> Any:
         """A field that shows this endpoint's row or rows.
@@ -364,6 +389,10 @@ def _endpoint_of(
     ttl_s: float | None = None,
     stale_while_revalidate_s: float | None = None,
     stale_if_error_s: float | None = None,
+    none_on: Sequence[int] = (404,),
+    next: str = "",
+    pages_max: int = 10,
+    show_problem: bool | None = None,
 ) -> EndpointSpec:
     return EndpointSpec(
         backend=backend,
@@ -376,6 +405,10 @@ def _endpoint_of(
         unwrap=_path(unwrap),
         timeout_s=timeout_s,
         reply_bytes_max=reply_bytes_max,
+        none_on=frozenset(none_on),
+        next=_path(next),
+        pages_max=pages_max,
+        show_problem=show_problem,
         cache=CachePolicy(
             enabled=cache,
             ttl_s=ttl_s,
@@ -385,18 +418,22 @@ def _endpoint_of(
     )
 
 
-def _write(
-    backend: BackendSpec, method: Method, path: str, options: EndpointOptions
-) -> EndpointSpec:
+def _write(backend: BackendSpec, method: Method, path: str, options: WriteOptions) -> EndpointSpec:
     spec = _endpoint(backend, method, path, {**options, "cache": False})
-    return replace(spec, reads=False, has_body=method != "DELETE")
+    purged = [one for one in options.get("purges", ()) if isinstance(one, ReadEndpoint)]
+    return replace(
+        spec,
+        reads=False,
+        has_body=method != "DELETE",
+        purges=tuple(one.spec for one in purged),
+    )
 
 
-def _batch(form: BatchForm, keys: Sequence[str], always: bool) -> Batch:
+def _batch(form: BatchForm, keys: Sequence[str], wire: Mapping[str, str], always: bool) -> Batch:
     if isinstance(form.key, Mapping):
         by_parameter = {name: _path(value) for name, value in form.key.items()}
     else:
-        by_parameter = {name: _path(form.key or name) for name in keys[-1:]}
+        by_parameter = {name: _path(form.key or name) for name in _key_of(form, keys, wire)}
     name = form.ids if form.body is None else form.body
     return Batch(
         path=PathTemplate(form.path),
@@ -406,11 +443,20 @@ def _batch(form: BatchForm, keys: Sequence[str], always: bool) -> Batch:
         keys=by_parameter,
         many=form.many,
         separator=form.separator,
+        key_matches=form.key_matches,
         id_type=form.id_type,
         unwrap=None if form.unwrap is None else _path(form.unwrap),
         size=form.size,
         always=always,
     )
+
+
+def _key_of(form: BatchForm, keys: Sequence[str], wire: Mapping[str, str]) -> tuple[str, ...]:
+    """The one parameter that tells keys apart: the only one that is not in the batch's own path; of
+    several, the one that has the name of the ids, or of the row's property. Else none."""
+    own = [name for name in keys if name not in PathTemplate(form.path).parameters]
+    named = [name for name in own if {name, wire.get(name)} & {form.ids, form.key} - {None}]
+    return tuple(own if len(own) == 1 else named[:1])
 
 
 def _named(names: Names) -> dict[str, str]:

@@ -23,6 +23,10 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_error_status(value: object) -> bool:
+    return _is_whole(value) and 400 <= value <= 599  # type: ignore[operator]
+
+
 def _is_names(value: object) -> bool:
     if isinstance(value, Mapping):
         return all(isinstance(one, str) for pair in value.items() for one in pair)
@@ -60,6 +64,7 @@ BACKEND: Rules = {
     "headers": _PAIRS,
     "forward": _TEXTS,
     "idempotency_key": _FLAG,
+    "show_problem": _FLAG,
     "health_path": Rule(
         "a path such as '/health'", lambda value: isinstance(value, str) and value.startswith("/")
     ),
@@ -72,10 +77,21 @@ ENDPOINT: Rules = {
     "unwrap": _TEXT,
     "timeout_s": _SECONDS,
     "reply_bytes_max": _COUNT,
+    "show_problem": _FLAG,
+}
+WRITE: Rules = {
+    **ENDPOINT,
+    "purges": Rule("a list of endpoints that read", lambda value: isinstance(value, list | tuple)),
 }
 READ: Rules = {
     **ENDPOINT,
     "cache": _FLAG,
+    "none_on": Rule(
+        "a list of statuses from 400 to 599, such as (404, 410)",
+        lambda it: isinstance(it, list | tuple) and all(_is_error_status(one) for one in it),
+    ),
+    "next": _TEXT,
+    "pages_max": _COUNT,
     "ttl_s": _SECONDS_OR_0,
     "stale_while_revalidate_s": _SECONDS_OR_0,
     "stale_if_error_s": _SECONDS_OR_0,
@@ -88,6 +104,9 @@ BATCH: Rules = {
     "size": _COUNT,
     "method": Rule("'GET' or 'POST'", lambda value: value in ("GET", "POST")),
     "separator": _TEXT,
+    "key_matches": Rule(
+        "'exact' or 'ignore_case'", lambda value: value in ("exact", "ignore_case")
+    ),
     "id_type": Rule("the type int or str, without quotes", lambda value: value in (int, str)),
 }
 

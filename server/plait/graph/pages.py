@@ -116,8 +116,12 @@ def window_of(pages: CursorPages, first: int | None, after: str | None) -> Windo
 def connection_row(pages: CursorPages, window: Window, reply: Any) -> dict[str, Any] | None:
     """The reply's page as a row of `Connection`; `None` when it is no page."""
     items, following = property_of(reply, pages.items), property_of(reply, pages.next)
+    if following is False or following == "":
+        following = None  # ways to say that nothing follows
     if not isinstance(items, list) or not isinstance(following, str | int | None):
         return None
+    if following is True or (following is not None and str(following) == window.cursor):
+        return None  # a page that follows itself has no end
     shown = items[window.skip : window.skip + window.first]
     is_last = window.skip + len(shown) >= len(items)
     edges = [
@@ -126,11 +130,14 @@ def connection_row(pages: CursorPages, window: Window, reply: Any) -> dict[str, 
     ]
     if edges and is_last and following is not None:
         edges[-1]["cursor"] = _encoded(str(following), 0)
+    end = edges[-1]["cursor"] if edges else None
+    if following is not None and not items:
+        end = _encoded(str(following), 0)  # an empty page need not be the last one
     info = {
         "hasNextPage": following is not None or not is_last,
         "hasPreviousPage": window.cursor is not None or window.skip > 0,
         "startCursor": edges[0]["cursor"] if edges else None,
-        "endCursor": edges[-1]["cursor"] if edges else None,
+        "endCursor": end,
     }
     total = property_of(reply, pages.total) if pages.total else None
     return {"edges": edges, "nodes": shown, "pageInfo": info, "totalCount": total}
