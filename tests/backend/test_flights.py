@@ -1,0 +1,226 @@
+"""Calls in flight are shared, and nothing else of one request reaches another."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plait.backend.ask import Fetched, Outcome
+from plait.backend.build import load_of
+from plait.backend.cache import RowCache, open_store
+from plait.backend.call import Call, Origin, Reply
+from plait.backend.fetch import Fetcher
+from plait.backend.identity import server_identity
+from plait.backend.spec import BackendSpec, CachePolicy, EndpointSpec
+from plait.backend.template import PathTemplate
+from plait.clock import SystemClock
+from plait.errors import BackendError, BackendTimeout
+from plait.events import Events
+from tests.conftest import free_port, needs, running
+
+B = BackendSpec(name="b", url="http://b")
+GET = EndpointSpec(backend=B, method="GET", path=PathTemplate("/x/{id}"))
+KEPT = EndpointSpec(
+    backend=B, method="GET", path=PathTemplate("/x/{id}"), cache=CachePolicy(ttl_s=60)
+)
+PUT = EndpointSpec(backend=B, method="PUT", path=PathTemplate("/x/{id}"), reads=False)
+ROW = b'{"id": 1}'
+
+
+@dataclass
+class Backend:
+    """Answers when it is told to, in the order in which it was asked."""
+
+    def __post_init__(self) -> None:
+        self.url = "http://b"
+        self.identity = server_identity(self.url, {})
+        self.asked: list[asyncio.Future[Reply]] = []
+
+    async def call(self, call: Call) -> Reply:
+        self.asked.append(asyncio.get_running_loop().create_future())
+        return await self.asked[-1]
+
+    async def until(self, count: int) -> None:
+        while len(self.asked) < count:  # noqa: ASYNC110  # turns of the loop, no time
+            await asyncio.sleep(0)
+
+    def answer(self, place: int, body: bytes = ROW) -> None:
+        self.asked[place].set_result(Reply(status=200, headers={}, body=body))
+
+
+def fetcher(backend: Backend, cache: RowCache | None = None) -> Fetcher:
+    return Fetcher(
+        {"b": backend}, endpoints=[GET, KEPT], cache=cache, clock=SystemClock(), events=Events()
+    )
+
+
+def ask(
+    made: Fetcher, *, endpoint: EndpointSpec = GET, since: float = 0.0, **origin: Any
+) -> "asyncio.Task[list[Outcome]]":
+    load = load_of(endpoint, {"id": 1})
+    return asyncio.create_task(made.fetch(endpoint, [load], Origin(**origin), since=since))
+
+
+def row_of(outcomes: list[Outcome]) -> Mapping[str, Any]:
+    (outcome,) = outcomes
+    assert isinstance(outcome, Fetched), outcome
+    row: Mapping[str, Any] = outcome.row
+    return row
+
+
+def written(made: Fetcher) -> Any:
+    return made.written(Call(endpoint=PUT, path="/x/1", method="PUT"), {"id": 1}, {})
+
+
+def test_equal_loads_share_a_call() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        first, second = ask(made), ask(made)
+        await backend.until(1)
+        backend.answer(0)
+        assert row_of(await first) == row_of(await second) == {"id": 1}
+        assert len(backend.asked) == 1
+
+    asyncio.run(main())
+
+
+def test_one_requests_deadline_ends_its_own_waiting_alone() -> None:
+    async def main() -> None:
+        backend, clock = Backend(), SystemClock()
+        made = fetcher(backend)
+        short, long = ask(made, deadline=clock.now() + 0.05), ask(made)
+        ((cut,),) = [await short]
+        assert isinstance(cut, BackendTimeout)
+        backend.answer(0)
+        assert row_of(await long) == {"id": 1}
+
+    asyncio.run(main())
+
+
+def test_a_deadline_that_has_passed_asks_nobody() -> None:
+    async def main() -> None:
+        backend = Backend()
+        (outcome,) = await ask(fetcher(backend), deadline=SystemClock().now() - 1)
+        assert isinstance(outcome, BackendTimeout)
+        await asyncio.sleep(0.01)
+        assert backend.asked == []
+
+    asyncio.run(main())
+
+
+def test_who_leaves_takes_the_call_along_only_as_the_last() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        first, second = ask(made), ask(made)
+        await backend.until(1)
+        first.cancel()
+        await asyncio.sleep(0)
+        assert not backend.asked[0].cancelled()
+        second.cancel()
+        await asyncio.sleep(0.01)
+        assert backend.asked[0].cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_late_twin_is_not_failed_by_the_first_ones_clock() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        first = ask(made)
+        await backend.until(1)
+        late = ask(made)
+        await asyncio.sleep(0)
+        error = BackendTimeout("too slow", backend="b", endpoint="GET /x/{id}")
+        backend.asked[0].set_exception(error)
+        await backend.until(2)
+        backend.answer(1)
+        (failed,) = await first
+        assert isinstance(failed, BackendError)
+        assert row_of(await late) == {"id": 1}
+
+    asyncio.run(main())
+
+
+def test_who_asks_after_a_write_does_not_join_what_was_asked_before() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        before = ask(made)
+        await backend.until(1)
+        await written(made)
+        after = ask(made)
+        await backend.until(2)
+        backend.answer(0, b'{"id": "old"}')
+        backend.answer(1, b'{"id": "new"}')
+        assert (row_of(await before), row_of(await after)) == ({"id": "old"}, {"id": "new"})
+
+    asyncio.run(main())
+
+
+def test_who_wrote_something_does_not_join_any_call_from_before() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        before = ask(made)
+        await backend.until(1)
+        after = ask(made, since=made.now())
+        await backend.until(2)
+        backend.answer(0)
+        backend.answer(1, b'{"id": "new"}')
+        assert row_of(await after) == {"id": "new"}
+        await before
+
+    asyncio.run(main())
+
+
+def test_a_row_that_was_asked_for_before_a_write_is_not_kept_after_it() -> None:
+    async def main() -> None:
+        backend, clock = Backend(), SystemClock()
+        store = open_store(None, clock=clock, entries_max=9, bytes_max=9_999, timeout_s=1)
+        made = fetcher(backend, RowCache(store, clock=clock, events=Events()))
+        before = ask(made, endpoint=KEPT)
+        await backend.until(1)
+        await written(made)
+        backend.answer(0, b'{"id": "old"}')
+        await before
+        after = ask(made, endpoint=KEPT)
+        await backend.until(2)
+        backend.answer(1, b'{"id": "new"}')
+        assert row_of(await after) == {"id": "new"}
+        assert row_of(await ask(made, endpoint=KEPT)) == {"id": "new"}
+
+    asyncio.run(main())
+
+
+def test_a_write_through_one_gateway_is_seen_through_another(tmp_path: Any) -> None:
+    async def main(url: str) -> None:
+        backend, clock = Backend(), SystemClock()
+        caches = [
+            RowCache(
+                open_store(url, clock=clock, entries_max=9, bytes_max=9_999, timeout_s=1),
+                clock=clock,
+                events=Events(),
+            )
+            for _ in range(2)
+        ]
+        one, other = (fetcher(backend, cache) for cache in caches)
+        first = ask(one, endpoint=KEPT)
+        await backend.until(1)
+        backend.answer(0, b'{"id": "old"}')
+        await first
+        assert row_of(await ask(other, endpoint=KEPT)) == {"id": "old"}
+        await written(one)
+        after = ask(other, endpoint=KEPT)
+        await backend.until(2)
+        backend.answer(1, b'{"id": "new"}')
+        assert row_of(await after) == {"id": "new"}
+        for cache in caches:
+            await cache.close()
+
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    with running([needs("redis-server"), *options], port):
+        asyncio.run(main(f"redis://127.0.0.1:{port}/0"))
