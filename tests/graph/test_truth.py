@@ -37,7 +37,7 @@ by_user = shop.get("/pays", query={"user_id": "userId"}, ttl_s=60)
 by_order = shop.get("/pays", query={"order_id": "orderId"}, ttl_s=60)
 search = shop.get("/search", query=("tag",))
 pays_of = shop.get("/users/{id}/pays", batch=grouped("/pays", ids="user", key="userId"))
-get_named = shop.get("/named/{name}", ttl_s=60)
+get_named = shop.get("/named/{slug}", ttl_s=60)
 update_item = shop.put("/items/{id}")
 create_item = shop.post("/items", purges=[closed_items, get_named])
 me = session.get("/me")
@@ -80,7 +80,7 @@ class Query:
     find: list[Pay] = search(tag=arg(list[str] | None))
     find_all: list[Pay] = search(tag=arg(list[str], empty_is_all=True))
     me: Me | None = me()
-    named: Pay | None = get_named(name=arg(str))
+    named: Pay | None = get_named(slug=arg(str))
     paged: Connection[Pay] = list_paged.connection()
 
 
@@ -307,9 +307,9 @@ def test_all_rows_of_an_endpoint_are_asked_for_anew_where_the_write_does_not_tel
     ids = iter([1, 2])
     script = {"GET /named/a": lambda _: {"id": next(ids)}, "POST /items": {"id": 5}}
     with GraphTest(graph, shop=script) as test:
-        test.ask('{ named(name: "a") { id } }')
+        test.ask('{ named(slug: "a") { id } }')
         test.ask("mutation { create(body: {}) { id } }")
-        assert test.ask('{ named(name: "a") { id } }') == {"data": {"named": {"id": 2}}}
+        assert test.ask('{ named(slug: "a") { id } }') == {"data": {"named": {"id": 2}}}
 
 
 def test_a_failed_write_makes_nothing_out_of_date() -> None:
