@@ -41,6 +41,8 @@ get_named = shop.get("/named/{slug}", ttl_s=60)
 update_item = shop.put("/items/{id}")
 create_item = shop.post("/items", purges=[closed_items, get_named])
 me = session.get("/me")
+first_of = shop.get("/pair", unwrap="first", ttl_s=60)
+second_of = shop.get("/pair", unwrap="second", ttl_s=60)
 list_paged = shop.get("/paged", pages=cursor_pages(items="data", next="next"))
 
 
@@ -80,6 +82,8 @@ class Query:
     find: list[Pay] = search(tag=arg(list[str] | None))
     find_all: list[Pay] = search(tag=arg(list[str], empty_is_all=True))
     me: Me | None = me()
+    first: Pay | None = first_of()
+    second: Pay | None = second_of()
     named: Pay | None = get_named(slug=arg(str))
     paged: Connection[Pay] = list_paged.connection()
 
@@ -118,6 +122,12 @@ def test_parameters_tell_cached_rows_apart() -> None:
     script = {"GET /pays?userId=7": [{"id": 1}], "GET /pays?orderId=7": [{"id": 2}]}
     answer, _ = asked('{ ofUser(userId: "7") { id } ofOrder(orderId: "7") { id } }', script)
     assert answer["data"] == {"ofUser": [{"id": 1}], "ofOrder": [{"id": 2}]}
+
+
+def test_how_a_reply_is_read_tells_cached_rows_apart() -> None:
+    script = {"GET /pair": {"first": {"id": 1}, "second": {"id": 2}}}
+    answer, _ = asked("{ first { id } second { id } }", script)
+    assert answer["data"] == {"first": {"id": 1}, "second": {"id": 2}}
 
 
 def test_a_null_of_the_row_asks_for_nothing() -> None:
