@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plait.backend.ask import Fetched, Outcome
@@ -10,7 +10,7 @@ from plait.backend.build import load_of
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.fetch import Fetcher
-from plait.backend.identity import server_identity
+from plait.backend.identity import endpoint_identity, server_identity
 from plait.backend.spec import BackendSpec, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock
@@ -224,3 +224,15 @@ def test_a_write_through_one_gateway_is_seen_through_another(tmp_path: Any) -> N
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     with running([needs("redis-server"), *options], port):
         asyncio.run(main(f"redis://127.0.0.1:{port}/0"))
+
+
+def test_another_place_or_other_fixed_headers_are_another_backend() -> None:
+    identities = {
+        server_identity("http://b", {}),
+        server_identity("http://c", {}),
+        server_identity("http://b", {"authorization": "x"}),
+    }
+    assert len(identities) == 3
+    of_each = {endpoint_identity(GET, server) for server in identities}
+    assert len(of_each) == 3
+    assert endpoint_identity(GET, "s") == endpoint_identity(replace(GET), "s")

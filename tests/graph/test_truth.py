@@ -23,9 +23,10 @@ from plait import (
     grouped,
     this,
 )
+from plait.backend.ask import SPLIT_CALLS_MAX
 from plait.backend.transport import scripted
 from plait.settings import Settings
-from plait.testing import GraphTest, Sent, reply
+from plait.testing import GraphTest, Sent, _settings, reply
 
 shop = Backend("shop")
 session = Backend("session")
@@ -38,6 +39,7 @@ by_order = shop.get("/pays", query={"order_id": "orderId"}, ttl_s=60)
 search = shop.get("/search", query=("tag",))
 pays_of = shop.get("/users/{id}/pays", batch=grouped("/pays", ids="user", key="userId"))
 get_named = shop.get("/named/{slug}", ttl_s=60)
+post_named = shop.post("/named")
 update_item = shop.put("/items/{id}")
 create_item = shop.post("/items", purges=[closed_items, get_named])
 me = session.get("/me")
@@ -91,6 +93,7 @@ class Query:
 @strawberry.type
 class Mutation:
     create: Item | None = create_item.field(body=arg(strawberry.scalars.JSON))
+    create_named: Pay | None = post_named.field(body=arg(strawberry.scalars.JSON))
     update: Item | None = update_item.field(
         id=arg(strawberry.ID), body={"name": arg(str, name="name")}
     )
@@ -169,6 +172,28 @@ def test_a_bad_key_fails_its_own_field_alone() -> None:
     assert len(calls) == 5
 
 
+class AlwaysBad(dict[str, Any]):
+    def get(self, name: str, default: Any = None) -> Any:
+        return reply(status=400)
+
+
+ALL_BAD = "{ items(ids: %s) { id } }" % [f"{n}" for n in range(60)]
+
+
+def test_a_batch_that_is_refused_whatever_is_asked_ends_somewhere() -> None:
+    answer, calls = asked(ALL_BAD.replace("'", '"'), AlwaysBad())
+    assert len(calls) == 1 + SPLIT_CALLS_MAX
+    assert {error["extensions"]["http"]["status"] for error in answer["errors"]} == {400}
+    assert answer["data"] == {"items": [None] * 60}
+
+
+def test_the_halves_of_a_batch_are_calls_of_the_operation_too() -> None:
+    settings = _settings(graph).model_copy(update={"request_calls_max": 5})
+    with GraphTest(graph, settings=settings, shop=AlwaysBad()) as test:
+        test.ask(ALL_BAD.replace("'", '"'))
+        assert len(test.calls["shop"]) == 5
+
+
 def test_a_key_that_no_batch_can_carry_goes_alone() -> None:
     script = {
         "GET /items/a,b": {"id": "a,b"},
@@ -197,6 +222,24 @@ def test_keys_are_compared_as_what_they_are() -> None:
     )
     assert answer["data"]["items"][0] == {"id": lower}
     assert answer["data"]["items"][1] is not None
+
+
+def test_case_counts_in_keys_unless_the_author_says_otherwise() -> None:
+    b = Backend("b", "http://b.test")
+    exact = b.get("/x/{id}", batch=by_ids("/x"))
+    loose = b.get("/y/{id}", batch=by_ids("/y", key_matches="ignore_case"))
+
+    @strawberry.type(name="Query")
+    class Root:
+        x: list[Me | None] = exact.many(id=arg(list[str]))
+        y: list[Me | None] = loose.many(id=arg(list[str]))
+
+    rows = [{"id": "AB"}, {"id": "c"}]
+    script = {"GET /x?id=ab&id=c": rows, "GET /y?id=ab&id=c": rows}
+    with GraphTest(Graph(query=Root), b=script) as test:
+        answer = test.ask('{ x(id: ["ab", "c"]) { __typename } y(id: ["ab", "c"]) { __typename } }')
+    me = {"__typename": "Me"}
+    assert answer == {"data": {"x": [None, me], "y": [me, me]}}
 
 
 def test_rows_that_all_have_other_keys_are_an_error_and_not_missing() -> None:
@@ -297,20 +340,33 @@ def test_what_a_write_is_declared_to_change_is_asked_for_anew() -> None:
         assert test.calls["shop"].count("GET /tickets?state=open") == 1
 
 
+NAMED = '{ named(slug: "a") { id } }'
+
+
 @pytest.mark.parametrize("name", ["location", "content-location"])
-@pytest.mark.parametrize("target", ["/items/7", "http://shop.test/items/7", "items/7"])
-def test_what_a_writes_reply_names_is_asked_for_anew(name: str, target: str) -> None:
-    names = iter(["old", "new"])
+@pytest.mark.parametrize(
+    ("target", "is_ours"),
+    [
+        ("/named/a", True),
+        ("http://shop.test/named/a", True),
+        ("named/a", True),
+        ("http://other.test/named/a", False),
+        ("https://shop.test/named/a", False),
+        ("http://shop.test:81/named/a", False),
+        ("/named/b", False),
+        ("//[", False),
+    ],
+)
+def test_what_a_writes_reply_names_is_asked_for_anew(name: str, target: str, is_ours: bool) -> None:
+    ids = iter([1, 2])
     script = {
-        "GET /items/7": lambda _: {"id": 7, "name": next(names)},
-        "POST /items": reply({"id": 7}, headers={name: target}),
-        "GET /items/8": {"id": 8, "name": "other"},
+        "GET /named/a": lambda _: {"id": next(ids)},
+        "POST /named": reply({"id": 7}, headers={name: target}),
     }
     with GraphTest(graph, shop=script) as test:
-        read = "{ a: item(id: 7) { name } }"
-        test.ask(read)
-        test.ask("mutation { create(body: {}) { id } }")
-        assert test.ask(read) == {"data": {"a": {"name": "new"}}}
+        test.ask(NAMED)
+        test.ask("mutation { createNamed(body: {}) { id } }")
+        assert test.ask(NAMED) == {"data": {"named": {"id": 2 if is_ours else 1}}}
 
 
 def test_all_rows_of_an_endpoint_are_asked_for_anew_where_the_write_does_not_tell_which() -> None:
