@@ -45,6 +45,9 @@ class CallFinished:
     duration_ms: float
     reason: str | None = None
     """What went wrong below HTTP: dns, refused, tls, reset, connect_timeout, and so on."""
+    problem: str | None = None
+    """Title and detail of the backend's problem document (RFC 9457). It may hold a client's values:
+    for debugging alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

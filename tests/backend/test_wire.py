@@ -17,7 +17,8 @@ from plait.backend.template import PathTemplate
 from plait.backend.transport import retry_after_s
 from plait.clock import SystemClock
 from plait.errors import BackendHttpError, BadBackendResponse
-from plait.events import Events
+from plait.events import CallFinished, Events
+from plait.observe.logs import log_observer
 
 SPEC = BackendSpec(name="b", url="http://b.test/v1", forward=("x-name",))
 ENDPOINT = EndpointSpec(backend=SPEC, method="GET", path=PathTemplate("/x"))
@@ -179,3 +180,25 @@ def test_a_declared_next_is_a_url_or_nothing() -> None:
     assert next_page(endpoint, reply(b'{"paging": {"next": ""}}')) is None
     with pytest.raises(BadBackendResponse):
         next_page(endpoint, reply(b'{"paging": {"next": 2}}'))
+
+
+@pytest.mark.parametrize(("level", "told"), [("debug", True), ("info", False)])
+def test_a_problem_is_in_the_log_at_debug_alone(
+    level: str, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = CallFinished(
+        request_id="r1",
+        trace_id="",
+        backend="b",
+        endpoint="GET /x",
+        keys=1,
+        http_status=403,
+        error_code="BACKEND_HTTP_ERROR",
+        attempts=1,
+        duration_ms=1.0,
+        problem="No credit for ada@example.com",
+    )
+    log_observer(level, "json")(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert any("No credit" in line for line in lines) is told
+    assert "call" in json.loads(lines[-1])["event"]

@@ -62,9 +62,15 @@ class Item:
     own_pays: list[Pay] = pays_of(id=this.id)
 
     @strawberry.field
+    def dearer(self) -> strawberry.scalars.JSON:
+        self.price["amount"] += 1  # type: ignore[call-overload, index, operator]
+        return self.price
+
+    @strawberry.field
     async def renamed(self, info: strawberry.Info) -> str:
         row = await get_item.load(info, id=self.id)
-        row["name"] = "changed"
+        (same,) = await get_item.load_many(info, id=[self.id])
+        row["name"] = same["name"] = "changed"
         return str(row["name"])
 
 
@@ -152,6 +158,13 @@ def test_a_resolver_that_changes_a_row_changes_it_for_nobody_else() -> None:
     script = {"GET /items/1": {"id": 1, "name": "n"}}
     answer, _ = asked("{ a: item(id: 1) { renamed } b: item(id: 1) { renamed name } }", script)
     assert answer["data"]["b"] == {"renamed": "changed", "name": "n"}
+
+
+def test_a_resolver_that_changes_a_value_of_its_object_changes_no_row() -> None:
+    script = {"GET /items/1": {"id": 1, "price": {"amount": 1}}}
+    answer, _ = asked("{ a: item(id: 1) { dearer } b: item(id: 1) { dearer price } }", script)
+    two = {"dearer": {"amount": 2}}
+    assert answer["data"] == {"a": two, "b": {**two, "price": {"amount": 1}}}
 
 
 def test_a_bad_key_fails_its_own_field_alone() -> None:

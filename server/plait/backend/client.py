@@ -203,4 +203,5 @@ def _finished(
         attempts=1,
         duration_ms=seconds * 1000,
         reason=error.reason if error else None,
+        problem=error.problem if error else None,
     )

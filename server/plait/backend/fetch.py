@@ -77,7 +77,6 @@ class Fetcher:
         self._events = events
         self._identities: dict[EndpointSpec, str] = {}
         self._flying: dict[LoadKey, _Flight] = {}
-        self._background: set[asyncio.Task[Any]] = set()
 
     def identity(self, endpoint: EndpointSpec) -> str:
         """Equal for endpoints whose loads are the same. Raises `LookupError`."""
@@ -113,7 +112,7 @@ class Fetcher:
 
     async def close(self) -> None:
         """Cancel what is still in flight."""
-        tasks = {flight.task for flight in self._flying.values()} | self._background
+        tasks = {flight.task for flight in self._flying.values()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -190,7 +190,7 @@ def _batch_mistakes(endpoint: ReadEndpoint, where: str) -> Iterator[Mistake]:
             where,
             endpoint.place,
             f"Which of {', '.join(several)} is the batch's key is not clear.",
-            f"Say so: key={{'{several[0]}': 'the row's property that holds it'}}.",
+            f"Say so: key={{'{several[0]}': '<property of a row>'}}.",
         )
     elif not batch.keys:
         yield mistake(

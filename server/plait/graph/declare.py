@@ -56,7 +56,7 @@ class BackendOptions(TypedDict, total=False):
     """Whether the backend honours `Idempotency-Key` on writes [True]."""
     show_problem: bool
     """Whether title and detail of a failed call's problem document (RFC 9457) reach the client
-    [False: only the log]."""
+    [False: only the log, at level debug]."""
     health_path: str
     """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
 

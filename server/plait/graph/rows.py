@@ -26,6 +26,7 @@ from strawberry.types.base import get_object_definition, has_object_definition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
+from plait.backend.numbers import copied
 from plait.errors import BadBackendResponse
 from plait.graph.field import PropertyField
 
@@ -194,7 +195,7 @@ def materialised(cls: type, row: dict[str, Any], getters: Mapping[str, Converter
             value = get(row)
         except RowMismatch:
             continue  # the field itself reports it, if it is selected
-        object.__setattr__(made, name, value)
+        object.__setattr__(made, name, copied(value))  # the row is not this resolver's alone
     return made
 
 

@@ -36,7 +36,10 @@ def log_observer(level: str, log_format: str) -> Any:
                 log("request_cancelled" if event.cancelled else "request", **_fields(event))
             case CallFinished():
                 log = logger.warning if event.error_code else logger.info
-                log("call", **_fields(event))
+                fields = _fields(event)
+                if problem := fields.pop("problem", None):
+                    logger.debug("problem", request_id=event.request_id, problem=problem)
+                log("call", **fields)
             case WriteSettled():
                 log = logger.info if event.outcome == "succeeded" else logger.warning
                 log("write", **_fields(event))
