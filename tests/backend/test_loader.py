@@ -30,6 +30,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.waves: list[int] = []
+        self.since: list[float] = []
+
+    def now(self) -> float:
+        return 7.0
 
     def identity(self, endpoint: EndpointSpec) -> str:
         return endpoint.label
@@ -38,6 +42,7 @@ class Recorder:
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float
     ) -> list[Outcome]:
         self.waves.append(len(loads))
+        self.since.append(since)
         return [Fetched(row=load.values["id"]) for load in loads]
 
 
@@ -92,6 +97,18 @@ def test_what_is_loaded_while_rows_are_handed_out_leaves_as_one_wave() -> None:
         return recorder.waves
 
     assert asyncio.run(main()) == [5 * HANDED_OUT - 1] * 2
+
+
+def test_what_was_loaded_before_a_write_is_loaded_anew_and_not_older() -> None:
+    async def main() -> None:
+        made, recorder = loaders()
+        await made.load(ENDPOINT, {"id": 1})
+        made.forget()
+        await made.load(ENDPOINT, {"id": 1})
+        assert recorder.waves == [1, 1]
+        assert recorder.since == [0.0, 7.0]
+
+    asyncio.run(main())
 
 
 def test_what_is_still_waited_for_is_given_up_at_the_end() -> None:

@@ -88,6 +88,7 @@ class Query:
     of_user: list[Pay] = by_user(user_id=arg(str))
     of_order: list[Pay] = by_order(order_id=arg(str))
     find: list[Pay] = search(tag=arg(list[str] | None))
+    found: list[Pay] = search(tag=arg(str | None, None))
     find_all: list[Pay] = search(tag=arg(list[str], empty_is_all=True))
     me: Me | None = me()
     first: Pay | None = first_of()
@@ -151,6 +152,9 @@ def test_an_empty_list_asks_for_nothing_unless_the_author_says_otherwise() -> No
     assert asked("{ find(tag: []) { id } }", script) == ({"data": {"find": []}}, [])
     assert asked("{ find(tag: null) { id } }", script) == ({"data": {"find": []}}, [])
     assert asked("{ find { id } }", script)[0] == {"data": {"find": [{"id": 1}]}}
+    # Null as the default says what null means: nothing given.
+    assert asked("{ found(tag: null) { id } }", script)[0] == {"data": {"found": [{"id": 1}]}}
+    assert asked("{ found { id } }", script)[0] == {"data": {"found": [{"id": 1}]}}
     assert asked("{ findAll(tag: []) { id } }", script)[0] == {"data": {"findAll": [{"id": 1}]}}
 
 
