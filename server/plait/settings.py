@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         2_000, gt=0, description="The longest list that an argument or a variable may be."
     )
     answer_objects_max: int = Field(
-        12_000, gt=0, description="The most objects and list items in one answer."
+        10_000, gt=0, description="The most objects and list items in one answer."
     )
     answer_bytes_max: int = Field(10 * 1024 * 1024, gt=0, description="The largest answer.")
     document_characters_max: int = Field(

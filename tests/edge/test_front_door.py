@@ -143,7 +143,7 @@ def test_an_answer_holds_no_more_objects_than_the_limit(served: Graph) -> None:
     assert error_of(found) == {
         "code": "OPERATION_TOO_COSTLY",
         "limit": "answer_objects_max",
-        "value": 12_000,
+        "value": 10_000,
     }
     assert len(wire.calls) <= 3
 

@@ -24,7 +24,7 @@ class Allowance:
     what joins a call of another request."""
     keys: int = 10_000
     """Different keys asked for."""
-    objects: int = 12_000
+    objects: int = 10_000
     """Objects and list items in the answer; an object in a list counts once."""
     bytes: int = 10 * 1024 * 1024
     """Size of the answer."""
