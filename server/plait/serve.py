@@ -27,8 +27,9 @@ CANNOT_START = 2
 STOP_S = 10
 """How long requests under way may go on after the signal to stop."""
 BACKLOG = 2048
-YOUNG_OBJECTS = 50_000
-"""New objects after which the young ones are collected."""
+YOUNG_OBJECTS = 10_000
+"""New objects after which the young ones are collected. What an operation leaves behind is freed in
+pieces of this size: fifty thousand at once held the loop for a quarter of a second."""
 NEVER = 1_000_000
 COLLECT_EVERY_S = 5.0
 COLLECT_AT_LEAST_EVERY_S = 60.0
