@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import msgspec
@@ -20,6 +20,7 @@ from plait import (
     by_ids,
     create_app,
     cursor_pages,
+    discriminator,
     grouped,
     this,
 )
@@ -223,6 +224,37 @@ def test_a_key_that_no_batch_can_carry_goes_alone() -> None:
 def test_null_at_a_rows_place_is_a_missing_row() -> None:
     answer, _ = asked("{ items(ids: [1, 2]) { id } }", {"GET /items?ids=1,2": [{"id": 1}, None]})
     assert answer == {"data": {"items": [{"id": "1"}, None]}}
+
+
+def test_a_row_of_no_known_kind_is_its_backends_fault() -> None:
+    b = Backend("b", "http://b.test")
+
+    @strawberry.type
+    @discriminator("kind", 1)
+    class One:
+        id: int
+
+    @strawberry.type
+    @discriminator("kind", True)
+    class Yes:
+        id: int
+
+    either = Annotated[One | Yes, strawberry.union("Either")]
+    get_kinds = b.get("/kinds")
+
+    @strawberry.type(name="Query")
+    class Root:
+        kinds: list[either | None] = get_kinds()  # type: ignore[valid-type]
+
+    rows = [{"kind": kind, "id": 1} for kind in (1, True, 2, [1])]
+    with GraphTest(Graph(query=Root), b={"GET /kinds": rows}) as test:
+        answer = test.ask("{ kinds { __typename } }")
+    one, yes = {"__typename": "One"}, {"__typename": "Yes"}
+    assert answer["data"] == {"kinds": [one, yes, None, None]}
+    for error in answer["errors"]:
+        assert "is of no kind that Either has" in error["message"]
+        assert error["extensions"]["code"] == "BAD_BACKEND_RESPONSE"
+        assert error["extensions"]["backend"] == "b"
 
 
 def test_a_parent_without_rows_has_an_empty_list() -> None:

@@ -52,7 +52,14 @@ from plait.graph.example import Example
 from plait.graph.execution import BoundedExecutor, PlaitSchema, ReadyDocument
 from plait.graph.field import DeclaredField
 from plait.graph.resolve import Bound
-from plait.graph.rows import Converter, converter, discriminator_of, getter, materialised
+from plait.graph.rows import (
+    Converter,
+    RowMismatch,
+    converter,
+    discriminator_of,
+    getter,
+    materialised,
+)
 
 _DEFINITION = "strawberry-definition"
 
@@ -410,7 +417,9 @@ def _row_type(resolve_type: Any, possible: Sequence[GraphQLObjectType]) -> Calla
         definition = type_.extensions.get(_DEFINITION)
         rule = discriminator_of(definition.origin) if definition else None
         if rule is not None:
-            rules.append((*rule, type_.name))
+            path, values = rule
+            told = frozenset((isinstance(value, bool), value) for value in values)
+            rules.append((path, told, type_.name))
     names = frozenset(type_.name for type_ in possible)
 
     def resolve(value: Any, info: Any, abstract: Any) -> Any:
@@ -418,9 +427,12 @@ def _row_type(resolve_type: Any, possible: Sequence[GraphQLObjectType]) -> Calla
             return resolve_type(value, info, abstract)
         for path, values, name in rules:
             found = property_of(value, path)
-            if not isinstance(found, dict | list) and found in values:
+            # JSON's true is not its 1, as Python's is.
+            if not isinstance(found, dict | list) and (isinstance(found, bool), found) in values:
                 return name
         typename = value.get("__typename")
-        return typename if typename in names else None
+        if isinstance(typename, str) and typename in names:
+            return typename
+        raise RowMismatch(f"is of no kind that {abstract.name} has")
 
     return resolve
