@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from types import ModuleType
 from typing import Any
 
-import strawberry
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -275,7 +274,7 @@ def _schema(
     types: Sequence[type],
     extensions: Sequence[Any],
     config: StrawberryConfig | None,
-) -> strawberry.Schema:
+) -> PlaitSchema:
     try:
         return PlaitSchema(
             query=query,
@@ -295,10 +294,10 @@ def _schema(
 # --- resolvers
 
 
-def _bind(schema: strawberry.Schema) -> None:
+def _bind(schema: PlaitSchema) -> None:
     for type_ in schema._schema.type_map.values():
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-            _bind_fields(type_)
+            _bind_fields(schema, type_)
         if isinstance(type_, GraphQLObjectType) and type_.is_type_of:
             type_.is_type_of = _or_row(type_.is_type_of)
         if isinstance(type_, GraphQLUnionType | GraphQLInterfaceType) and type_.resolve_type:
@@ -306,7 +305,7 @@ def _bind(schema: strawberry.Schema) -> None:
             type_.resolve_type = _row_type(type_.resolve_type, possible)
 
 
-def _bind_fields(type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
+def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
     definition = type_.extensions.get(_DEFINITION)
     if not isinstance(definition, StrawberryObjectDefinition):
         return
@@ -315,7 +314,7 @@ def _bind_fields(type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
     for field in type_.fields.values():
         strawberry_field = field.extensions.get(_DEFINITION)
         if isinstance(strawberry_field, DeclaredField):
-            _bind_declared(strawberry_field, field)
+            _bind_declared(schema, strawberry_field, field)
         elif isinstance(strawberry_field, StrawberryField) and not strawberry_field.base_resolver:
             get = getter(strawberry_field, field.type)
             getters[strawberry_field.python_name] = get
@@ -326,7 +325,7 @@ def _bind_fields(type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
         field.resolve = _with_self(field.resolve, definition.origin, getters)
 
 
-def _bind_declared(field: DeclaredField, graphql_field: GraphQLField) -> None:
+def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: GraphQLField) -> None:
     type_ = graphql_field.type
     bound = Bound(
         spec=field.declaration.spec,
@@ -340,7 +339,7 @@ def _bind_declared(field: DeclaredField, graphql_field: GraphQLField) -> None:
         needed=_needed(field.declaration.spec),
         convert=_item_converter(type_) if field.declaration.form == "many" else converter(type_),
     )
-    field.resolver = bound.resolve
+    schema.bind(field, bound.resolve)
     if not field.arguments and not field.extensions:
         # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each
         # row.

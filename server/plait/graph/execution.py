@@ -11,9 +11,9 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 import strawberry
 from graphql import (
@@ -28,6 +28,7 @@ from graphql.execution.executor import CollectedErrors, Executor
 from graphql.pyutils import Path, Undefined, gather_with_cancel
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types.field import StrawberryField
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
@@ -268,8 +269,24 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return size
 
 
+Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
+"""(source, info, arguments by Python name) -> the value, or an awaitable of it."""
+
+
 class PlaitSchema(strawberry.Schema):
     """Strawberry's schema without its log: what became of each field is told by our events."""
+
+    def __init__(self, **options: Any) -> None:
+        self._resolvers: dict[int, Resolver] = {}
+        super().__init__(**options)
+
+    def resolver_of(self, field: StrawberryField) -> Resolver:
+        """What a declared field does in this schema."""
+        return self._resolvers[id(field)]
+
+    def bind(self, field: StrawberryField, resolver: Resolver) -> None:
+        """Say what a declared field does here. The schema keeps the field itself alive."""
+        self._resolvers[id(field)] = resolver
 
     def process_errors(self, errors: list[GraphQLError], execution_context: Any = None) -> None:
         """Nothing: an expected error of a backend is no traceback in a log."""

@@ -5,13 +5,15 @@ They are ordinary `StrawberryField`s to Strawberry: arguments, descriptions, dep
 permissions work as elsewhere. What they do is filled in when the graph is built, by `bind.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias
 
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
+from strawberry.utils.await_maybe import await_maybe
 
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import (
@@ -45,9 +47,6 @@ class DeclaredField(StrawberryField):
     bindings: Mapping[str, Any]
     options: FieldOptions
     place: Place
-    resolver: Callable[[Any, Any, Mapping[str, Any]], Any]
-    """(source, info, arguments by Python name) -> the value, or an awaitable of it. Set when the
-    graph is built."""
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
@@ -75,8 +74,15 @@ class DeclaredField(StrawberryField):
     def is_basic_field(self) -> bool:
         return False
 
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether it must be awaited: a permission, or another extension, can do nothing else."""
+        return any(not extension.supports_sync for extension in self.extensions)
+
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Mapping[str, Any]) -> Any:
-        return self.resolver(source, info, kwargs)
+        # Types may be in several graphs: what the field does is asked of the one that executes.
+        found = info.schema.resolver_of(self)(source, info, kwargs)
+        return await_maybe(found) if self.is_async else found
 
 
 class PropertyField(StrawberryField):
