@@ -118,7 +118,7 @@ def test_the_containers_steps_work_by_hand(tmp_path: Path) -> None:
                 copied(ROOT / source, build / (target if len(sources) == 1 else "") / "")
         elif stages == 1 and name == "RUN":
             command = rest.replace("/opt", str(opt)).replace(
-                "python -m venv", f"{sys.executable} -m venv"
+                "python -m venv", f"{shlex.quote(sys.executable)} -m venv"
             )
             if "-r requirements" in command:  # all of it must be here already, as locked
                 command += " --no-index"
