@@ -5,11 +5,11 @@ What a graph author imports; a test holds this list.
 
 from plait.app import create_app
 from plait.errors import BackendError, BadUserInput, GraphError, PlaitError, SettingsError
-from plait.graph.bind import Graph
 from plait.graph.bindings import arg, this
 from plait.graph.declare import Backend, by_ids, grouped
 from plait.graph.example import Example
 from plait.graph.field import prop
+from plait.graph.graph import Graph
 from plait.graph.pages import Connection, cursor_pages
 from plait.graph.rows import discriminator
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown

@@ -16,8 +16,8 @@ from plait.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
 from plait.errors import GatewayNotStarted, SettingsError
 from plait.events import Events, Observer
 from plait.gateway import Gateway, effective, secret_headers
-from plait.graph.bind import Graph
 from plait.graph.check import forwarded_and_fixed, url_problem
+from plait.graph.graph import Graph
 from plait.observe.logs import log_observer
 from plait.settings import Settings, read_settings
 

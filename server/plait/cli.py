@@ -14,7 +14,7 @@ from plait.app import create_app
 from plait.errors import PlaitError, SettingsError
 from plait.find import graph_name, load_graph
 from plait.gateway import effective
-from plait.graph.bind import Graph
+from plait.graph.graph import Graph
 from plait.graph.hints import hints_of
 from plait.graph.sdl import sdl_diff, write_sdl
 from plait.serve import CANNOT_START, serve_app

@@ -80,6 +80,24 @@ class RowsUnexpected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PropertyAbsent:
+    """A field reads a property that none of an endpoint's first rows had, while they had one of
+    nearly that name. Told once."""
+
+    backend: str
+    endpoint: str
+    field: str
+    """Type and field: `Article.title`."""
+    file: str
+    line: int
+    property: str
+    nearest: str
+    """The name that may have been meant."""
+    rows: int
+    """How many rows had been seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteSettled:
     """One write of a mutation has its outcome."""
 
@@ -109,6 +127,7 @@ Event: TypeAlias = (
     | CacheRead
     | CacheFailed
     | RowsUnexpected
+    | PropertyAbsent
     | WriteSettled
     | FieldFailed
 )

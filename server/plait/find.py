@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 from plait.errors import GraphError, SettingsError
-from plait.graph.bind import Graph
+from plait.graph.graph import Graph
 
 PROJECT_FILE = "pyproject.toml"
 

@@ -14,7 +14,7 @@ from plait.backend.transport import Wire
 from plait.clock import Clock, Turns
 from plait.errors import BackendError
 from plait.events import Events
-from plait.graph.bind import Graph
+from plait.graph.graph import Graph
 from plait.query.document import DocumentLimits, Documents
 from plait.query.execute import Executor, OperationLimits
 from plait.query.variables import VariableLimits

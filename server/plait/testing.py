@@ -30,7 +30,7 @@ import msgspec
 from plait.app import App, create_app
 from plait.backend.transport import Wire, scripted
 from plait.events import Event
-from plait.graph.bind import Graph
+from plait.graph.graph import Graph
 from plait.settings import Settings
 
 

@@ -22,14 +22,14 @@ class Later(BasePermission):
     message = "Not for you."
 
     async def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
-        return kwargs.get("id") != "2" and (source or {}).get("id") != 3
+        return kwargs.get("id") != "2" and getattr(source, "id", None) != 3
 
 
 class AtOnce(BasePermission):
     message = "Not for you."
 
     def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
-        return kwargs.get("id") != "2" and (source or {}).get("id") != 3
+        return kwargs.get("id") != "2" and getattr(source, "id", None) != 3
 
 
 class Loud(FieldExtension):

@@ -40,6 +40,8 @@ class BackendSpec:
     """Whether the backend honours `Idempotency-Key` on writes."""
     show_problem: bool = False
     """Whether a failed call's problem document (RFC 9457) reaches the client: title and detail."""
+    strict: bool = False
+    """Whether a row that lacks a property that is read is an error, and not null there."""
     health_path: str = "/"
     """What readiness asks for; any answer below 500 means that it is up."""
 
@@ -125,6 +127,8 @@ class EndpointSpec:
     """How many pages of a list are read before the reply counts as too long."""
     show_problem: bool | None = None
     """In place of the backend's."""
+    strict: bool | None = None
+    """In place of the backend's."""
     purges: tuple["EndpointSpec", ...] = ()
     """What reads something else once this endpoint has written."""
 
@@ -132,6 +136,11 @@ class EndpointSpec:
     def label(self) -> str:
         """How messages, logs and metrics name it: method and path template."""
         return f"{self.method} {self.path.text}"
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether its rows must have every property that is read of them."""
+        return self.backend.strict if self.strict is None else self.strict
 
     @property
     def parameters(self) -> tuple[str, ...]:

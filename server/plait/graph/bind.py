@@ -1,334 +1,95 @@
-"""From an author's types to a graph that can be executed: endpoints become resolvers of Strawberry
-fields.
+"""From Strawberry's schema to one that reads rows: the resolvers of what is only declared are
+replaced by our own.
 
-Strawberry builds the schema; the resolvers of what is only declared are then replaced by our own,
-which read rows directly. Rows stay the plain dicts that JSON made of them: no object is built for
-a row unless an ordinary resolver asks for `self`.
+Rows stay the plain dicts that JSON made of them: an object is built for a row only where what the
+graph's author wrote gets to see it.
 """
 
+import dataclasses
 import functools
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLSchema,
     GraphQLUnionType,
-    execute,
-    validate,
+    get_named_type,
+    is_composite_type,
 )
-from graphql.validation import ASTValidationRule
-from graphql.validation.validate import ValidationAbortedError
-from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
-from strawberry.types.base import (
-    StrawberryContainer,
-    StrawberryObjectDefinition,
-    get_object_definition,
-)
-from strawberry.types.field import UNRESOLVED, StrawberryField
-from strawberry.types.lazy_type import LazyType
-from strawberry.types.union import StrawberryUnion
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
 
-from plait.backend.spec import BackendSpec, EndpointSpec
+from plait.backend.spec import EndpointSpec
 from plait.backend.split import property_of
-from plait.errors import GraphError, Mistake
-from plait.graph.check import Endpoint, Parts, mistake, mistakes_of, place_of
-from plait.graph.declare import Backend, ReadEndpoint, WriteEndpoint
-from plait.graph.example import Example
-from plait.graph.execution import BoundedExecutor, PlaitSchema, ReadyDocument
-from plait.graph.field import DeclaredField
+from plait.graph.absent import Property
+from plait.graph.bindings import This, all_bindings, path_of
+from plait.graph.blame import DEFINITION, endpoint_above
+from plait.graph.field import DeclaredField, PropertyField
 from plait.graph.resolve import Bound
 from plait.graph.rows import (
     Converter,
+    Reader,
     RowMismatch,
     converter,
+    default_of,
     discriminator_of,
-    getter,
     materialised,
+    private_readers,
+    reader,
+    row_class,
+    row_of,
 )
-
-_DEFINITION = "strawberry-definition"
-
-
-class Graph:
-    """Types with their backends, checked and ready to be served.
-
-    `types` are those that no field names, such as the types behind an interface. Backends are
-    found through the fields and in the modules of the types; `backends` names further ones.
-    `examples` open as tabs in GraphiQL. `extensions` are Strawberry's schema extensions. Raises
-    `GraphError` with every mistake at once.
-    """
-
-    def __init__(
-        self,
-        *,
-        query: type,
-        mutation: type | None = None,
-        types: Sequence[type] = (),
-        backends: Sequence[Backend] = (),
-        examples: Sequence[Example] = (),
-        extensions: Sequence[Any] = (),
-        title: str = "Plait",
-        require_idempotency_key: bool = False,
-        config: StrawberryConfig | None = None,
-    ) -> None:
-        self.title = title
-        self.examples = tuple(examples)
-        self.require_idempotency_key = require_idempotency_key
-        roots = {"Query": query} | ({"Mutation": mutation} if mutation else {})
-        parts = collected([*roots.values(), *types], backends)
-        if mistakes := mistakes_of(parts, roots):
-            raise GraphError(mistakes)
-        self.backends: tuple[BackendSpec, ...] = tuple(one.spec for one in parts.backends)
-        self.reads: tuple[EndpointSpec, ...] = tuple(
-            one.spec for one in parts.endpoints if one.spec.reads
-        )
-        """The endpoints that read."""
-        self.roots = tuple(roots.values())
-        self.object_definitions = tuple(
-            get_object_definition(cls, strict=True) for cls in parts.types
-        )
-        self.schema = _schema(query, mutation, types, extensions, config)
-        self._extended = bool(extensions)
-        _bind(self.schema)
-
-    def validate(
-        self,
-        document: DocumentNode,
-        rules: Sequence[type[ASTValidationRule]],
-        *,
-        errors_max: int,
-        hide_suggestions: bool = False,
-    ) -> list[GraphQLError]:
-        """Why the document does not fit the schema by `rules` and Strawberry's own; empty when it
-        does."""
-        found = validate(
-            self.schema._schema,
-            document,
-            (*rules, MaybeNullValidationRule, OneOfInputValidationRule),
-            max_errors=errors_max,
-            hide_suggestions=hide_suggestions,
-        )
-        return [one for one in found if not isinstance(one, ValidationAbortedError)] or found
-
-    def execute(
-        self,
-        text: str,
-        document: DocumentNode,
-        *,
-        variables: Mapping[str, Any] | None,
-        operation_name: str | None,
-        context: object,
-        hide_suggestions: bool = False,
-    ) -> ExecutionResult | Awaitable[ExecutionResult]:
-        """Execute a validated document: at once, where nothing has to be waited for. The graph's
-        own extensions, if it has any, see it too."""
-        if self._extended:
-            return self.schema.execute(  # type: ignore[return-value]
-                text,
-                variable_values=dict(variables or {}),
-                operation_name=operation_name,
-                context_value=context,
-            )
-        return execute(
-            self.schema._schema,
-            document,
-            variable_values=dict(variables or {}),
-            operation_name=operation_name,
-            context_value=context,
-            executor_class=BoundedExecutor,
-            is_awaitable=_is_awaitable,
-            hide_suggestions=hide_suggestions,
-        )
-
-    @property
-    def writes(self) -> bool:
-        """Whether it has mutations."""
-        return self.schema._schema.mutation_type is not None
-
-    @property
-    def core(self) -> GraphQLSchema:
-        """The schema as graphql-core has it."""
-        return self.schema._schema
-
-    @property
-    def sdl(self) -> str:
-        """The schema in GraphQL's schema definition language."""
-        return self.schema.as_str() + "\n"
+from plait.graph.schema import Kind, PlaitSchema
 
 
-_is_awaitable: Any = optimized_is_awaitable  # typed as a plain predicate, used as a guard
-
-
-def endpoint_of(field: GraphQLField) -> EndpointSpec | None:
-    """The endpoint that a field declares, if it declares one."""
-    declared = field.extensions.get(_DEFINITION)
-    return declared.declaration.spec if isinstance(declared, DeclaredField) else None
-
-
-def collected(roots: Iterable[type], backends: Iterable[Backend]) -> Parts:
-    """Every type, union, backend and endpoint that can be reached from `roots`."""
-    types: dict[type, None] = {}
-    unions: dict[int, StrawberryUnion] = {}
-    unresolved: list[Mistake] = []
-    waiting: list[Any] = list(roots)
-    while waiting:
-        type_ = _unwrapped(waiting.pop(), unions, waiting)
-        definition = get_object_definition(type_)
-        if definition is None or type_ in types:
-            continue
-        types[type_] = None
-        waiting += [interface.origin for interface in definition.interfaces]
-        for field in definition.fields:
-            _visit(field, definition, waiting, unresolved)
-    endpoints = dict.fromkeys(_endpoints(types))
-    found = dict.fromkeys(
-        [*backends, *_module_backends(types), *(one.backend for one in endpoints)]
-    )
-    return Parts(
-        types=tuple(types),
-        unions=tuple(unions.values()),
-        backends=tuple(found),
-        endpoints=tuple(endpoints),
-        unresolved=tuple(unresolved),
-    )
-
-
-def _unwrapped(type_: Any, unions: dict[int, StrawberryUnion], waiting: list[Any]) -> Any:
-    while isinstance(type_, StrawberryContainer | LazyType):
-        type_ = type_.resolve_type() if isinstance(type_, LazyType) else type_.of_type
-    if isinstance(type_, StrawberryUnion):
-        unions[id(type_)] = type_
-        waiting.extend(type_.types)
-    return type_
-
-
-def _visit(
-    field: StrawberryField,
-    definition: StrawberryObjectDefinition,
-    waiting: list[Any],
-    unresolved: list[Mistake],
-) -> None:
-    try:
-        type_: Any = field.resolve_type(type_definition=definition)
-        problem = "Its annotation names no type that can be found here."
-    except Exception as error:
-        type_, problem = UNRESOLVED, f"Its annotation names no type: {error}"
-    if type_ is not UNRESOLVED:
-        waiting.append(type_)
-        return
-    place = field.place if isinstance(field, DeclaredField) else place_of(definition.origin)
-    where = f"{definition.name}.{field.python_name}"
-    remedy = "Import the type, or define it here; strawberry.lazy breaks import cycles."
-    unresolved.append(mistake(where, place, problem, remedy))
-
-
-def _endpoints(types: Iterable[type]) -> Iterator[Endpoint]:
-    for cls in types:
-        for field in get_object_definition(cls, strict=True).fields:
-            if isinstance(field, DeclaredField):
-                yield field.declaration.endpoint
-    for value in _module_values(types):
-        if isinstance(value, ReadEndpoint | WriteEndpoint):
-            yield value
-
-
-def _module_backends(types: Iterable[type]) -> Iterator[Backend]:
-    return (value for value in _module_values(types) if isinstance(value, Backend))
-
-
-def _module_values(types: Iterable[type]) -> Iterator[object]:
-    """What stands in the modules that define the types, and in modules of the same package that
-    these import.
-
-    So an endpoint that only a resolver uses is part of the graph too.
-    """
-    for name in dict.fromkeys(cls.__module__ for cls in types):
-        for value in list(vars(sys.modules[name]).values()):
-            if isinstance(value, ModuleType) and _top(value.__name__) == _top(name):
-                yield from list(vars(value).values())
-            else:
-                yield value
-
-
-def _top(module_name: str) -> str:
-    return module_name.partition(".")[0]
-
-
-def _schema(
-    query: type,
-    mutation: type | None,
-    types: Sequence[type],
-    extensions: Sequence[Any],
-    config: StrawberryConfig | None,
-) -> PlaitSchema:
-    try:
-        return PlaitSchema(
-            query=query,
-            mutation=mutation,
-            types=types,
-            execution_context_class=BoundedExecutor,
-            extensions=[ReadyDocument, *extensions] if extensions else (),
-            config=config or StrawberryConfig(),
-        )
-    except Exception as error:
-        problem = f"{type(error).__name__}: {error}"
-        raise GraphError(
-            (mistake("schema", place_of(query), problem, "Strawberry says what it misses."),)
-        ) from error
-
-
-# --- resolvers
-
-
-def _bind(schema: PlaitSchema) -> None:
+def bind(schema: PlaitSchema) -> None:
+    """Let the schema's declared fields and properties read rows."""
+    for type_ in schema._schema.type_map.values():
+        if isinstance(type_, GraphQLUnionType | GraphQLInterfaceType) and type_.resolve_type:
+            kind = _kind_of(schema._schema.get_possible_types(type_))
+            schema.kinds[type_.name] = kind
+            type_.resolve_type = _row_type(type_.resolve_type, kind)
     for type_ in schema._schema.type_map.values():
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
             _bind_fields(schema, type_)
         if isinstance(type_, GraphQLObjectType) and type_.is_type_of:
             type_.is_type_of = _or_row(type_.is_type_of)
-        if isinstance(type_, GraphQLUnionType | GraphQLInterfaceType) and type_.resolve_type:
-            possible = schema._schema.get_possible_types(type_)
-            type_.resolve_type = _row_type(type_.resolve_type, possible)
 
 
 def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
-    definition = type_.extensions.get(_DEFINITION)
+    definition = type_.extensions.get(DEFINITION)
     if not isinstance(definition, StrawberryObjectDefinition):
         return
-    getters: dict[str, Converter] = {}
-    custom: list[GraphQLField] = []
+    defaults = {one.name: default_of(one) for one in dataclasses.fields(definition.origin)}
+    readers = private_readers(definition.origin)
     for field in type_.fields.values():
-        strawberry_field = field.extensions.get(_DEFINITION)
+        strawberry_field = field.extensions.get(DEFINITION)
         if isinstance(strawberry_field, DeclaredField):
             _bind_declared(schema, strawberry_field, field)
         elif isinstance(strawberry_field, StrawberryField) and not strawberry_field.base_resolver:
-            get = getter(strawberry_field, field.type)
-            getters[strawberry_field.python_name] = get
-            _bind_property(strawberry_field, field, get)
-        else:
-            custom.append(field)
-    for field in custom:
-        field.resolve = _with_self(field.resolve, definition.origin, getters)
+            name = strawberry_field.python_name
+            readers[name] = reader(strawberry_field, field.type, defaults.get(name))
+            _bind_property(schema, strawberry_field, field, readers[name])
+    schema.properties[type_.name] = tuple(_properties(type_, definition.origin, readers))
+    of_row = row_class(definition.origin)
+    for field in type_.fields.values():
+        strawberry_field = field.extensions.get(DEFINITION)
+        if not isinstance(strawberry_field, StrawberryField):
+            continue
+        if strawberry_field.base_resolver or strawberry_field.extensions:
+            field.resolve = _with_self(schema, field.resolve, of_row, readers)
 
 
 def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: GraphQLField) -> None:
     type_ = graphql_field.type
+    spec = field.declaration.spec
     bound = Bound(
-        spec=field.declaration.spec,
+        spec=spec,
         form=field.declaration.form,
         pages=field.declaration.pages,
         bindings=field.bindings,
@@ -336,8 +97,10 @@ def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: Gra
         nullable=not isinstance(type_, GraphQLNonNull),
         items_nullable=_items_nullable(type_),
         is_list=_is_list(type_),
-        needed=_needed(field.declaration.spec),
+        needed=_needed(spec),
         convert=_item_converter(type_) if field.declaration.form == "many" else converter(type_),
+        watch=schema.watch(spec, get_named_type(type_).name),
+        strict_above=endpoint_above if schema.has_strict else None,
     )
     schema.bind(field, bound.resolve)
     if not field.arguments and not field.extensions:
@@ -371,35 +134,73 @@ def _item_converter(type_: GraphQLOutputType) -> Converter:
 
 
 def _bind_property(
-    field: StrawberryField, graphql_field: GraphQLField, get: Callable[[dict[str, Any]], Any]
+    schema: PlaitSchema, field: StrawberryField, graphql_field: GraphQLField, reader: Reader
 ) -> None:
     otherwise = graphql_field.resolve
     assert otherwise is not None
+    read = _strict_read(reader) if schema.has_strict else None
     if field.extensions:
         # Permissions and the like must run, and end in our reading of the row.
-        field.default_resolver = _row_or_attribute(get)
+        def of_source(source: Any, info: Any, _: Mapping[str, Any]) -> Any:
+            row = row_of(source)
+            if row is None:
+                return schema.config.default_resolver(source, field.python_name)
+            return read(row, info._raw_info) if read else reader.get(row)
+
+        schema.bind(field, of_source)
+        field.get_result = functools.partial(_of_schema, field)  # type: ignore[method-assign]
         return
+    get = reader.get
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
         return get(source) if type(source) is dict else otherwise(source, info, **arguments)
 
-    graphql_field.resolve = resolve
+    def resolve_strictly(source: Any, info: Any, **arguments: Any) -> Any:
+        assert read is not None
+        return read(source, info) if type(source) is dict else otherwise(source, info, **arguments)
+
+    graphql_field.resolve = resolve_strictly if read else resolve
 
 
-def _row_or_attribute(get: Callable[[dict[str, Any]], Any]) -> Callable[[Any, str], Any]:
-    return lambda source, name: get(source) if type(source) is dict else getattr(source, name)
+def _of_schema(field: StrawberryField, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+    """Types may be in several graphs: what a field does is asked of the one that executes."""
+    if isinstance(info.schema, PlaitSchema):
+        return info.schema.resolver_of(field)(source, info, kwargs)
+    return StrawberryField.get_result(field, source, info, args, kwargs)
+
+
+def _strict_read(reader: Reader) -> Callable[[dict[str, Any], Any], Any]:
+    """Reads a row that may be of a strict endpoint. Which endpoint is looked for only where
+    nothing was found."""
+
+    def read(row: dict[str, Any], info: Any) -> Any:
+        value = reader.get(row)
+        if value is None and _is_of_strict(info):
+            return reader.get_strictly(row)
+        return value
+
+    return read
+
+
+def _is_of_strict(info: Any) -> bool:
+    endpoint = endpoint_above(info)
+    return endpoint is not None and endpoint.is_strict
 
 
 def _with_self(
-    resolve: Any, cls: type, getters: Mapping[str, Converter]
+    schema: PlaitSchema, resolve: Any, cls: type, readers: Mapping[str, Reader]
 ) -> Callable[..., Any] | None:
-    """An ordinary resolver gets an object of its class as `self`, where the source is a row."""
-    if resolve is None or not getters:
-        return resolve  # type: ignore[no-any-return]
+    """Whatever its author wrote for a field gets an object of the author's class, where the source
+    is a row: a resolver as `self`, a permission as `source`. The row itself is shared."""
+    if resolve is None:
+        return None
+    getters = {name: one.get for name, one in readers.items()}
+    strict = {name: one.get_strictly for name, one in readers.items()}
 
     def with_self(source: Any, info: Any, **arguments: Any) -> Any:
         if type(source) is dict:
-            source = materialised(cls, source, getters)
+            is_strict = schema.has_strict and _is_of_strict(info)
+            source = materialised(cls, source, strict if is_strict else getters)
         return resolve(source, info, **arguments)
 
     return with_self
@@ -409,11 +210,11 @@ def _or_row(is_type_of: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda value, info: type(value) is dict or is_type_of(value, info)
 
 
-def _row_type(resolve_type: Any, possible: Sequence[GraphQLObjectType]) -> Callable[..., Any]:
+def _kind_of(possible: Sequence[GraphQLObjectType]) -> Kind:
     """Which type of a union or interface a row is: by discriminator, else by `__typename`."""
     rules = []
     for type_ in possible:
-        definition = type_.extensions.get(_DEFINITION)
+        definition = type_.extensions.get(DEFINITION)
         rule = discriminator_of(definition.origin) if definition else None
         if rule is not None:
             path, values = rule
@@ -421,17 +222,52 @@ def _row_type(resolve_type: Any, possible: Sequence[GraphQLObjectType]) -> Calla
             rules.append((path, told, type_.name))
     names = frozenset(type_.name for type_ in possible)
 
-    def resolve(value: Any, info: Any, abstract: Any) -> Any:
-        if type(value) is not dict:
-            return resolve_type(value, info, abstract)
+    def kind(row: dict[str, Any]) -> str | None:
         for path, values, name in rules:
-            found = property_of(value, path)
+            found = property_of(row, path)
             # JSON's true is not its 1, as Python's is.
             if not isinstance(found, dict | list) and (isinstance(found, bool), found) in values:
                 return name
-        typename = value.get("__typename")
-        if isinstance(typename, str) and typename in names:
-            return typename
-        raise RowMismatch(f"is of no kind that {abstract.name} has")
+        typename = row.get("__typename")
+        return typename if isinstance(typename, str) and typename in names else None
+
+    return kind
+
+
+def _row_type(resolve_type: Any, kind: Kind) -> Callable[..., Any]:
+    def resolve(value: Any, info: Any, abstract: Any) -> Any:
+        if type(value) is not dict:
+            return resolve_type(value, info, abstract)
+        name = kind(value)
+        if name is None:
+            raise RowMismatch(f"is of no kind that {abstract.name} has")
+        return name
 
     return resolve
+
+
+def _properties(
+    type_: GraphQLObjectType | GraphQLInterfaceType, owner: type, readers: Mapping[str, Reader]
+) -> Iterator[Property]:
+    """What the fields of a type read of a row."""
+    for graphql_field in type_.fields.values():
+        field = graphql_field.extensions.get(DEFINITION)
+        if not isinstance(field, StrawberryField):
+            continue
+        label = f"{type_.name}.{field.python_name}"
+        if isinstance(field, DeclaredField):
+            for _, binding in all_bindings(field.bindings):
+                if isinstance(binding, This):
+                    yield Property(
+                        field=label, owner=owner, declared=field.place, paths=(path_of(binding),)
+                    )
+        elif field.python_name in readers:
+            below = get_named_type(graphql_field.type)
+            yield Property(
+                field=label,
+                owner=owner,
+                declared=field.place if isinstance(field, PropertyField) else None,
+                paths=readers[field.python_name].paths,
+                below=below.name if is_composite_type(below) else None,
+                read=readers[field.python_name].get,
+            )

@@ -1,6 +1,7 @@
 """What stands on the right-hand side of a declared field: where each parameter's value comes
 from."""
 
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -93,6 +94,15 @@ def arguments_in(bindings: Mapping[str, Any]) -> Iterator[tuple[str, Argument]]:
             yield from arguments_in(binding)
 
 
+def all_bindings(bindings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each parameter's binding; those inside a dict that makes up a body too."""
+    for name, binding in bindings.items():
+        if isinstance(binding, dict):
+            yield from all_bindings(binding)
+        else:
+            yield name, binding
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldOptions:
     """What a declared field may carry beside its bindings."""
@@ -135,3 +145,11 @@ def caller_place(depth: int = 1) -> Place:
     """Where the author wrote the call, `depth` frames above the function that asks."""
     frame = sys._getframe(depth + 1)
     return Place(file=frame.f_code.co_filename, line=frame.f_lineno, namespace=frame.f_globals)
+
+
+def place_of(cls: type) -> Place:
+    """Where a class is written."""
+    try:
+        return Place(file=inspect.getsourcefile(cls) or "?", line=inspect.getsourcelines(cls)[1])
+    except (OSError, TypeError):
+        return Place(file=str(getattr(cls, "__module__", "?")), line=0)

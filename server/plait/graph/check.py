@@ -5,7 +5,6 @@ what is wrong, where it stands in the author's code, and what to write instead.
 """
 
 import difflib
-import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from strawberry.types.union import StrawberryUnion
 
 from plait.errors import Mistake
 from plait.graph import options
-from plait.graph.bindings import OPTION_NAMES, Argument, Place, This
+from plait.graph.bindings import OPTION_NAMES, Argument, Place, This, all_bindings, place_of
 from plait.graph.declare import Backend, ReadEndpoint, WriteEndpoint
 from plait.graph.field import DeclaredField, PropertyField
 from plait.graph.options import problems_of
@@ -59,14 +58,6 @@ def mistakes_of(parts: Parts, roots: Mapping[str, type]) -> tuple[Mistake, ...]:
     ]
     unique = dict.fromkeys(found)
     return tuple(sorted(unique, key=lambda mistake: (mistake.file, mistake.line)))
-
-
-def place_of(cls: type) -> Place:
-    """Where a class is written."""
-    try:
-        return Place(file=inspect.getsourcefile(cls) or "?", line=inspect.getsourcelines(cls)[1])
-    except (OSError, TypeError):
-        return Place(file=str(getattr(cls, "__module__", "?")), line=0)
 
 
 def mistake(where: str, place: Place, problem: str, remedy: str) -> Mistake:
@@ -266,7 +257,7 @@ def _field_mistakes(
     if type_ is not None:
         yield from _annotation_mistakes(field, where, type_)
     if root is not None:
-        for name, binding in _all_bindings(field.bindings):
+        for name, binding in all_bindings(field.bindings):
             if isinstance(binding, This):
                 yield mistake(
                     where,
@@ -274,15 +265,6 @@ def _field_mistakes(
                     f"'{name}' is bound to {binding}, but {root} has no row to read it from.",
                     f"Bind it to an argument: {name}=arg(strawberry.ID).",
                 )
-
-
-def _all_bindings(bindings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Those inside a dict that makes up a body too."""
-    for name, binding in bindings.items():
-        if isinstance(binding, dict):
-            yield from _all_bindings(binding)
-        else:
-            yield name, binding
 
 
 def _is_type(binding: Any) -> bool:
@@ -305,7 +287,7 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
                 f"{spec.label} has no parameter '{name}'.",
                 _nearest(name, known),
             )
-    for name, binding in _all_bindings(field.bindings):
+    for name, binding in all_bindings(field.bindings):
         if _is_type(binding):
             told = getattr(binding, "__name__", str(binding))
             yield mistake(

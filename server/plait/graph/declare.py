@@ -57,6 +57,9 @@ class BackendOptions(TypedDict, total=False):
     show_problem: bool
     """Whether title and detail of a failed call's problem document (RFC 9457) reach the client
     [False: only the log, at level debug]."""
+    strict: bool
+    """Whether a row must have every property that is read of it: one that lacks it is
+    BAD_BACKEND_RESPONSE at that field, instead of null [False]."""
     health_path: str
     """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
 
@@ -80,6 +83,8 @@ class EndpointOptions(TypedDict, total=False):
     reply_bytes_max: int
     """In place of the backend's."""
     show_problem: bool
+    """In place of the backend's."""
+    strict: bool
     """In place of the backend's."""
 
 
@@ -393,6 +398,7 @@ def _endpoint_of(
     next: str = "",
     pages_max: int = 10,
     show_problem: bool | None = None,
+    strict: bool | None = None,
 ) -> EndpointSpec:
     return EndpointSpec(
         backend=backend,
@@ -409,6 +415,7 @@ def _endpoint_of(
         next=_path(next),
         pages_max=pages_max,
         show_problem=show_problem,
+        strict=strict,
         cache=CachePolicy(
             enabled=cache,
             ttl_s=ttl_s,

@@ -11,24 +11,20 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from inspect import iscoroutine
-from typing import Any, TypeAlias
+from typing import Any
 
-import strawberry
 from graphql import (
     GraphQLError,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    specified_rules,
 )
 from graphql.execution.executor import CollectedErrors, Executor
 from graphql.pyutils import Path, Undefined, gather_with_cancel
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.types.field import StrawberryField
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
@@ -267,52 +263,6 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             size = sum(len(name) + _NAME_BYTES for name in grouped_field_set)
             self._sizes[id(grouped_field_set)] = size
         return size
-
-
-Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
-"""(source, info, arguments by Python name) -> the value, or an awaitable of it."""
-
-
-class PlaitSchema(strawberry.Schema):
-    """Strawberry's schema without its log: what became of each field is told by our events."""
-
-    def __init__(self, **options: Any) -> None:
-        self._resolvers: dict[int, Resolver] = {}
-        super().__init__(**options)
-
-    def resolver_of(self, field: StrawberryField) -> Resolver:
-        """What a declared field does in this schema."""
-        return self._resolvers[id(field)]
-
-    def bind(self, field: StrawberryField, resolver: Resolver) -> None:
-        """Say what a declared field does here. The schema keeps the field itself alive."""
-        self._resolvers[id(field)] = resolver
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: Any = None) -> None:
-        """Nothing: an expected error of a backend is no traceback in a log."""
-
-
-class ReadyDocument(SchemaExtension):
-    """Hands Strawberry the document that is parsed and validated already.
-
-    With schema extensions Strawberry runs the whole request, and would do both again. Rules that
-    an extension added are still its to run.
-    """
-
-    def on_parse(self) -> Iterator[None]:
-        """See `SchemaExtension`."""
-        document = getattr(self.execution_context.context, "document", None)
-        if document is not None:
-            self.execution_context.graphql_document = document
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        """See `SchemaExtension`."""
-        context = self.execution_context
-        if getattr(context.context, "document", None) is not None:
-            added = tuple(one for one in context.validation_rules if one not in specified_rules)
-            context.validation_rules = added
-        yield
 
 
 def _size(value: Any, depth: int = 0) -> int:

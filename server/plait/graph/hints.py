@@ -6,8 +6,8 @@ from strawberry.types.base import StrawberryContainer, StrawberryList, get_objec
 from strawberry.types.lazy_type import LazyType
 from strawberry.types.union import StrawberryUnion
 
-from plait.graph.bind import Graph
 from plait.graph.field import DeclaredField
+from plait.graph.graph import Graph
 
 
 def hints_of(graph: Graph) -> tuple[str, ...]:

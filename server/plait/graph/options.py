@@ -65,6 +65,7 @@ BACKEND: Rules = {
     "forward": _TEXTS,
     "idempotency_key": _FLAG,
     "show_problem": _FLAG,
+    "strict": _FLAG,
     "health_path": Rule(
         "a path such as '/health'", lambda value: isinstance(value, str) and value.startswith("/")
     ),
@@ -78,6 +79,7 @@ ENDPOINT: Rules = {
     "timeout_s": _SECONDS,
     "reply_bytes_max": _COUNT,
     "show_problem": _FLAG,
+    "strict": _FLAG,
 }
 WRITE: Rules = {
     **ENDPOINT,

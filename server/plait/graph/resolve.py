@@ -3,7 +3,7 @@ field's value."""
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ from strawberry import UNSET
 from plait.backend.ask import Fetched, Outcome
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
-from plait.graph.bindings import Argument, FieldOptions, This, path_of
+from plait.graph.absent import Watch, is_absent
+from plait.graph.bindings import Argument, FieldOptions, This, all_bindings, path_of
 from plait.graph.field import Form
 from plait.graph.load import list_parameter, not_found_of, unpacked
 from plait.graph.pages import CursorPages, Window, connection_row, window_of
-from plait.graph.rows import Converter, RowMismatch, read, to_json
+from plait.graph.rows import Converter, RowMismatch, read, row_of, to_json
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
 from plait.writes.write import Write
@@ -40,11 +41,17 @@ class Bound:
     needed: tuple[str, ...]
     """Parameters without which there is no call."""
     convert: Converter
+    watch: Watch
+    """Looks at the first rows, as they come."""
+    strict_above: Callable[[Any], EndpointSpec | None] | None
+    """Which endpoint gave the row that the field belongs to; `None` where no endpoint is strict."""
 
     def resolve(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
         """The field's value, or an awaitable of it. Loads are asked for at once, before the first
         await."""
         try:
+            if self.strict_above:
+                self._check_row(source, info)
             values = self._values(source, arguments)
             if values is None:
                 return [] if self.is_list else None
@@ -59,6 +66,19 @@ class Bound:
                     return self._write(info, values)
         except PlaitError as error:
             return self._fallback(info, error)
+
+    def _check_row(self, source: Any, info: Any) -> None:
+        """Raises `BadBackendResponse` where a strict endpoint's row lacks what the field needs of
+        it."""
+        for _, binding in all_bindings(self.bindings):
+            if isinstance(binding, This) and is_absent(row_of(source), path_of(binding)):
+                assert self.strict_above is not None
+                above = self.strict_above(getattr(info, "_raw_info", info))
+                if above is not None and above.is_strict:
+                    name = above.backend.name
+                    told = f"it has no property '{'.'.join(path_of(binding))}'"
+                    message = f"Backend '{name}' sent a row that is not as declared: {told}."
+                    raise BadBackendResponse(message, backend=name, endpoint=above.label)
 
     def _values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """What each parameter is. `None` where one of them narrows to nothing: null, or an empty
@@ -90,6 +110,7 @@ class Bound:
         try:
             outcome = await future
             row = unpacked(info, outcome)
+            self._look_at(info, row)
             return self._checked(row, self.nullable, outcome)
         except PlaitError as error:
             return self._fallback(info, error)
@@ -106,6 +127,12 @@ class Bound:
             return self.convert(row)
         except RowMismatch as error:
             raise self._bad(error.what) from None
+
+    def _look_at(self, info: Any, row: Any) -> None:
+        if self.watch.is_open:
+            self.watch.see(row)
+        if self.watch.absences:
+            info.context.note_absences(self.watch.absences)
 
     def _bad(self, what: str) -> BadBackendResponse:
         name = self.spec.backend.name
@@ -137,6 +164,7 @@ class Bound:
                     raise future
                 outcome = None if future is None else await future
                 row = None if outcome is None else unpacked(info, outcome)
+                self._look_at(info, row)
                 shown.append(self._checked(row, self.items_nullable, outcome))
             except PlaitError as error:
                 shown.append(error)  # the executor raises it at the item's own path
@@ -162,6 +190,7 @@ class Bound:
             row = connection_row(pages, window, unpacked(info, await future))
             if row is None:
                 raise self._bad("is no page of rows")
+            self._look_at(info, row)
             return row
         except PlaitError as error:
             return self._fallback(info, error)
@@ -177,6 +206,7 @@ class Bound:
         outcome = await write_alone(info, write)
         match outcome:
             case Succeeded(value=value):
+                self._look_at(info, value)
                 return self._checked(value, self.nullable)
             case Failed(error=error):
                 raise error.with_traceback(None)

@@ -7,11 +7,14 @@ wrong type becomes BAD_BACKEND_RESPONSE at its place, with none of the backend's
 message.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_type_hints
 
+import msgspec
 from graphql import (
     GraphQLEnumType,
     GraphQLError,
@@ -28,12 +31,15 @@ from strawberry.utils.str_converters import to_camel_case
 
 from plait.backend.numbers import copied
 from plait.errors import BadBackendResponse
+from plait.graph.absent import is_absent
 from plait.graph.field import PropertyField
 
 Converter: TypeAlias = Callable[[Any], Any]
+Default: TypeAlias = Callable[[], Any]
 T = TypeVar("T")
 _DISCRIMINATOR = "__plait_discriminator__"
 _ROW = "__plait_row__"
+_MISMATCHES = "__plait_mismatches__"
 
 
 class RowMismatch(BadBackendResponse):
@@ -70,20 +76,92 @@ def property_paths(field: StrawberryField) -> tuple[tuple[str, ...], ...]:
     """Where a field's value may stand in a row, in the order in which it is looked for."""
     if isinstance(field, PropertyField):
         return (field.path,)
-    camel = to_camel_case(field.python_name)
-    return ((camel,),) if camel == field.python_name else ((camel,), (field.python_name,))
+    return _paths_of(field.python_name)
 
 
-def getter(field: StrawberryField, type_: GraphQLOutputType) -> Callable[[dict[str, Any]], Any]:
-    """Reads, checks and converts one field's value of a row. Raises `RowMismatch`."""
-    paths = property_paths(field)
-    convert = converter(type_)
+def _paths_of(name: str) -> tuple[tuple[str, ...], ...]:
+    camel = to_camel_case(name)
+    return ((camel,),) if camel == name else ((camel,), (name,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How one attribute of a type is read from a row."""
+
+    paths: tuple[tuple[str, ...], ...]
+    get: Converter
+    """Reads, checks and converts; what is absent is its default, else null. Raises
+    `RowMismatch`."""
+    get_strictly: Converter
+    """As `get`, and raises for what is absent and has no default."""
+
+
+def reader(field: StrawberryField, type_: GraphQLOutputType, default: Default | None) -> Reader:
+    """How a field without a resolver reads its row."""
+    return _reader(
+        property_paths(field), converter(type_), default, isinstance(type_, GraphQLNonNull)
+    )
+
+
+def private_readers(cls: type) -> dict[str, Reader]:
+    """How attributes that GraphQL does not see (`strawberry.Private`) are read, by name: the
+    property of that name, as the type that they are annotated with."""
+    shown = {one.python_name for one in get_object_definition(cls, strict=True).fields}
+    hidden = [one for one in dataclasses.fields(cls) if one.name not in shown]
+    types = _hints(cls) if hidden else {}
+    return {
+        one.name: _reader(
+            _paths_of(one.name), _plain_converter(types.get(one.name, Any)), default_of(one), False
+        )
+        for one in hidden
+    }
+
+
+def default_of(field: "dataclasses.Field[Any] | None") -> Default | None:
+    """What makes the value of an attribute that is not given."""
+    if field is None:
+        return None
+    if callable(field.default_factory):
+        return field.default_factory
+    if field.default is dataclasses.MISSING or field.default is UNSET:
+        return None
+    return lambda: field.default
+
+
+def _hints(cls: type) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(cls)
+    except (NameError, TypeError):  # a name that only a type checker sees
+        return {}
+
+
+def _plain_converter(type_: Any) -> Converter:
+    def convert(value: Any) -> Any:
+        try:
+            return msgspec.convert(value, type_)
+        except msgspec.ValidationError:
+            raise RowMismatch(f"is not of type {getattr(type_, '__name__', type_)}") from None
+        except TypeError:
+            return value  # a type that JSON cannot be made into: its author reads JSON
+
+    return convert
+
+
+def _reader(
+    paths: tuple[tuple[str, ...], ...], convert: Converter, default: Default | None, required: bool
+) -> Reader:
     wording = " or ".join(f"'{'.'.join(path)}'" for path in paths)
-    required = isinstance(type_, GraphQLNonNull)
+
+    def get_strictly(row: dict[str, Any]) -> Any:
+        if default is None and all(is_absent(row, path) for path in paths):
+            raise RowMismatch(f"it has no property {wording}")
+        return get(row)
 
     def get(row: dict[str, Any]) -> Any:
         value = _first(row, paths)
         if value is None:
+            if default is not None and all(is_absent(row, path) for path in paths):
+                return default()
             if required:
                 raise RowMismatch(f"no value for {wording}")
             return None
@@ -92,7 +170,7 @@ def getter(field: StrawberryField, type_: GraphQLOutputType) -> Callable[[dict[s
         except RowMismatch as error:
             raise RowMismatch(f"{wording} {error.what}") from None
 
-    return get
+    return Reader(paths=paths, get=get, get_strictly=get_strictly)
 
 
 def _first(row: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> Any:
@@ -186,22 +264,50 @@ def _decimal(value: Any) -> Decimal:
     return Decimal(str(value))  # by way of its text: 0.1 is meant, not the double next to it
 
 
+def row_class(cls: type) -> type:
+    """What `self` is an object of, in an ordinary resolver of a row: the author's class, which says
+    why an attribute has no value."""
+
+    class OfRow(cls):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> Any:
+            error = vars(self).get(_MISMATCHES, {}).get(name)
+            if error is not None:
+                raise RowMismatch(error.what)
+            inherited = getattr(super(), "__getattr__", None)
+            if inherited is not None:
+                return inherited(name)
+            raise AttributeError(
+                f"{cls.__name__}.{name} is no property of the row. What a declared field shows is "
+                "loaded with: await endpoint.load(info, ...)."
+            )
+
+    OfRow.__name__, OfRow.__qualname__ = cls.__name__, cls.__qualname__
+    OfRow.__module__, OfRow.__doc__ = cls.__module__, cls.__doc__
+    return OfRow
+
+
 def materialised(cls: type, row: dict[str, Any], getters: Mapping[str, Converter]) -> Any:
-    """An object of the author's class for a row, as `self` of an ordinary resolver."""
+    """An object of a `row_class` for a row, as `self` of an ordinary resolver. An attribute that
+    cannot be read raises when it is asked for."""
     made: Any = object.__new__(cls)
-    object.__setattr__(made, _ROW, row)
+    values = vars(made)
+    values[_ROW] = row
     for name, get in getters.items():
         try:
-            value = get(row)
-        except RowMismatch:
-            continue  # the field itself reports it, if it is selected
-        object.__setattr__(made, name, copied(value))  # the row is not this resolver's alone
+            values[name] = copied(get(row))  # the row is not this resolver's alone
+        except RowMismatch as error:
+            values.setdefault(_MISMATCHES, {})[name] = error
     return made
+
+
+def row_of(source: Any) -> dict[str, Any] | None:
+    """The row that a field's source is, or was made of."""
+    return source if isinstance(source, dict) else getattr(source, _ROW, None)
 
 
 def read(source: Any, path: tuple[str, ...]) -> Any:
     """What `this.path` is for a field's source: a row, or an object that a resolver made."""
-    row = source if isinstance(source, dict) else getattr(source, _ROW, None)
+    row = row_of(source)
     if row is None:
         row = {path[0]: _attribute(source, path[0])}
     for name in path:

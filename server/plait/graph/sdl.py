@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from plait.graph.bind import Graph
+from plait.graph.graph import Graph
 
 
 def write_sdl(graph: Graph, path: Path) -> None:

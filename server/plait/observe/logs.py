@@ -12,6 +12,7 @@ from plait.events import (
     CallFinished,
     Event,
     FieldFailed,
+    PropertyAbsent,
     RequestFinished,
     RowsUnexpected,
     WriteSettled,
@@ -49,6 +50,8 @@ def log_observer(level: str, log_format: str) -> Any:
                 logger.warning("cache_failed", **_fields(event))
             case RowsUnexpected():
                 logger.warning("rows_unexpected", **_fields(event))
+            case PropertyAbsent():
+                logger.warning("property_absent", **_fields(event))
             case FieldFailed():
                 logger.error(
                     "field_failed",

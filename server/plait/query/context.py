@@ -1,6 +1,6 @@
 """What one request carries through its execution: `info.context` of every resolver."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,14 @@ from plait.backend.call import Origin
 from plait.backend.loader import Loaders
 from plait.clock import Pace
 from plait.errors import PlaitError
+from plait.graph.absent import Absence, Property
 from plait.writes.writes import Writes
 
 MARKS_MAX = 100
 """How many fallbacks one answer tells of; the rest are counted."""
+
+WARNINGS_HEADER = "x-plait-warnings"
+"""Who sends it, as GraphiQL does, is told what a graph's author should know."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class Context:
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     reported: list[GraphQLError] = field(default_factory=list)
     replayed: bool = False
+    absences: dict[Property, Absence] = field(default_factory=dict)
+    """Properties that the graph reads and that no row has had."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -72,6 +78,16 @@ class Context:
             if backend := getattr(error, "backend", None):
                 mark |= {"backend": backend, "endpoint": getattr(error, "endpoint", "")}
             self.fallbacks.append(mark)
+
+    def note_absences(self, absences: Iterable[Absence]) -> None:
+        """Remember that the operation shows null for want of properties that no row has had."""
+        for absence in absences:
+            self.absences[absence.missed] = absence
+
+    @property
+    def shows_warnings(self) -> bool:
+        """Whether the answer tells what its graph's author should know. It names properties."""
+        return self.introspection and WARNINGS_HEADER in self.headers
 
     def report(self, error: Exception, info: Any) -> None:
         """Add an error at the field's path, beside its data."""

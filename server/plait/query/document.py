@@ -30,7 +30,7 @@ from graphql import (
     specified_rules,
 )
 
-from plait.graph.bind import Graph
+from plait.graph.graph import Graph
 from plait.query.overlap import OverlappingFields
 from plait.query.variables import VariableLimits, depth_error, list_error
 

@@ -19,8 +19,9 @@ from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
 from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestError, RequestTimeout
-from plait.events import Events
-from plait.graph.bind import Graph
+from plait.events import Events, PropertyAbsent
+from plait.graph.absent import Property
+from plait.graph.graph import Graph
 from plait.query.context import Context
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.respond import Answer, Executed, answered, given_up, refused
@@ -93,6 +94,7 @@ class Executor:
         self._limits = limits
         self._turns = turns
         self._running = 0
+        self._told: set[Property] = set()
         self._reapers: set[asyncio.Task[None]] = set()
 
     @property
@@ -132,6 +134,7 @@ class Executor:
         context = self._context(request)
         context.document = document.ast
         result = await self._executed(document, request, context)
+        self._tell(context)
         if isinstance(result, RequestError):
             answer = given_up(result, request_id, has_begun=True)
         else:
@@ -175,6 +178,25 @@ class Executor:
             limit="request_timeout_s",
             value=timeout_s,
         )
+
+    def _tell(self, context: Context) -> None:
+        """Say, once, which properties the graph reads in vain."""
+        for absence in context.absences.values():
+            if absence.missed in self._told:
+                continue
+            self._told.add(absence.missed)
+            self._events.emit(
+                PropertyAbsent(
+                    backend=absence.endpoint.backend.name,
+                    endpoint=absence.endpoint.label,
+                    field=absence.missed.field,
+                    file=absence.missed.place.file,
+                    line=absence.missed.place.line,
+                    property=absence.name,
+                    nearest=absence.nearest or "",
+                    rows=absence.rows,
+                )
+            )
 
     async def _leave(self, work: "asyncio.Future[ExecutionResult]", context: Context) -> None:
         """Give up what is still under way. Where that is much, nobody waits for it."""

@@ -15,16 +15,10 @@ from typing import Any, Protocol, TypeAlias
 
 from graphql import (
     ExecutionResult,
-    FieldNode,
     FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
-    GraphQLObjectType,
     GraphQLSchema,
-    InlineFragmentNode,
     OperationDefinitionNode,
-    SelectionSetNode,
-    get_named_type,
 )
 
 from plait.backend.numbers import encode
@@ -37,8 +31,8 @@ from plait.errors import (
     is_retryable,
 )
 from plait.events import Events, FieldFailed
-from plait.graph.bind import endpoint_of
-from plait.query.context import Context
+from plait.graph.blame import endpoint_at
+from plait.query.context import MARKS_MAX, Context
 from plait.query.document import Document
 
 ERRORS_MAX = 100
@@ -206,6 +200,8 @@ def _extensions(result: ExecutionResult, context: Context) -> dict[str, Any]:
         ours["fallbacks"] = context.fallbacks
     if context.replayed:
         ours["replayed"] = True
+    if context.absences and context.shows_warnings:
+        ours["warnings"] = [str(one) for one in context.absences.values()][:MARKS_MAX]
     given = getattr(result, "extensions", None) or {}
     return {**given, **({"plait": ours} if ours else {})}
 
@@ -250,7 +246,7 @@ def _backend_extensions(
     cause: BackendError, error: GraphQLError, executed: Executed, request_id: str
 ) -> dict[str, Any]:
     backend, endpoint = cause.backend, cause.endpoint
-    if not backend and (spec := endpoint_at(executed, error.path or [])):
+    if not backend and (spec := _endpoint_at(executed, error.path or [])):
         backend, endpoint = spec.backend.name, spec.label
     return {
         "code": cause.code,
@@ -300,64 +296,17 @@ def _formatted(
     return shown
 
 
-def endpoint_at(executed: Executed, path: Sequence[str | int]) -> EndpointSpec | None:
+def _endpoint_at(executed: Executed, path: Sequence[str | int]) -> EndpointSpec | None:
     """The endpoint whose row the field at `path` was read from: the nearest field above that
     declares one. Looked for once for all items of a list."""
     names = tuple(key for key in path if isinstance(key, str))
     if names not in executed.endpoints:
-        executed.endpoints[names] = _endpoint_at(executed, names)
-    return executed.endpoints[names]
-
-
-def _endpoint_at(executed: Executed, names: Sequence[str]) -> EndpointSpec | None:
-    found: EndpointSpec | None = None
-    fragments = {
-        one.name.value: one
-        for one in executed.document.ast.definitions
-        if isinstance(one, FragmentDefinitionNode)
-    }
-    types: list[Any] = [executed.schema.get_root_type(executed.operation.operation)]
-    selections: list[SelectionSetNode | None] = [executed.operation.selection_set]
-    for key in names:
-        nodes = [node for one in selections for node in _fields(one, key, fragments)]
-        definitions = [
-            type_.fields[node.name.value]
-            for type_ in types
-            for node in nodes
-            if isinstance(type_, GraphQLObjectType) and node.name.value in type_.fields
-        ]
-        found = next(filter(None, map(endpoint_of, definitions)), found)
-        types = _object_types(executed.schema, definitions)
-        selections = [node.selection_set for node in nodes]
-    return found
-
-
-def _object_types(schema: GraphQLSchema, definitions: Sequence[Any]) -> list[Any]:
-    named = [get_named_type(one.type) for one in definitions]
-    return [
-        possible
-        for type_ in named
-        for possible in (
-            [type_] if isinstance(type_, GraphQLObjectType) else _possible(schema, type_)
+        fragments = {
+            one.name.value: one
+            for one in executed.document.ast.definitions
+            if isinstance(one, FragmentDefinitionNode)
+        }
+        executed.endpoints[names] = endpoint_at(
+            executed.schema, executed.operation, fragments, names
         )
-    ]
-
-
-def _possible(schema: GraphQLSchema, type_: Any) -> Sequence[Any]:
-    return schema.get_possible_types(type_) if hasattr(type_, "resolve_type") else ()
-
-
-def _fields(
-    selections: SelectionSetNode | None, key: str, fragments: dict[str, FragmentDefinitionNode]
-) -> list[FieldNode]:
-    found: list[FieldNode] = []
-    for node in selections.selections if selections else ():
-        if isinstance(node, FieldNode):
-            if (node.alias or node.name).value == key:
-                found.append(node)
-        elif isinstance(node, FragmentSpreadNode):
-            fragment = fragments.get(node.name.value)
-            found += _fields(fragment.selection_set if fragment else None, key, fragments)
-        elif isinstance(node, InlineFragmentNode):
-            found += _fields(node.selection_set, key, fragments)
-    return found
+    return executed.endpoints[names]

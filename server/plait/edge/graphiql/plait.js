@@ -122,7 +122,11 @@
   async function ask(params, options, controller) {
     const isQuery = params.operationName !== "IntrospectionQuery";
     const headers = Object.assign(
-      { "content-type": "application/json", accept: "application/json" },
+      {
+        "content-type": "application/json",
+        accept: "application/json",
+        "x-plait-warnings": "true",
+      },
       (options && options.headers) || {},
     );
     const timer = setTimeout(() => controller.abort("timeout"), TIMEOUT_MS);

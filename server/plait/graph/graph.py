@@ -1,0 +1,165 @@
+"""`Graph`: an author's types with their backends, checked, and ready to be executed."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    execute,
+    validate,
+)
+from graphql.validation import ASTValidationRule
+from graphql.validation.validate import ValidationAbortedError
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+from strawberry.types.base import get_object_definition
+
+from plait.backend.spec import BackendSpec, EndpointSpec
+from plait.errors import GraphError
+from plait.graph.bind import bind
+from plait.graph.bindings import place_of
+from plait.graph.check import mistake, mistakes_of
+from plait.graph.collect import collected
+from plait.graph.declare import Backend
+from plait.graph.example import Example
+from plait.graph.execution import BoundedExecutor
+from plait.graph.schema import PlaitSchema, ReadyDocument
+
+
+class Graph:
+    """Types with their backends, checked and ready to be served.
+
+    `types` are those that no field names, such as the types behind an interface. Backends are
+    found through the fields and in the modules of the types; `backends` names further ones.
+    `examples` open as tabs in GraphiQL. `extensions` are Strawberry's schema extensions. Raises
+    `GraphError` with every mistake at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        query: type,
+        mutation: type | None = None,
+        types: Sequence[type] = (),
+        backends: Sequence[Backend] = (),
+        examples: Sequence[Example] = (),
+        extensions: Sequence[Any] = (),
+        title: str = "Plait",
+        require_idempotency_key: bool = False,
+        config: StrawberryConfig | None = None,
+    ) -> None:
+        self.title = title
+        self.examples = tuple(examples)
+        self.require_idempotency_key = require_idempotency_key
+        roots = {"Query": query} | ({"Mutation": mutation} if mutation else {})
+        parts = collected([*roots.values(), *types], backends)
+        if mistakes := mistakes_of(parts, roots):
+            raise GraphError(mistakes)
+        self.backends: tuple[BackendSpec, ...] = tuple(one.spec for one in parts.backends)
+        self.reads: tuple[EndpointSpec, ...] = tuple(
+            one.spec for one in parts.endpoints if one.spec.reads
+        )
+        """The endpoints that read."""
+        self.roots = tuple(roots.values())
+        self.object_definitions = tuple(
+            get_object_definition(cls, strict=True) for cls in parts.types
+        )
+        self.schema = _schema(query, mutation, types, extensions, config)
+        self.schema.has_strict = any(spec.is_strict for spec in self.reads)
+        self._extended = bool(extensions)
+        bind(self.schema)
+
+    def validate(
+        self,
+        document: DocumentNode,
+        rules: Sequence[type[ASTValidationRule]],
+        *,
+        errors_max: int,
+        hide_suggestions: bool = False,
+    ) -> list[GraphQLError]:
+        """Why the document does not fit the schema by `rules` and Strawberry's own; empty when it
+        does."""
+        found = validate(
+            self.schema._schema,
+            document,
+            (*rules, MaybeNullValidationRule, OneOfInputValidationRule),
+            max_errors=errors_max,
+            hide_suggestions=hide_suggestions,
+        )
+        return [one for one in found if not isinstance(one, ValidationAbortedError)] or found
+
+    def execute(
+        self,
+        text: str,
+        document: DocumentNode,
+        *,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        context: object,
+        hide_suggestions: bool = False,
+    ) -> ExecutionResult | Awaitable[ExecutionResult]:
+        """Execute a validated document: at once, where nothing has to be waited for. The graph's
+        own extensions, if it has any, see it too."""
+        if self._extended:
+            return self.schema.execute(  # type: ignore[return-value]
+                text,
+                variable_values=dict(variables or {}),
+                operation_name=operation_name,
+                context_value=context,
+            )
+        return execute(
+            self.schema._schema,
+            document,
+            variable_values=dict(variables or {}),
+            operation_name=operation_name,
+            context_value=context,
+            executor_class=BoundedExecutor,
+            is_awaitable=_is_awaitable,
+            hide_suggestions=hide_suggestions,
+        )
+
+    @property
+    def writes(self) -> bool:
+        """Whether it has mutations."""
+        return self.schema._schema.mutation_type is not None
+
+    @property
+    def core(self) -> GraphQLSchema:
+        """The schema as graphql-core has it."""
+        return self.schema._schema
+
+    @property
+    def sdl(self) -> str:
+        """The schema in GraphQL's schema definition language."""
+        return self.schema.as_str() + "\n"
+
+
+_is_awaitable: Any = optimized_is_awaitable  # typed as a plain predicate, used as a guard
+
+
+def _schema(
+    query: type,
+    mutation: type | None,
+    types: Sequence[type],
+    extensions: Sequence[Any],
+    config: StrawberryConfig | None,
+) -> PlaitSchema:
+    try:
+        return PlaitSchema(
+            query=query,
+            mutation=mutation,
+            types=types,
+            execution_context_class=BoundedExecutor,
+            extensions=[ReadyDocument, *extensions] if extensions else (),
+            config=config or StrawberryConfig(),
+        )
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise GraphError(
+            (mistake("schema", place_of(query), problem, "Strawberry says what it misses."),)
+        ) from error

@@ -1,0 +1,77 @@
+"""Strawberry's schema, with what a graph knows about its fields beside it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import strawberry
+from graphql import GraphQLError, specified_rules
+from strawberry.extensions import SchemaExtension
+from strawberry.types.field import StrawberryField
+
+from plait.backend.spec import EndpointSpec
+from plait.graph.absent import Property, Watch
+
+Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
+"""(source, info, arguments by Python name) -> the value, or an awaitable of it."""
+Kind: TypeAlias = Callable[[dict[str, Any]], str | None]
+"""A row of a union or interface -> the name of its type, where that can be told."""
+
+
+class PlaitSchema(strawberry.Schema):
+    """Strawberry's schema without its log: what became of each field is told by our events."""
+
+    def __init__(self, **options: Any) -> None:
+        self._resolvers: dict[int, Resolver] = {}
+        self.has_strict = False
+        """Whether any endpoint is strict."""
+        self.properties: dict[str, tuple[Property, ...]] = {}
+        """What is read of rows, by the name of their type."""
+        self.kinds: dict[str, Kind] = {}
+        """What rows of unions and interfaces are."""
+        self.watches: dict[tuple[EndpointSpec, str], Watch] = {}
+        super().__init__(**options)
+
+    def resolver_of(self, field: StrawberryField) -> Resolver:
+        """What a declared field does in this schema."""
+        return self._resolvers[id(field)]
+
+    def bind(self, field: StrawberryField, resolver: Resolver) -> None:
+        """Say what a declared field does here. The schema keeps the field itself alive."""
+        self._resolvers[id(field)] = resolver
+
+    def watch(self, endpoint: EndpointSpec, type_name: str) -> Watch:
+        """What looks at the first rows that `endpoint` gives for a type."""
+        key = endpoint, type_name
+        if key not in self.watches:
+            self.watches[key] = Watch(endpoint, type_name, self.properties, self._type_of)
+        return self.watches[key]
+
+    def _type_of(self, declared: str, row: dict[str, Any]) -> str | None:
+        kind = self.kinds.get(declared)
+        return kind(row) if kind else declared
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: Any = None) -> None:
+        """Nothing: an expected error of a backend is no traceback in a log."""
+
+
+class ReadyDocument(SchemaExtension):
+    """Hands Strawberry the document that is parsed and validated already.
+
+    With schema extensions Strawberry runs the whole request, and would do both again. Rules that
+    an extension added are still its to run.
+    """
+
+    def on_parse(self) -> Iterator[None]:
+        """See `SchemaExtension`."""
+        document = getattr(self.execution_context.context, "document", None)
+        if document is not None:
+            self.execution_context.graphql_document = document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """See `SchemaExtension`."""
+        context = self.execution_context
+        if getattr(context.context, "document", None) is not None:
+            added = tuple(one for one in context.validation_rules if one not in specified_rules)
+            context.validation_rules = added
+        yield
