@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from plait.app import create_app
+from plait.backend.record import recorded
 from plait.errors import PlaitError, SettingsError
 from plait.find import graph_name, load_graph
 from plait.gateway import effective
 from plait.graph.graph import Graph
 from plait.graph.hints import hints_of
+from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, read_settings
@@ -80,11 +82,20 @@ def serve(
 
 
 @cli.command
-def check(graph: GraphName = None) -> None:
+def check(
+    graph: GraphName = None,
+    *,
+    replies: Annotated[
+        Path | None,
+        Parameter(help="A folder of recorded replies to hold the graph against."),
+    ] = None,
+) -> None:
     """Look for mistakes in a graph and its settings, without serving it.
 
     Prints the policy of each backend as it holds with these settings, and where a field may make
-    one call for each row of a list.
+    one call for each row of a list. With --replies, also which properties the recorded replies
+    lack or have otherwise than the graph declares; ends with 1 where one is wrong. A gateway
+    records them where PLAIT_RECORD_REPLIES names a folder.
     """
     settings = read_settings()
     name = graph_name(graph, settings.graph)
@@ -93,6 +104,8 @@ def check(graph: GraphName = None) -> None:
     for hint in hints_of(found):
         _say(f"hint: {hint}", style="yellow")
     create_app(found, settings)
+    if replies is not None and not _fits(found, replies):
+        sys.exit(NOT_UP_TO_DATE)
     print(f"{name}: no mistakes.")  # noqa: T201
 
 
@@ -150,6 +163,21 @@ def _show_policies(graph: Graph, settings: Settings) -> None:
     if not console.is_terminal:
         console.width = 140
     console.print(table)
+
+
+def _fits(graph: Graph, folder: Path) -> bool:
+    """Show what recorded replies say of the graph; whether nothing of it is wrong."""
+    kept = tuple(recorded(folder))
+    findings = held_against(graph, kept)
+    for endpoint in unknown(graph, kept):
+        _say(f"hint: {endpoint} was recorded, and no field of the graph has it.", style="yellow")
+    for one in findings:
+        where = f"{one.field} ({one.place.file}:{one.place.line})" if one.place else "The reply"
+        told = f"{where}, {one.endpoint}: {one.problem}. {one.remedy}".rstrip()
+        _say(told if one.is_mistake else f"hint: {told}", "red" if one.is_mistake else "yellow")
+    wrong = sum(one.is_mistake for one in findings)
+    print(f"{len(kept)} recorded replies: {wrong or 'no'} mistakes.")  # noqa: T201
+    return not wrong
 
 
 def _say(message: str, style: str = "red") -> None:

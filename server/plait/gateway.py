@@ -9,6 +9,7 @@ from plait.backend.budget import Allowance
 from plait.backend.cache import RowCache, open_store
 from plait.backend.client import Client
 from plait.backend.fetch import Fetcher
+from plait.backend.record import Recorder
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import Wire
 from plait.clock import Clock, Turns
@@ -42,6 +43,7 @@ class Gateway:
         transports: Mapping[str, Wire],
     ) -> None:
         self._clock = clock
+        recorder = Recorder(settings.record_replies) if settings.record_replies else None
         self.clients = {
             spec.name: Client(
                 effective(spec, settings),
@@ -49,6 +51,7 @@ class Gateway:
                 events=events,
                 headers=secret_headers(settings.backends.get(spec.name)),
                 transport=transports.get(spec.name),
+                recorder=recorder,
             )
             for spec in graph.backends
         }

@@ -127,6 +127,11 @@ class Settings(BaseSettings):
     header_bytes_max: int = Field(
         32 * 1024, gt=0, description="The largest request line and headers together."
     )
+    record_replies: Path | None = Field(
+        None,
+        description="A folder that gets the first replies of each endpoint, for "
+        "`plait check --replies`. They are data: for development.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least that is logged."
     )

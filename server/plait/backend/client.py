@@ -4,6 +4,7 @@
     limit     waits for its turn outside the timeout: a busy gateway is not a slow backend
     timeout   bounds one exchange, drip-fed bodies included
     identify  adds the ids and the forwarded headers of the client's request
+    record    keeps replies in files, where an author asked for it
     transport the wire
 
 Were `limit` inside `timeout`, a burst would time out calls that were never sent. Were `report`
@@ -17,6 +18,7 @@ from dataclasses import replace
 
 from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
 from plait.backend.identity import server_identity
+from plait.backend.record import Recorder, layers_of
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import HttpTransport, Wire
 from plait.clock import Clock
@@ -35,6 +37,7 @@ class Client:
         events: Events,
         headers: Mapping[str, str] | None = None,
         transport: Wire | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.backend = backend
         fixed = {"accept": "application/json", "user-agent": "plait"}
@@ -49,6 +52,7 @@ class Client:
             limit(backend.connections),
             timeout(backend),
             identify(backend),
+            *layers_of(recorder),
         )
         call: Handler = self._transport
         for layer in reversed(layers):

@@ -29,7 +29,7 @@ from plait.backend.split import property_of
 from plait.graph.absent import Property
 from plait.graph.bindings import This, all_bindings, path_of
 from plait.graph.blame import DEFINITION, endpoint_above
-from plait.graph.field import DeclaredField, PropertyField
+from plait.graph.field import DeclaredField, Form, PropertyField
 from plait.graph.resolve import Bound
 from plait.graph.rows import (
     Converter,
@@ -87,7 +87,7 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
 
 def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: GraphQLField) -> None:
     type_ = graphql_field.type
-    spec = field.declaration.spec
+    spec, type_name = field.declaration.spec, _type_name(type_, field.declaration.form)
     bound = Bound(
         spec=spec,
         form=field.declaration.form,
@@ -99,10 +99,11 @@ def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: Gra
         is_list=_is_list(type_),
         needed=_needed(spec),
         convert=_item_converter(type_) if field.declaration.form == "many" else converter(type_),
-        watch=schema.watch(spec, get_named_type(type_).name),
+        type_name=type_name,
+        watch=schema.watch(spec, type_name),
         strict_above=endpoint_above if schema.has_strict else None,
     )
-    schema.bind(field, bound.resolve)
+    schema.declare(field, bound)
     if not field.arguments and not field.extensions:
         # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each
         # row.
@@ -111,6 +112,14 @@ def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: Gra
 
 def _resolve_plain(bound: Bound, source: Any, info: Any) -> Any:
     return bound.resolve(source, info, {})
+
+
+def _type_name(type_: GraphQLOutputType, form: Form) -> str:
+    """The name of the type of a field's rows."""
+    named = get_named_type(type_)
+    if form == "connection" and isinstance(named, GraphQLObjectType):
+        return get_named_type(named.fields["nodes"].type).name
+    return named.name
 
 
 def _items_nullable(type_: GraphQLOutputType) -> bool:

@@ -41,6 +41,8 @@ class Bound:
     needed: tuple[str, ...]
     """Parameters without which there is no call."""
     convert: Converter
+    type_name: str
+    """The type of its rows."""
     watch: Watch
     """Looks at the first rows, as they come."""
     strict_above: Callable[[Any], EndpointSpec | None] | None
@@ -190,7 +192,7 @@ class Bound:
             row = connection_row(pages, window, unpacked(info, await future))
             if row is None:
                 raise self._bad("is no page of rows")
-            self._look_at(info, row)
+            self._look_at(info, row["nodes"])
             return row
         except PlaitError as error:
             return self._fallback(info, error)

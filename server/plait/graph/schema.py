@@ -9,7 +9,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.field import StrawberryField
 
 from plait.backend.spec import EndpointSpec
-from plait.graph.absent import Property, Watch
+from plait.graph.absent import ROWS_WATCHED, Property, Watch
+from plait.graph.resolve import Bound
 
 Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
 """(source, info, arguments by Python name) -> the value, or an awaitable of it."""
@@ -28,12 +29,19 @@ class PlaitSchema(strawberry.Schema):
         """What is read of rows, by the name of their type."""
         self.kinds: dict[str, Kind] = {}
         """What rows of unions and interfaces are."""
-        self.watches: dict[tuple[EndpointSpec, str], Watch] = {}
+        self.bounds: list[Bound] = []
+        """Every declared field."""
+        self._watches: dict[tuple[EndpointSpec, str], Watch] = {}
         super().__init__(**options)
 
     def resolver_of(self, field: StrawberryField) -> Resolver:
         """What a declared field does in this schema."""
         return self._resolvers[id(field)]
+
+    def declare(self, field: StrawberryField, bound: Bound) -> None:
+        """Say what a declared field is here."""
+        self.bounds.append(bound)
+        self.bind(field, bound.resolve)
 
     def bind(self, field: StrawberryField, resolver: Resolver) -> None:
         """Say what a declared field does here. The schema keeps the field itself alive."""
@@ -42,11 +50,18 @@ class PlaitSchema(strawberry.Schema):
     def watch(self, endpoint: EndpointSpec, type_name: str) -> Watch:
         """What looks at the first rows that `endpoint` gives for a type."""
         key = endpoint, type_name
-        if key not in self.watches:
-            self.watches[key] = Watch(endpoint, type_name, self.properties, self._type_of)
-        return self.watches[key]
+        if key not in self._watches:
+            self._watches[key] = self.new_watch(endpoint, type_name)
+        return self._watches[key]
 
-    def _type_of(self, declared: str, row: dict[str, Any]) -> str | None:
+    def new_watch(
+        self, endpoint: EndpointSpec, type_name: str, *, rows_max: int = ROWS_WATCHED
+    ) -> Watch:
+        """As `watch`, and has seen nothing yet."""
+        return Watch(endpoint, type_name, self.properties, self.type_of, rows_max=rows_max)
+
+    def type_of(self, declared: str, row: dict[str, Any]) -> str | None:
+        """The object type that a row of a declared type is, where that can be told."""
         kind = self.kinds.get(declared)
         return kind(row) if kind else declared
 
