@@ -93,19 +93,21 @@ def check(
     """Look for mistakes in a graph and its settings, without serving it.
 
     Prints the policy of each backend as it holds with these settings, and where a field may make
-    one call for each row of a list. With --replies, also which properties the recorded replies
-    lack or have otherwise than the graph declares; ends with 1 where one is wrong. A gateway
-    records them where PLAIT_RECORD_REPLIES names a folder.
+    one call for each row of a list.
+
+    With --replies it says instead which properties the recorded replies lack, or have otherwise
+    than the graph declares, and ends with 1 where one is wrong. No backend needs a URL for that. A
+    gateway records replies where PLAIT_RECORD_REPLIES names a folder.
     """
     settings = read_settings()
     name = graph_name(graph, settings.graph)
     found = load_graph(name)
+    if replies is not None:
+        sys.exit(0 if _fits(found, replies) else NOT_UP_TO_DATE)
     _show_policies(found, settings)
     for hint in hints_of(found):
         _say(f"hint: {hint}", style="yellow")
     create_app(found, settings)
-    if replies is not None and not _fits(found, replies):
-        sys.exit(NOT_UP_TO_DATE)
     print(f"{name}: no mistakes.")  # noqa: T201
 
 
