@@ -172,7 +172,7 @@ def _fits(graph: Graph, folder: Path) -> bool:
     kept = tuple(recorded(folder))
     findings = held_against(graph, kept)
     for endpoint in unknown(graph, kept):
-        _say(f"hint: {endpoint} was recorded, and no field of the graph has it.", style="yellow")
+        _say(f"hint: {endpoint} was recorded, and the graph does not have it.", style="yellow")
     for one in findings:
         where = f"{one.field} ({one.place.file}:{one.place.line})" if one.place else "The reply"
         told = f"{where}, {one.endpoint}: {one.problem}. {one.remedy}".rstrip()

@@ -118,8 +118,8 @@ def _type_name(type_: GraphQLOutputType, form: Form) -> str:
     """The name of the type of a field's rows."""
     named = get_named_type(type_)
     if form == "connection" and isinstance(named, GraphQLObjectType):
-        return get_named_type(named.fields["nodes"].type).name
-    return named.name
+        named = get_named_type(named.fields["nodes"].type)
+    return str(named.name)
 
 
 def _items_nullable(type_: GraphQLOutputType) -> bool:

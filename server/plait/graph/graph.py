@@ -61,16 +61,15 @@ class Graph:
         if mistakes := mistakes_of(parts, roots):
             raise GraphError(mistakes)
         self.backends: tuple[BackendSpec, ...] = tuple(one.spec for one in parts.backends)
-        self.reads: tuple[EndpointSpec, ...] = tuple(
-            one.spec for one in parts.endpoints if one.spec.reads
-        )
+        self.endpoints: tuple[EndpointSpec, ...] = tuple(one.spec for one in parts.endpoints)
+        self.reads = tuple(spec for spec in self.endpoints if spec.reads)
         """The endpoints that read."""
         self.roots = tuple(roots.values())
         self.object_definitions = tuple(
             get_object_definition(cls, strict=True) for cls in parts.types
         )
         self.schema = _schema(query, mutation, types, extensions, config)
-        self.schema.has_strict = any(spec.is_strict for spec in self.reads)
+        self.schema.has_strict = any(spec.is_strict for spec in self.endpoints)
         self._extended = bool(extensions)
         bind(self.schema)
 

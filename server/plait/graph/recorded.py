@@ -54,8 +54,8 @@ def held_against(graph: Graph, replies: Iterable[Recorded]) -> tuple[Finding, ..
 
 
 def unknown(graph: Graph, replies: Iterable[Recorded]) -> tuple[str, ...]:
-    """Endpoints that were recorded and that no field of the graph has."""
-    known = {(one.spec.backend.name, one.spec.label) for one in graph.schema.bounds}
+    """Endpoints that were recorded and that the graph does not have."""
+    known = {(one.backend.name, one.label) for one in graph.endpoints}
     told = {(one.backend, one.endpoint) for one in replies}
     return tuple(f"{backend}: {endpoint}" for backend, endpoint in sorted(told - known))
 
