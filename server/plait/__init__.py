@@ -10,7 +10,7 @@ from plait.graph.declare import Backend, by_ids, grouped
 from plait.graph.example import Example
 from plait.graph.field import prop
 from plait.graph.graph import Graph
-from plait.graph.pages import Connection, cursor_pages
+from plait.graph.pages import Connection, cursor_pages, link_pages, offsets, page_numbers
 from plait.graph.rows import discriminator
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
 from plait.writes.together import write_together
@@ -35,6 +35,9 @@ __all__ = [
     "cursor_pages",
     "discriminator",
     "grouped",
+    "link_pages",
+    "offsets",
+    "page_numbers",
     "prop",
     "this",
     "write_together",

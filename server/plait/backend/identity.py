@@ -36,6 +36,7 @@ def endpoint_identity(endpoint: EndpointSpec, server: str) -> str:
         endpoint.reply_bytes_max,
         endpoint.next,
         endpoint.pages_max,
+        endpoint.page_headers,
         _batch(endpoint.batch) if endpoint.batch else None,
     )
     return _digest(encode(told))

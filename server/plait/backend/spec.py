@@ -127,6 +127,9 @@ class EndpointSpec:
     """How many pages of a list are read before the reply counts as too long."""
     show_problem: bool | None = None
     """In place of the backend's."""
+    page_headers: tuple[str, ...] | None = None
+    """Set where each reply is one page, to be shown as such: the headers that are kept beside its
+    body."""
     strict: bool | None = None
     """In place of the backend's."""
     purges: tuple["EndpointSpec", ...] = ()

@@ -23,9 +23,13 @@ row."""
 
 
 def single_row(endpoint: EndpointSpec, reply: Reply) -> Row:
-    """What a single reply holds, below the endpoint's `unwrap`; nothing where the reply is empty.
-    Raises `BadBackendResponse`."""
+    """What a single reply holds, below the endpoint's `unwrap`; nothing where the reply is empty. A
+    page is its `body` and those of its `headers` that belong to it. Raises `BadBackendResponse`."""
     body = decoded(endpoint, reply)
+    if endpoint.page_headers is not None and body is not None:
+        kept = endpoint.page_headers
+        headers = {name: reply.headers[name] for name in kept if name in reply.headers}
+        return {"body": body, "headers": headers}
     if body is None:
         return None
     return unwrapped(endpoint, body, endpoint.unwrap)

@@ -19,7 +19,7 @@ from plait.graph.bindings import Place, caller_place
 from plait.graph.field import Declaration, Form, declared_field
 from plait.graph.load import InfoLike, load_many_rows, load_row
 from plait.graph.options import usable
-from plait.graph.pages import CursorPages
+from plait.graph.pages import Pages
 from plait.graph.rows import to_json
 from plait.writes.write import Write
 
@@ -206,7 +206,7 @@ class Backend:
         path: str,
         *,
         batch: BatchForm | None = None,
-        pages: CursorPages | None = None,
+        pages: Pages | None = None,
         **options: Unpack[ReadOptions],
     ) -> "ReadEndpoint":
         """An endpoint that reads. Parameters stand in braces in `path`; further ones in `query`,
@@ -277,7 +277,7 @@ class ReadEndpoint:
         given: Mapping[str, Any],
         *,
         batch: BatchForm | None = None,
-        pages: CursorPages | None = None,
+        pages: Pages | None = None,
         always: bool = False,
         keys: Sequence[str] = (),
     ) -> None:
@@ -287,7 +287,8 @@ class ReadEndpoint:
         self.form = batch
         self.pages = pages
         if pages:
-            spec = replace(spec, query={**spec.query, **pages.parameters}, unwrap=())
+            query = {**spec.query, **pages.parameters}
+            spec = replace(spec, query=query, unwrap=(), page_headers=pages.headers)
         keys = keys or spec.path.parameters or tuple(spec.query)
         self.spec = replace(spec, batch=_batch(batch, keys, spec.query, always) if batch else None)
         self.key_candidates = tuple(keys)

@@ -25,7 +25,7 @@ from plait.graph.bindings import (
     caller_place,
     split_options,
 )
-from plait.graph.pages import FIRST_DEFAULT, CursorPages
+from plait.graph.pages import FIRST_DEFAULT, Pages
 
 Form: TypeAlias = Literal["one", "many", "connection", "write"]
 
@@ -37,7 +37,7 @@ class Declaration:
     endpoint: Any
     spec: EndpointSpec
     form: Form
-    pages: CursorPages | None
+    pages: Pages | None
 
 
 class DeclaredField(StrawberryField):

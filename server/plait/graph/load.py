@@ -35,7 +35,10 @@ async def load_row(info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any]
     """The row or rows of `values`. Raises `PlaitError`."""
     context: ReadContext = info.context
     future = context.loaders.load(spec, {name: to_json(value) for name, value in values.items()})
-    return copied(unpacked(info, await future))  # a resolver may change it, and others have it too
+    row = unpacked(info, await future)
+    if spec.page_headers is not None and row is not None:
+        row = row["body"]
+    return copied(row)  # a resolver may change it, and others have it too
 
 
 async def load_many_rows(

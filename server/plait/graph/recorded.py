@@ -12,7 +12,6 @@ from plait.errors import BackendError
 from plait.graph.absent import DEPTH_MAX, Property, Watch
 from plait.graph.bindings import Place
 from plait.graph.graph import Graph
-from plait.graph.pages import Window, connection_row
 from plait.graph.resolve import Bound
 from plait.graph.rows import RowMismatch
 
@@ -69,9 +68,7 @@ def _rows(bound: Bound, replies: Iterable[Recorded], found: dict[Finding, None])
             if one.is_batch and spec.batch:
                 rows += listed_rows(spec, spec.batch, one.reply)
             elif bound.pages:
-                window = Window(first=bound.pages.size_max, cursor=None, skip=0)
-                page = connection_row(bound.pages, window, decoded(spec, one.reply))
-                rows += page["nodes"] if page else ()
+                rows += bound.pages.items_of(decoded(spec, one.reply)) or ()
             else:
                 rows.append(single_row(spec, one.reply))
         except BackendError as error:

@@ -16,7 +16,7 @@ from plait.graph.absent import Watch, is_absent
 from plait.graph.bindings import Argument, FieldOptions, This, all_bindings, path_of
 from plait.graph.field import Form
 from plait.graph.load import list_parameter, not_found_of, unpacked
-from plait.graph.pages import CursorPages, Window, connection_row, window_of
+from plait.graph.pages import Pages, Window
 from plait.graph.rows import Converter, RowMismatch, read, row_of, to_json
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
@@ -32,7 +32,7 @@ class Bound:
 
     spec: EndpointSpec
     form: Form
-    pages: CursorPages | None
+    pages: Pages | None
     bindings: Mapping[str, Any]
     options: FieldOptions
     nullable: bool
@@ -181,15 +181,19 @@ class Bound:
         self, info: Any, values: dict[str, Any], arguments: Mapping[str, Any]
     ) -> Awaitable[Any]:
         assert self.pages is not None
-        window = window_of(self.pages, arguments.get("first"), arguments.get("after"))
+        window = self.pages.window(arguments.get("first"), arguments.get("after"))
         future = info.context.loaders.load(self.spec, {**values, **window.values})
         return self._shown_page(info, future, self.pages, window)
 
     async def _shown_page(
-        self, info: Any, future: "asyncio.Future[Outcome]", pages: CursorPages, window: Window
+        self, info: Any, future: "asyncio.Future[Outcome]", pages: Pages, window: Window
     ) -> Any:
         try:
-            row = connection_row(pages, window, unpacked(info, await future))
+            outcome = await future
+            page = unpacked(info, outcome)
+            if page is None:
+                return self._checked(None, self.nullable, outcome)
+            row = pages.row(window, page["body"], page["headers"])
             if row is None:
                 raise self._bad("is no page of rows")
             self._look_at(info, row["nodes"])
