@@ -107,7 +107,8 @@ def page(form: Pages, server: Server, rows: list[int], first: int, after: str | 
 def test_walking_a_list_shows_every_row_once(name: str, count: int, sizes: list[int]) -> None:
     form, server = FORMS[name]
     rows, seen, after = list(range(count)), list[int](), None
-    is_counted = name.startswith(("numbers", "offsets"))
+    # A page of numbered pages cannot always hold one row more than is wanted.
+    is_exact = name.startswith("offsets") or name == "numbers from 0 with a total"
     for turn in range(4 * count + 2):
         first = sizes[turn % len(sizes)]
         try:
@@ -126,7 +127,7 @@ def test_walking_a_list_shows_every_row_once(name: str, count: int, sizes: list[
             break
         assert info["endCursor"] is not None
         after = info["endCursor"]
-        if first < SIZE_MAX and is_counted:
+        if first < SIZE_MAX and is_exact:
             assert len(seen) < count  # there is more, as it said
     assert seen == rows
 

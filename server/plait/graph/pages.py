@@ -246,7 +246,7 @@ class CountedPages(Pages):
         if window.skip + len(shown) < len(items):
             return True
         if isinstance(total, int):
-            return end < total and bool(shown or window.first == 0)
+            return bool(end < total and (shown or window.first == 0))
         if self.more:
             return bool(property_of(body, self.more))
         # A page that is not full is the last one.
@@ -325,7 +325,8 @@ def page_numbers(
 
     `items` is the path in the reply to the rows [the reply itself]. Whether something follows is
     told by the count of all rows (at the path `total`, or in the header `total_header`), or by the
-    property `more`; without these, by asking for one row beyond the last.
+    property `more`; without these, by asking for one row beyond the last. Where no page can hold
+    that one too, a full page counts as followed by more.
     """
     return CountedPages(
         items=_path(items),
