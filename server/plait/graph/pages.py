@@ -170,10 +170,8 @@ class CursorPages(Pages):
         if told is None or told is False or told == "":
             return None  # ways to say that nothing follows
         if self.is_link:
-            found = (
-                parse_qs(urlsplit(told).query).get(self.cursor) if isinstance(told, str) else None
-            )
-            return found[0] if found else _NONE_TOLD
+            query = urlsplit(told).query if isinstance(told, str) else ""
+            return parse_qs(query).get(self.cursor, [_NONE_TOLD])[0]
         return str(told) if isinstance(told, str | int) and told is not True else _NONE_TOLD
 
 
@@ -246,11 +244,11 @@ class CountedPages(Pages):
         if window.skip + len(shown) < len(items):
             return True
         if isinstance(total, int):
-            return bool(end < total and (shown or window.first == 0))
+            return end < total and bool(shown or window.first == 0)
         if self.more:
             return bool(property_of(body, self.more))
         # A page that is not full is the last one.
-        return len(items) >= window.values["page_size"]
+        return bool(len(items) >= window.values["page_size"])
 
 
 def cursor_pages(
