@@ -14,6 +14,7 @@ from typing import Any
 
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import Place, place_of
+from plait.graph.paths import holder_of, is_absent, value_at
 
 ROWS_WATCHED = 20
 """How many of an endpoint's first rows are looked at."""
@@ -158,43 +159,16 @@ class Watch:
         return free[near[0]] if near else None
 
 
-def is_absent(row: Any, path: tuple[str, ...]) -> bool:
-    """Whether a row lacks the property at `path`, which is not the same as null."""
-    for name in path:
-        if row is None:
-            return False
-        if not isinstance(row, dict) or name not in row:
-            return True
-        row = row[name]
-    return False
-
-
 def _holder(row: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any] | None:
     """The object that lacks the property, where all of its paths lead to nothing."""
-    holder = None
-    for path in paths:
-        if not is_absent(row, path):
-            return None
-        if holder is None:
-            inner: Any = row
-            for name in path:
-                if not isinstance(inner.get(name), dict):
-                    break
-                inner = inner[name]
-            holder = inner
-    return holder
+    holders = [holder_of(row, path) if is_absent(row, path) else None for path in paths]
+    return None if None in holders else holders[0]
 
 
 def _objects(row: dict[str, Any], paths: Iterable[tuple[str, ...]]) -> list[dict[str, Any]]:
-    for path in paths:
-        value: Any = row
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            return [value]
-        if isinstance(value, list):
-            return [item for item in value[:ITEMS_WATCHED] if isinstance(item, dict)]
-    return []
+    value = next((one for path in paths if (one := value_at(row, path)) is not None), None)
+    items = value[:ITEMS_WATCHED] if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _folded(name: str) -> str:

@@ -28,6 +28,7 @@ from plait.graph.collect import collected
 from plait.graph.declare import Backend
 from plait.graph.example import Example
 from plait.graph.execution import BoundedExecutor
+from plait.graph.scalars import EXACT, keep_literals
 from plait.graph.schema import PlaitSchema, ReadyDocument
 
 
@@ -71,6 +72,7 @@ class Graph:
         self.schema = _schema(query, mutation, types, extensions, config)
         self.schema.has_strict = any(spec.is_strict for spec in self.endpoints)
         self._extended = bool(extensions)
+        keep_literals(self.core)
         bind(self.schema)
 
     def validate(
@@ -148,6 +150,7 @@ def _schema(
     extensions: Sequence[Any],
     config: StrawberryConfig | None,
 ) -> PlaitSchema:
+    config = config or StrawberryConfig()
     try:
         return PlaitSchema(
             query=query,
@@ -155,7 +158,10 @@ def _schema(
             types=types,
             execution_context_class=BoundedExecutor,
             extensions=[ReadyDocument, *extensions] if extensions else (),
-            config=config or StrawberryConfig(),
+            config=config,
+            scalar_overrides={
+                one: definition for one, definition in EXACT.items() if one not in config.scalar_map
+            },
         )
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"

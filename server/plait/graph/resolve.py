@@ -12,11 +12,12 @@ from strawberry import UNSET
 from plait.backend.ask import Fetched, Outcome
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
-from plait.graph.absent import Watch, is_absent
+from plait.graph.absent import Watch
 from plait.graph.bindings import Argument, FieldOptions, This, all_bindings, path_of
 from plait.graph.field import Form
 from plait.graph.load import list_parameter, not_found_of, unpacked
 from plait.graph.pages import Pages, Window
+from plait.graph.paths import is_absent
 from plait.graph.rows import Converter, RowMismatch, read, row_of, to_json
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone

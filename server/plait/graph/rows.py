@@ -10,7 +10,6 @@ message.
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
@@ -31,8 +30,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from plait.backend.numbers import copied
 from plait.errors import BadBackendResponse
-from plait.graph.absent import is_absent
 from plait.graph.field import PropertyField
+from plait.graph.paths import is_absent, joined, value_at
 
 Converter: TypeAlias = Callable[[Any], Any]
 Default: TypeAlias = Callable[[], Any]
@@ -175,9 +174,7 @@ def _reader(
 
 def _first(row: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> Any:
     for path in paths:
-        value: Any = row
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
+        value = row.get(path[0]) if len(path) == 1 else value_at(row, path)
         if value is not None:
             return value
     return None
@@ -244,8 +241,6 @@ def _scalar_converter(type_: GraphQLScalarType) -> Converter:
     parses input."""
     if is_specified_scalar_type(type_):
         coerce = type_.coerce_output_value
-    elif type_.name == "Decimal":
-        coerce = _decimal
     else:
         coerce = type_.coerce_input_value
 
@@ -256,12 +251,6 @@ def _scalar_converter(type_: GraphQLScalarType) -> Converter:
             raise RowMismatch(f"is not of type {type_.name}") from None
 
     return convert
-
-
-def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise TypeError
-    return Decimal(str(value))  # by way of its text: 0.1 is meant, not the double next to it
 
 
 def row_class(cls: type) -> type:
@@ -307,12 +296,14 @@ def row_of(source: Any) -> dict[str, Any] | None:
 
 def read(source: Any, path: tuple[str, ...]) -> Any:
     """What `this.path` is for a field's source: a row, or an object that a resolver made."""
-    row = row_of(source)
-    if row is None:
-        row = {path[0]: _attribute(source, path[0])}
-    for name in path:
-        row = row.get(name) if isinstance(row, dict) else None
-    return row
+    for place, name in enumerate(path):
+        row = row_of(source)
+        if row is not None:
+            return value_at(row, path[place:])
+        if isinstance(source, list):
+            return joined(read(item, path[place:]) for item in source)
+        source = _attribute(source, name)
+    return source
 
 
 def _attribute(source: Any, name: str) -> Any:

@@ -1,0 +1,53 @@
+"""Reading a row along a path of property names."""
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def value_at(row: Any, path: tuple[str, ...]) -> Any:
+    """The value at `path`, `None` where there is none. Below a list it is the list of what its
+    items have there, in order; what they have as lists is joined to one."""
+    for place, name in enumerate(path):
+        if type(row) is list:
+            return joined(value_at(item, path[place:]) for item in row)
+        if not isinstance(row, dict):
+            return None
+        row = row.get(name)
+    return row
+
+
+def is_absent(row: Any, path: tuple[str, ...]) -> bool:
+    """Whether a row lacks the property at `path`, which is not the same as null. A list lacks what
+    each of its items lacks."""
+    for place, name in enumerate(path):
+        if row is None:
+            return False
+        if type(row) is list:
+            return bool(row) and all(is_absent(item, path[place:]) for item in row)
+        if not isinstance(row, dict) or name not in row:
+            return True
+        row = row[name]
+    return False
+
+
+def holder_of(row: Any, path: tuple[str, ...]) -> dict[str, Any]:
+    """The innermost object on the way to what is absent."""
+    holder: dict[str, Any] = {}
+    for name in path:
+        if type(row) is list:
+            row = next((item for item in row if isinstance(item, dict)), None)
+        if not isinstance(row, dict):
+            break
+        holder, row = row, row.get(name)
+    return holder
+
+
+def joined(values: Iterable[Any]) -> list[Any]:
+    """One list of values, and of the items of those that are lists."""
+    found: list[Any] = []
+    for value in values:
+        if type(value) is list:
+            found += value
+        else:
+            found.append(value)
+    return found
