@@ -9,7 +9,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 
 from plait import Backend, Graph, arg, prop, this
-from plait.testing import GraphTest
+from plait.testing import GraphTest, reply
 
 b = Backend("b", "http://b.test")
 get_row = b.get("/rows/{id}")
@@ -113,3 +113,10 @@ def test_two_graphs_may_share_their_types() -> None:
         if field.python_name == "later"
     ]
     assert len({id(one.__self__) for one in resolvers}) == 2  # type: ignore[attr-defined]
+
+
+def test_an_unasked_304_is_an_error_with_a_code() -> None:
+    with GraphTest(graph, b={"GET /rows/1": reply(status=304)}) as test:
+        (error,) = test.ask("{ later(id: 1) { id } }")["errors"]
+    assert error["extensions"]["code"] == "BAD_BACKEND_RESPONSE"
+    assert "304 to a call that had no condition" in error["message"]

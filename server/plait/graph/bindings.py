@@ -112,23 +112,23 @@ class FieldOptions:
     deprecation_reason: str | None = None
     name: str | None = None
     permission_classes: tuple[type, ...] = ()
+    extensions: tuple[Any, ...] = ()
+    directives: tuple[Any, ...] = ()
 
     @property
     def has_fallback(self) -> bool:
         return self.fallback is not UNSET_DEFAULT
 
 
-OPTION_NAMES = frozenset(
-    {"fallback", "description", "deprecation_reason", "name", "permission_classes"}
-)
+_LISTS = ("permission_classes", "extensions", "directives")
+OPTION_NAMES = frozenset({"fallback", "description", "deprecation_reason", "name", *_LISTS})
 
 
 def split_options(bindings: Mapping[str, Any]) -> tuple[dict[str, Any], FieldOptions]:
     """The parameters' bindings, and the field's options among them."""
     options = {name: value for name, value in bindings.items() if name in OPTION_NAMES}
     rest = {name: value for name, value in bindings.items() if name not in OPTION_NAMES}
-    if "permission_classes" in options:
-        options["permission_classes"] = tuple(options["permission_classes"])
+    options |= {name: tuple(options[name]) for name in _LISTS if name in options}
     return rest, FieldOptions(**options)
 
 

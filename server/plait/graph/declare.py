@@ -298,7 +298,8 @@ class ReadEndpoint:
 
         Each parameter is bound to `arg(...)`, to `this.property` or to a plain value. Options of
         the field: `fallback` (the value in place of a failed call), `description`,
-        `deprecation_reason`, `name`, `permission_classes`.
+        `deprecation_reason`, `name`, `permission_classes`, `extensions`, `directives`, as
+        `strawberry.field` has them.
         """
         return self._field("one", bindings)
 

@@ -5,12 +5,13 @@ They are ordinary `StrawberryField`s to Strawberry: arguments, descriptions, dep
 permissions work as elsewhere. What they do is filled in when the graph is built, by `bind.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias
 
 from strawberry.annotation import StrawberryAnnotation
+from strawberry.extensions import FieldExtension
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 from strawberry.utils.await_maybe import await_maybe
@@ -105,6 +106,8 @@ def declared_field(declaration: Declaration, bindings: Mapping[str, Any], place:
         description=options.description,
         deprecation_reason=options.deprecation_reason,
         permission_classes=list(options.permission_classes),
+        extensions=list(options.extensions),
+        directives=options.directives,
     )
     made.declare(declaration, parameters, options, place)
     return made
@@ -116,7 +119,9 @@ def prop(
     name: str | None = None,
     description: str | None = None,
     deprecation_reason: str | None = None,
-    permission_classes: tuple[type, ...] = (),
+    permission_classes: Sequence[type] = (),
+    extensions: Sequence[FieldExtension] = (),
+    directives: Sequence[object] = (),
 ) -> Any:
     """A field that reads another property than its name says; `prop("price.amount")` reads a
     nested one.
@@ -128,6 +133,8 @@ def prop(
         description=description,
         deprecation_reason=deprecation_reason,
         permission_classes=list(permission_classes),
+        extensions=list(extensions),
+        directives=tuple(directives),
     )
     made.path = tuple(path.split("."))
     made.place = caller_place()

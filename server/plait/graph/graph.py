@@ -37,8 +37,8 @@ class Graph:
 
     `types` are those that no field names, such as the types behind an interface. Backends are
     found through the fields and in the modules of the types; `backends` names further ones.
-    `examples` open as tabs in GraphiQL. `extensions` are Strawberry's schema extensions. Raises
-    `GraphError` with every mistake at once.
+    `examples` open as tabs in GraphiQL. `extensions` are Strawberry's schema extensions,
+    `directives` its directives for operations. Raises `GraphError` with every mistake at once.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Graph:
         backends: Sequence[Backend] = (),
         examples: Sequence[Example] = (),
         extensions: Sequence[Any] = (),
+        directives: Sequence[Any] = (),
         title: str = "Plait",
         require_idempotency_key: bool = False,
         config: StrawberryConfig | None = None,
@@ -69,9 +70,9 @@ class Graph:
         self.object_definitions = tuple(
             get_object_definition(cls, strict=True) for cls in parts.types
         )
-        self.schema = _schema(query, mutation, types, extensions, config)
+        self.schema = _schema(query, mutation, types, extensions, directives, config)
         self.schema.has_strict = any(spec.is_strict for spec in self.endpoints)
-        self._extended = bool(extensions)
+        self._extended = bool(extensions or directives)
         keep_literals(self.core)
         bind(self.schema)
 
@@ -148,6 +149,7 @@ def _schema(
     mutation: type | None,
     types: Sequence[type],
     extensions: Sequence[Any],
+    directives: Sequence[Any],
     config: StrawberryConfig | None,
 ) -> PlaitSchema:
     config = config or StrawberryConfig()
@@ -157,7 +159,8 @@ def _schema(
             mutation=mutation,
             types=types,
             execution_context_class=BoundedExecutor,
-            extensions=[ReadyDocument, *extensions] if extensions else (),
+            extensions=[ReadyDocument, *extensions] if extensions or directives else (),
+            directives=directives,
             config=config,
             scalar_overrides={
                 one: definition for one, definition in EXACT.items() if one not in config.scalar_map
