@@ -129,10 +129,8 @@ class CursorPages(Pages):
 
     def _window(self, first: int, after: str | None) -> Window:
         cursor, skip, size = _cursor_of(after) if after is not None else (None, 0, None)
-        if size is None and first + skip > self.size_max:
-            raise BadUserInput(f"'first' must be at most {self.size_max - skip} after this cursor.")
         # A page that its backend counts by its size must be asked for in that size again.
-        size = max(1, first + skip) if size is None else min(max(1, size), self.size_max)
+        size = min(max(1, first + skip if size is None else size), self.size_max)
         values = {"page_cursor": cursor, "page_size": size}
         return Window(first=first, skip=skip, values=values, cursor=cursor)
 
@@ -149,8 +147,8 @@ class CursorPages(Pages):
         cursors = [
             _encoded([window.cursor, window.skip + place + 1, size]) for place in range(len(shown))
         ]
-        if following is not None and (not items or (cursors and is_last)):
-            # An empty page need not be the last one.
+        if following is not None and is_last:
+            # Even where none of this page is shown: an empty page need not be the last one.
             cursors[-1:] = [_encoded([following, 0, size])]
         return _row(
             shown,
