@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: demo test lock clean
+.PHONY: demo test mutants lock clean
 
 # make demo PORT=9000 BASE_PORT=9100
 demo: $(VENV)/.installed
@@ -16,6 +16,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/plait schema --check
 	$(BIN)/python -m pytest --cov --cov-report=term
 
@@ -36,11 +37,17 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@.ci/install $(BIN)/python requirements-dev.lock
 	@touch $@
 
+# How much of what decides things the tests hold: see tests/mutants.py.
+mutants: $(VENV)/.installed-dev
+	@.ci/install $(BIN)/python requirements-mutants.lock
+	$(BIN)/python tests/mutants.py $(MUTANTS)
+
 # For every Python and platform at once, so that the lock does not depend on who wrote it.
 lock: $(VENV)/.installed-dev
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra dev --extra mutants -c requirements-dev.lock -o requirements-mutants.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(COMPILE) - -o requirements-build.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache tests/artefacts
+	rm -rf $(VENV) .mutants .mypy_cache .ruff_cache .pytest_cache tests/artefacts

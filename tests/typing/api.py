@@ -6,6 +6,7 @@ import strawberry
 
 from plait import (
     Backend,
+    Connection,
     Failed,
     Graph,
     Outcome,
@@ -14,6 +15,7 @@ from plait import (
     arg,
     by_ids,
     grouped,
+    page_numbers,
     prop,
     this,
     write_together,
@@ -24,7 +26,10 @@ get_book = books.get("/books/{id}", batch=by_ids("/books", ids="ids", joined=Tru
 list_by_author = books.get(
     "/authors/{id}/books", query=["first"], batch=grouped("/books", ids="author", key="authorId")
 )
-create_book = books.post("/books", unwrap="book")
+list_books = books.get(
+    "/books", pages=page_numbers(items="data", total_header="x-total"), strict=True, none_on=(410,)
+)
+create_book = books.post("/books", unwrap="book", purges=[list_by_author])
 
 
 @strawberry.type
@@ -38,12 +43,17 @@ class Author:
 class Book:
     id: strawberry.ID
     title: str
+    tags: list[str] = strawberry.field(default_factory=list[str])
+    author_id: strawberry.Private[str]
 
 
 @strawberry.type
 class Query:
     book: Book | None = get_book(id=arg(strawberry.ID))
     books: list[Book | None] = get_book.many(id=arg(list[strawberry.ID], name="ids"))
+    shelf: Connection[Book] = list_books.connection(
+        description="All of them.", permission_classes=[], extensions=[], directives=[]
+    )
 
 
 @strawberry.type
