@@ -60,7 +60,8 @@ def report(outcomes: dict[str, str], patterns: list[str]) -> int:
     tried = {
         name: outcome
         for name, outcome in outcomes.items()
-        if outcome != "not checked" and (not patterns or any(fnmatch(name, one) for one in patterns))
+        if outcome != "not checked"
+        and (not patterns or any(fnmatch(name, one) for one in patterns))
     }
     modules: dict[str, Counter[bool]] = {}
     for name, outcome in tried.items():

@@ -127,7 +127,8 @@ def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
     spec = endpoint.spec
     where = f"endpoint {spec.label} of backend '{spec.backend.name}'"
     known = options.READ if isinstance(endpoint, ReadEndpoint) else options.WRITE
-    for purged in endpoint.given.get("purges", ()) if isinstance(endpoint, WriteEndpoint) else ():
+    given = endpoint.given.get("purges", ())
+    for purged in given if isinstance(given, list | tuple) else ():
         if not isinstance(purged, ReadEndpoint):
             told = f"purges holds {type(purged).__name__}, which is no endpoint that reads."
             yield mistake(where, endpoint.place, told, "Name endpoints: purges=[get_user].")

@@ -429,7 +429,9 @@ def _endpoint_of(
 
 def _write(backend: BackendSpec, method: Method, path: str, options: WriteOptions) -> EndpointSpec:
     spec = _endpoint(backend, method, path, {**options, "cache": False})
-    purged = [one for one in options.get("purges", ()) if isinstance(one, ReadEndpoint)]
+    given: Any = options.get("purges", ())
+    listed = given if isinstance(given, list | tuple) else ()
+    purged = [one for one in listed if isinstance(one, ReadEndpoint)]
     return replace(
         spec,
         reads=False,
