@@ -75,7 +75,7 @@ def decoded(endpoint: EndpointSpec, reply: Reply) -> Any:
         return None
     try:
         content_type = reply.headers.get("content-type", "")
-        charset = content_type.partition("charset")[2].lower()
+        charset = content_type.lower().partition("charset")[2]
         if body[:1] not in b'{["' or b"\x00" in body[:4] or (charset and "utf-8" not in charset):
             body = _as_utf8(body, content_type)
         return decode(body) if body.strip() else None
