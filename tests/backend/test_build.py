@@ -51,7 +51,8 @@ def test_a_body_is_json() -> None:
     write = b.post("/rows/{id}").spec
     call = single_call(write, {"id": 1, "body": {"a": None}}, ORIGIN)
     assert (call.method, call.body) == ("POST", b'{"a":null}')
-    assert single_call(write, {"id": 1}, ORIGIN).body == b"null"
+    assert single_call(write, {"id": 1, "body": None}, ORIGIN).body == b"null"
+    assert single_call(write, {"id": 1}, ORIGIN).body is None
     assert single_call(b.delete("/rows/{id}").spec, {"id": 1}, ORIGIN).body is None
     with pytest.raises(BadUserInput) as caught:
         json_body({1: object()})

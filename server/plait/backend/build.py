@@ -61,7 +61,7 @@ def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origi
         path=endpoint.path.fill(values),
         query=(*endpoint.constants.items(), *_query(endpoint, values, without=frozenset())),
         headers=_headers(endpoint, values),
-        body=json_body(values.get("body")) if endpoint.has_body else None,
+        body=json_body(values["body"]) if endpoint.has_body and "body" in values else None,
         origin=origin,
     )
 

@@ -29,7 +29,8 @@ from plait.backend.split import property_of
 from plait.graph.absent import Property
 from plait.graph.bindings import This, all_bindings, path_of
 from plait.graph.blame import DEFINITION, endpoint_above
-from plait.graph.field import DeclaredField, Form, PropertyField
+from plait.graph.field import GRAPHQL_NAME, DeclaredField, Form, PropertyField
+from plait.graph.inputs import serializer_of
 from plait.graph.resolve import Bound
 from plait.graph.rows import (
     Converter,
@@ -65,6 +66,9 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
     definition = type_.extensions.get(DEFINITION)
     if not isinstance(definition, StrawberryObjectDefinition):
         return
+    for name, field in type_.fields.items():
+        if (known := field.extensions.get(DEFINITION)) is not None:
+            setattr(known, GRAPHQL_NAME, name)
     defaults = {one.name: default_of(one) for one in dataclasses.fields(definition.origin)}
     readers = private_readers(definition.origin)
     for field in type_.fields.values():
@@ -100,6 +104,7 @@ def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: Gra
         needed=_needed(spec),
         convert=_item_converter(type_) if field.declaration.form == "many" else converter(type_),
         type_name=type_name,
+        serializers=_serializers(field, graphql_field),
         watch=schema.watch(spec, type_name),
         strict_above=endpoint_above if schema.has_strict else None,
     )
@@ -112,6 +117,19 @@ def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: Gra
 
 def _resolve_plain(bound: Bound, source: Any, info: Any) -> Any:
     return bound.resolve(source, info, {})
+
+
+def _serializers(
+    field: DeclaredField, graphql_field: GraphQLField
+) -> dict[str, Callable[[Any], Any]]:
+    found: dict[str, Callable[[Any], Any]] = {}
+    for argument in field.arguments:
+        for core in graphql_field.args.values():
+            if core.extensions.get(DEFINITION) is argument:
+                serialize = serializer_of(core.type)
+                if serialize is not None:
+                    found[argument.python_name] = serialize
+    return found
 
 
 def _type_name(type_: GraphQLOutputType, form: Form) -> str:

@@ -17,10 +17,10 @@ from plait.backend.template import PathTemplate
 from plait.graph import options as rules
 from plait.graph.bindings import Place, caller_place
 from plait.graph.field import Declaration, Form, declared_field
+from plait.graph.inputs import to_json
 from plait.graph.load import InfoLike, load_many_rows, load_row
 from plait.graph.options import usable
 from plait.graph.pages import Pages
-from plait.graph.rows import to_json
 from plait.writes.write import Write
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 from strawberry.utils.await_maybe import await_maybe
+from strawberry.utils.str_converters import to_camel_case
 
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import (
@@ -96,6 +97,27 @@ class PropertyField(StrawberryField):
         copied = super().__copy__()
         copied.path, copied.place = self.path, self.place
         return copied
+
+
+GRAPHQL_NAME = "plait_graphql_name"
+"""Where a field keeps the name that its graph derived for it."""
+
+
+def property_paths(field: StrawberryField) -> tuple[tuple[str, ...], ...]:
+    """Where a field's value may stand in a row, in the order in which it is looked for: under the
+    field's GraphQL name, given or derived, and under its Python name where the other is derived."""
+    if isinstance(field, PropertyField):
+        return (field.path,)
+    if field.graphql_name is not None:
+        return ((field.graphql_name,),)
+    derived = getattr(field, GRAPHQL_NAME, None)
+    return paths_of_name(field.python_name, derived)
+
+
+def paths_of_name(name: str, derived: str | None = None) -> tuple[tuple[str, ...], ...]:
+    """Where the value of an attribute may stand."""
+    derived = derived or to_camel_case(name)
+    return ((derived,),) if derived == name else ((derived,), (name,))
 
 
 def declared_field(declaration: Declaration, bindings: Mapping[str, Any], place: Place) -> Any:

@@ -1,6 +1,7 @@
 """`Graph`: an author's types with their backends, checked, and ready to be executed."""
 
 from collections.abc import Awaitable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from graphql import (
@@ -28,6 +29,7 @@ from plait.graph.collect import collected
 from plait.graph.declare import Backend
 from plait.graph.example import Example
 from plait.graph.execution import BoundedExecutor
+from plait.graph.inputs import is_ours, prepare_inputs
 from plait.graph.scalars import EXACT, keep_literals
 from plait.graph.schema import PlaitSchema, ReadyDocument
 
@@ -74,6 +76,7 @@ class Graph:
         self.schema.has_strict = any(spec.is_strict for spec in self.endpoints)
         self._extended = bool(extensions or directives)
         keep_literals(self.core)
+        prepare_inputs(self.core)
         bind(self.schema)
 
     def validate(
@@ -89,7 +92,7 @@ class Graph:
         found = validate(
             self.schema._schema,
             document,
-            (*rules, MaybeNullValidationRule, OneOfInputValidationRule),
+            (*rules, _MaybeNull, OneOfInputValidationRule),
             max_errors=errors_max,
             hide_suggestions=hide_suggestions,
         )
@@ -139,6 +142,16 @@ class Graph:
     def sdl(self) -> str:
         """The schema in GraphQL's schema definition language."""
         return self.schema.as_str() + "\n"
+
+
+class _MaybeNull(MaybeNullValidationRule):
+    """Strawberry's rule, which leaves out inputs that build their own values: ours do, and mean the
+    same."""
+
+    def validate_maybe_fields(self, node: Any, input_type: Any, strawberry_type: Any) -> None:
+        if is_ours(getattr(strawberry_type, "from_input", None)):
+            strawberry_type = SimpleNamespace(fields=strawberry_type.fields)
+        super().validate_maybe_fields(node, input_type, strawberry_type)
 
 
 _is_awaitable: Any = optimized_is_awaitable  # typed as a plain predicate, used as a guard

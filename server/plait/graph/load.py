@@ -10,7 +10,7 @@ from plait.backend.loader import Loaders
 from plait.backend.numbers import copied
 from plait.backend.spec import EndpointSpec
 from plait.errors import NotFound, PlaitError, own
-from plait.graph.rows import to_json
+from plait.graph.inputs import to_json
 
 
 class ReadContext(Protocol):

@@ -15,10 +15,11 @@ from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
 from plait.graph.absent import Watch
 from plait.graph.bindings import Argument, FieldOptions, This, all_bindings, path_of
 from plait.graph.field import Form
+from plait.graph.inputs import serialized, to_json
 from plait.graph.load import list_parameter, not_found_of, unpacked
 from plait.graph.pages import Pages, Window
 from plait.graph.paths import is_absent
-from plait.graph.rows import Converter, RowMismatch, read, row_of, to_json
+from plait.graph.rows import Converter, RowMismatch, read, row_of
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
 from plait.writes.write import Write
@@ -44,6 +45,8 @@ class Bound:
     convert: Converter
     type_name: str
     """The type of its rows."""
+    serializers: Mapping[str, Callable[[Any], Any]]
+    """What makes JSON of an argument of the graph's own scalars, by its Python name."""
     watch: Watch
     """Looks at the first rows, as they come."""
     strict_above: Callable[[Any], EndpointSpec | None] | None
@@ -89,7 +92,7 @@ class Bound:
         for all. Only an argument that the client left out is left out of the call."""
         values: dict[str, Any] = {}
         for name, binding in self.bindings.items():
-            value = _value(name, binding, source, arguments)
+            value = self._value(name, binding, source, arguments)
             if value is LEFT_OUT:
                 continue
             if self.spec.reads:
@@ -101,6 +104,36 @@ class Bound:
                         return None
             values[name] = value
         return values
+
+    def _value(self, name: str, binding: Any, source: Any, arguments: Mapping[str, Any]) -> Any:
+        match binding:
+            case This():
+                return read(source, path_of(binding))
+            case Argument():
+                python_name = binding.name or name
+                given = arguments.get(python_name, LEFT_OUT)
+                if given is None and binding.default is None and self.spec.reads:
+                    return LEFT_OUT  # its default says that null stands for nothing given
+                if given is LEFT_OUT:
+                    return LEFT_OUT
+                return to_json(serialized(given, self.serializers.get(python_name)))
+            case dict():
+                return self._object(binding, source, arguments)
+            case _:
+                return to_json(binding)
+
+    def _object(
+        self, bindings: Mapping[str, Any], source: Any, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The part of a body that a dict describes, without what the client left out; and without
+        an object inside it of which nothing is left."""
+        made: dict[str, Any] = {}
+        for name, binding in bindings.items():
+            value = self._value(name, binding, source, arguments)
+            emptied = isinstance(binding, dict) and binding and not value
+            if value is not LEFT_OUT and not emptied:
+                made[name] = value
+        return made
 
     # --- one row, or one group of rows
 
@@ -207,7 +240,7 @@ class Bound:
     async def _write(self, info: Any, values: Mapping[str, Any]) -> Any:
         write: Write[Any] = Write(
             endpoint=self.spec,
-            values={name: value for name, value in values.items() if value is not None},
+            values=values,
             target=self.spec.backend.name,
         )
         outcome = await write_alone(info, write)
@@ -227,19 +260,3 @@ class Bound:
             raise own(error)
         info.context.note_fallback(info, "value", error)
         return copy.deepcopy(self.options.fallback)
-
-
-def _value(name: str, binding: Any, source: Any, arguments: Mapping[str, Any]) -> Any:
-    match binding:
-        case This():
-            return read(source, path_of(binding))
-        case Argument():
-            given = arguments.get(binding.name or name, LEFT_OUT)
-            if given is None and binding.default is None:
-                return LEFT_OUT  # its default says that null stands for nothing given
-            return given if given is LEFT_OUT else to_json(given)
-        case dict():
-            made = {key: _value(key, item, source, arguments) for key, item in binding.items()}
-            return {key: value for key, value in made.items() if value is not LEFT_OUT}
-        case _:
-            return to_json(binding)

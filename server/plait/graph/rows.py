@@ -10,7 +10,6 @@ message.
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
@@ -26,11 +25,10 @@ from graphql import (
 from strawberry import UNSET
 from strawberry.types.base import get_object_definition, has_object_definition
 from strawberry.types.field import StrawberryField
-from strawberry.utils.str_converters import to_camel_case
 
 from plait.backend.numbers import copied
 from plait.errors import BadBackendResponse
-from plait.graph.field import PropertyField
+from plait.graph.field import paths_of_name, property_paths
 from plait.graph.paths import is_absent, joined, value_at
 
 Converter: TypeAlias = Callable[[Any], Any]
@@ -71,18 +69,6 @@ def discriminator_of(cls: type) -> tuple[tuple[str, ...], frozenset[object]] | N
     return vars(cls).get(_DISCRIMINATOR)
 
 
-def property_paths(field: StrawberryField) -> tuple[tuple[str, ...], ...]:
-    """Where a field's value may stand in a row, in the order in which it is looked for."""
-    if isinstance(field, PropertyField):
-        return (field.path,)
-    return _paths_of(field.python_name)
-
-
-def _paths_of(name: str) -> tuple[tuple[str, ...], ...]:
-    camel = to_camel_case(name)
-    return ((camel,),) if camel == name else ((camel,), (name,))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """How one attribute of a type is read from a row."""
@@ -98,7 +84,10 @@ class Reader:
 def reader(field: StrawberryField, type_: GraphQLOutputType, default: Default | None) -> Reader:
     """How a field without a resolver reads its row."""
     return _reader(
-        property_paths(field), converter(type_), default, isinstance(type_, GraphQLNonNull)
+        property_paths(field),
+        converter(type_),
+        default,
+        required=isinstance(type_, GraphQLNonNull),
     )
 
 
@@ -110,7 +99,10 @@ def private_readers(cls: type) -> dict[str, Reader]:
     types = _hints(cls) if hidden else {}
     return {
         one.name: _reader(
-            _paths_of(one.name), _plain_converter(types.get(one.name, Any)), default_of(one), False
+            paths_of_name(one.name),
+            _plain_converter(types.get(one.name, Any)),
+            default_of(one),
+            required=False,
         )
         for one in hidden
     }
@@ -147,7 +139,11 @@ def _plain_converter(type_: Any) -> Converter:
 
 
 def _reader(
-    paths: tuple[tuple[str, ...], ...], convert: Converter, default: Default | None, required: bool
+    paths: tuple[tuple[str, ...], ...],
+    convert: Converter,
+    default: Default | None,
+    *,
+    required: bool,
 ) -> Reader:
     wording = " or ".join(f"'{'.'.join(path)}'" for path in paths)
 
@@ -314,35 +310,3 @@ def _attribute(source: Any, name: str) -> Any:
         if (name,) in property_paths(field) or field.python_name == name:
             return getattr(source, field.python_name, None)
     return getattr(source, name, None)
-
-
-def to_json(value: Any) -> Any:
-    """A value from Python as JSON: Strawberry inputs by their properties, unset fields left out."""
-    if value is None or (
-        isinstance(value, str | bool | int | float) and not isinstance(value, Enum)
-    ):
-        return value
-    if isinstance(value, Enum):
-        return to_json(value.value)
-    if has_object_definition(value):
-        return _input_json(value)
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(item) for item in value]
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def _input_json(value: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for field in value.__strawberry_definition__.fields:
-        item = getattr(value, field.python_name, UNSET)
-        if item is not UNSET:
-            _put(made, property_paths(field)[0], to_json(item))
-    return made
-
-
-def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for name in path[:-1]:
-        target = target.setdefault(name, {})
-    target[path[-1]] = value

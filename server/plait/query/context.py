@@ -104,10 +104,11 @@ class Context:
         """The field's arguments as JSON, defaults filled in, whatever the document calls them."""
         from graphql.execution.values import get_argument_values
 
-        from plait.graph.rows import to_json
+        from plait.graph.inputs import external
 
         raw = getattr(info, "_raw_info", info)
         definition = raw.parent_type.fields[raw.field_name]
         variables = self.executor.variable_values  # not info's: those are coerced already
         values = get_argument_values(definition, raw.field_nodes[0], variables)
-        return {name: to_json(value) for name, value in values.items()}
+        types = {one.out_name or name: one.type for name, one in definition.args.items()}
+        return {name: external(value, types[name]) for name, value in values.items()}
