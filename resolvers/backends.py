@@ -6,7 +6,7 @@ from plait import Backend, by_ids, cursor_pages, grouped
 users = Backend("users", timeout_s=3, health_path="/health")
 get_user = users.get("/users/{id}", batch=by_ids("/users"), stale_if_error_s=300)
 
-orders = Backend("orders", timeout_s=3, health_path="/health")
+orders = Backend("orders", timeout_s=3, health_path="/health", idempotency_key="Idempotency-Key")
 get_order = orders.get(
     "/orders/{id}", unwrap="data", batch=by_ids("/orders", ids="ids", joined=True)
 )
@@ -22,7 +22,7 @@ list_addresses = addresses.get(
     "/addresses", query=("user_id",), batch=grouped("/addresses", key="user_id")
 )
 
-payments = Backend("payments", health_path="/health")
+payments = Backend("payments", health_path="/health", idempotency_key="Idempotency-Key")
 list_payments_of_user = payments.get(
     "/payments",
     query={"user_id": "userIds"},
@@ -87,28 +87,28 @@ list_comments = comments.get(
     batch=grouped("/comments", ids="article_id", key="article_id"),
 )
 
-accounts = Backend("accounts", health_path="/health")
+accounts = Backend("accounts", health_path="/health", idempotency_key="Idempotency-Key")
 create_account = accounts.post("/accounts", unwrap="account")
 
-crm = Backend("crm", health_path="/health")
+crm = Backend("crm", health_path="/health", idempotency_key="Idempotency-Key")
 create_contact = crm.post("/v1/contacts")
 put_contact_email = crm.put("/v1/contacts/{user_id}/email")
 
-marketing = Backend("marketing", health_path="/health")
+marketing = Backend("marketing", health_path="/health", idempotency_key="Idempotency-Key")
 create_subscriber = marketing.post("/subscribers", unwrap="subscriber")
 put_subscriber = marketing.put("/subscribers/{user_id}")
 
-billing = Backend("billing", health_path="/health")
+billing = Backend("billing", health_path="/health", idempotency_key="Idempotency-Key")
 create_customer = billing.post("/customers", unwrap="customer")
 
-support = Backend("support", health_path="/health")
+support = Backend("support", health_path="/health", idempotency_key="Idempotency-Key")
 put_requester = support.put("/requesters/{user_id}")
 
-audit = Backend("audit", health_path="/health")
+audit = Backend("audit", health_path="/health", idempotency_key="Idempotency-Key")
 create_entry = audit.post("/entries")
 
-analytics = Backend("analytics", health_path="/health")
+analytics = Backend("analytics", health_path="/health", idempotency_key="Idempotency-Key")
 create_track = analytics.post("/track")
 
-monitoring = Backend("monitoring", health_path="/health")
+monitoring = Backend("monitoring", health_path="/health", idempotency_key="Idempotency-Key")
 create_signal = monitoring.post("/signals")

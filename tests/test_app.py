@@ -13,7 +13,7 @@ from strawberry.extensions import SchemaExtension
 from plait import Backend, Graph, SettingsError, arg, by_ids, create_app, write_together
 from plait.testing import GraphTest, reply
 
-books = Backend("books", "http://books.test", idempotency_key=True)
+books = Backend("books", "http://books.test", idempotency_key="Idempotency-Key")
 get_book = books.get("/books/{id}", batch=by_ids("/books", key="isbn"))
 create_book = books.post("/books")
 

@@ -10,7 +10,7 @@ from plait import Backend, Graph, arg, by_ids, this, write_together
 from plait.errors import SettingsError
 from plait.testing import GraphTest, Sent, UnscriptedCall, reply
 
-books = Backend("books")
+books = Backend("books", idempotency_key="Idempotency-Key")
 list_books = books.get("/books", unwrap="items")
 get_author = books.get("/authors/{id}", batch=by_ids("/authors"))
 create_book = books.post("/books")

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from plait.backend.transport import Wire
 from plait.clock import Clock, SystemClock
 from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
+from plait.edge.identity import caller_of
 from plait.errors import GatewayNotStarted, SettingsError
 from plait.events import Events, Observer
 from plait.gateway import Gateway, effective, secret_headers
@@ -79,6 +81,11 @@ class App:
             body_bytes_max=settings.request_bytes_max,
             pages=pages(title=graph.title, examples=graph.examples) if settings.graphiql else None,
             assets=assets() if settings.graphiql else {},
+            caller_of=partial(
+                caller_of,
+                forwarded=frozenset(name for spec in graph.backends for name in spec.forward),
+                caller=graph.caller,
+            ),
         )
         self._app = _with_cors(self._serve, settings)
 
@@ -160,8 +167,24 @@ def check_backends(graph: Graph, settings: Settings, transports: Mapping[str, Wi
                 spec.forward, secret_headers(settings.backends.get(spec.name))
             )
         ]
+    wrong += _lease_too_short(graph, settings)
     if wrong:
         raise SettingsError("\n".join(wrong))
+
+
+def _lease_too_short(graph: Graph, settings: Settings) -> list[str]:
+    """A write that outlives its lease is taken for lost while it runs."""
+    writes = [spec for spec in graph.endpoints if not spec.reads]
+    longest = max(
+        (spec.timeout_s or effective(spec.backend, settings).timeout_s for spec in writes),
+        default=0.0,
+    )
+    if longest < settings.ledger_lease_s:
+        return []
+    return [
+        f"PLAIT_LEDGER_LEASE_S is {settings.ledger_lease_s:g}, and a write may take {longest:g} s: "
+        "make the lease longer than every timeout of a write."
+    ]
 
 
 def _nearest(name: str, names: list[str]) -> str:
@@ -194,14 +217,17 @@ def _routes(rest: FastAPI, gateway: Any) -> None:
 
     @rest.get("/health/ready")
     async def ready() -> JSONResponse:
-        """503 only when no backend is up: one that is down must not take every replica out of
-        service."""
+        """503 only when no backend is up: one that is down, or a ledger that cannot be written,
+        must not take every replica out of service."""
         running = gateway()
         backends = await running.health()
         up = [state == "up" for state in backends.values()]
         status = "ready" if all(up) else "degraded" if any(up) else "down"
+        ledger = await running.ledger_state()
+        if ledger not in ("up", "not needed") and status == "ready":
+            status = "degraded"
         cache = "down" if running.cache.is_down else "up"
-        body = {"status": status, "backends": backends, "cache": cache}
+        body = {"status": status, "backends": backends, "cache": cache, "ledger": ledger}
         return JSONResponse(body, status_code=503 if status == "down" else 200)
 
 

@@ -21,6 +21,7 @@ from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, read_settings
+from plait.writes.sqlite import MEMORY
 
 NOT_UP_TO_DATE = 1
 
@@ -77,7 +78,14 @@ def serve(
     if reload and settings.workers > 1:
         raise SettingsError("--reload serves with one process: leave out --workers.")
     name = graph_name(graph, settings.graph)
-    app = create_app(load_graph(name), settings)
+    found = load_graph(name)
+    if settings.workers > 1 and found.writes and str(settings.ledger_path) == MEMORY:
+        raise SettingsError(
+            f"PLAIT_LEDGER_PATH is {MEMORY}, and {settings.workers} workers would each remember "
+            "only their own writes: a request that comes again could be done twice. Name a file, "
+            "or serve with one worker."
+        )
+    app = create_app(found, settings)
     sys.exit(serve_app(app, name, settings, reload=reload))
 
 
@@ -159,7 +167,7 @@ def _show_policies(graph: Graph, settings: Settings) -> None:
             str(holds.connections),
             ", ".join(secrets) or "none",
             ", ".join(spec.forward) or "nothing",
-            "honoured" if spec.idempotency_key else "not honoured",
+            spec.idempotency_key or "none honoured",
         )
     console = Console()
     if not console.is_terminal:

@@ -18,6 +18,7 @@
         ├── BackendDisconnected   BACKEND_DISCONNECTED     the connection broke once it was open
         ├── BackendTimeout        BACKEND_TIMEOUT
         ├── BackendHttpError      BACKEND_HTTP_ERROR       a status that is no success
+        ├── BackendRefused        BACKEND_REFUSED          a success whose body says that it failed
         ├── BackendRedirected     BACKEND_REDIRECTED       a redirect not to be followed, or a loop
         ├── BadBackendResponse    BAD_BACKEND_RESPONSE     not JSON, or not as declared
         ├── ResponseTooLarge      BACKEND_RESPONSE_TOO_LARGE
@@ -139,7 +140,10 @@ class KeyInProgress(RequestError):
     code = "IDEMPOTENCY_KEY_IN_PROGRESS"
     http_status = 409
     retryable = True
-    retry_after_s = 1.0
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class LedgerUnavailable(PlaitError):
@@ -236,6 +240,13 @@ class BackendHttpError(BackendError):
     def is_transient(self) -> bool:
         """Whether the status speaks of the moment (overload, restart), not of the request."""
         return self.status in (408, 425, 429, 500, 502, 503, 504)
+
+
+class BackendRefused(BackendError):
+    """A status of success, and a body that says, as the endpoint's `failed_when` declares, that the
+    call failed."""
+
+    code = "BACKEND_REFUSED"
 
 
 class BackendRedirected(BackendError):

@@ -112,6 +112,16 @@ class WriteSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerOpened:
+    """The ledger of writes is in use from now on, and holds writes of which nobody knows what
+    became."""
+
+    unfinished: int
+    """How many entries have one. They do not expire: who asks again under the same key finishes
+    them, where that cannot do a write twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFailed:
     """A field raised something that is not ours: the client sees a masked message, this has the
     truth."""
@@ -129,6 +139,7 @@ Event: TypeAlias = (
     | RowsUnexpected
     | PropertyAbsent
     | WriteSettled
+    | LedgerOpened
     | FieldFailed
 )
 Observer: TypeAlias = Callable[[Event], None]

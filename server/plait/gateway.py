@@ -13,8 +13,8 @@ from plait.backend.record import Recorder
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import Wire
 from plait.clock import Clock, Turns
-from plait.errors import BackendError
-from plait.events import Events
+from plait.errors import BackendError, LedgerUnavailable
+from plait.events import Events, LedgerOpened
 from plait.graph.graph import Graph
 from plait.query.document import DocumentLimits, Documents
 from plait.query.execute import Executor, OperationLimits
@@ -43,6 +43,7 @@ class Gateway:
         transports: Mapping[str, Wire],
     ) -> None:
         self._clock = clock
+        self._events = events
         recorder = Recorder(settings.record_replies) if settings.record_replies else None
         self.clients = {
             spec.name: Client(
@@ -75,6 +76,8 @@ class Gateway:
             events=events,
             require_key=graph.require_idempotency_key,
             expiry_s=settings.ledger_expiry_s,
+            lease_s=settings.ledger_lease_s,
+            wait_s=settings.ledger_wait_s,
         )
         documents = Documents(
             graph, document_limits(settings), entries_max=settings.documents_cached
@@ -93,6 +96,8 @@ class Gateway:
         self._sweeper: asyncio.Task[None] | None = None
         self._health: dict[str, str] = {}
         self._health_until = 0.0
+        self._ledger = "up"
+        self._ledger_until = 0.0
         self._probing = asyncio.Lock()
 
     async def open(self) -> None:
@@ -102,6 +107,8 @@ class Gateway:
         """
         if self._writes_anything:
             await self.ledger.open()
+            if unfinished := await self.ledger.unfinished():
+                self._events.emit(LedgerOpened(unfinished=unfinished))
             self._sweeper = asyncio.create_task(self._sweep())
 
     async def health(self) -> dict[str, str]:
@@ -113,6 +120,21 @@ class Gateway:
                 self._health = dict(zip(names, states, strict=True))
                 self._health_until = self._clock.now() + HEALTH_KEPT_S
         return self._health
+
+    async def ledger_state(self) -> str:
+        """`up`, or why writes could not be recorded; `not needed` where the graph writes
+        nothing."""
+        if not self._writes_anything:
+            return "not needed"
+        async with self._probing:
+            if self._clock.now() >= self._ledger_until:
+                try:
+                    await self.ledger.check()
+                    self._ledger = "up"
+                except LedgerUnavailable as error:
+                    self._ledger = f"down: {error}"
+                self._ledger_until = self._clock.now() + HEALTH_KEPT_S
+        return self._ledger
 
     async def close(self) -> None:
         """Finish what writes, give up what reads, close every connection."""

@@ -89,6 +89,17 @@ class Settings(BaseSettings):
     ledger_expiry_s: float = Field(
         86_400, gt=0, description="How long an idempotency key is remembered."
     )
+    ledger_lease_s: float = Field(
+        60,
+        gt=0,
+        description="How long a write counts as running where its process cannot be asked for.",
+    )
+    ledger_wait_s: float = Field(
+        0,
+        ge=0,
+        description="How long a request waits for its twin under the same key, before it is told "
+        "that one is running.",
+    )
     request_timeout_s: float = Field(
         30, gt=0, description="When a request is given up, however many waves it has."
     )

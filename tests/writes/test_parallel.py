@@ -12,8 +12,8 @@ from plait import Backend, Failed, Graph, Succeeded, Unknown, write_together
 from plait.settings import Settings
 from tests.conftest import Wire, gateway
 
-first = Backend("first", "http://first.test")
-second = Backend("second", "http://second.test")
+first = Backend("first", "http://first.test", idempotency_key="Idempotency-Key")
+second = Backend("second", "http://second.test", idempotency_key="Idempotency-Key")
 write_first = first.post("/items", unwrap="item")
 write_second = second.post("/notes")
 

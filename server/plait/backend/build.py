@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from plait.backend.call import Call, Origin
 from plait.backend.numbers import encode
 from plait.backend.spec import Batch, EndpointSpec
-from plait.backend.template import header_value, plain_text, query_pairs
+from plait.backend.template import header_value, plain_text, query_pairs, scalar_text
 from plait.errors import BadUserInput
 
 
@@ -61,7 +62,7 @@ def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origi
         path=endpoint.path.fill(values),
         query=(*endpoint.constants.items(), *_query(endpoint, values, without=frozenset())),
         headers=_headers(endpoint, values),
-        body=json_body(values["body"]) if endpoint.has_body and "body" in values else None,
+        body=_body(endpoint, values["body"]) if endpoint.has_body and "body" in values else None,
         origin=origin,
     )
 
@@ -86,6 +87,32 @@ def batch_call(endpoint: EndpointSpec, batch: Batch, loads: Sequence[Load], orig
         template=batch.label,
         origin=origin,
     )
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def _body(endpoint: EndpointSpec, value: object) -> bytes:
+    return form_body(value) if endpoint.content_type == FORM else json_body(value)
+
+
+def form_body(value: object) -> bytes:
+    """A form: names with plain values, of which a list repeats the name. Raises `BadUserInput` for
+    anything else."""
+    if not isinstance(value, Mapping):
+        raise BadUserInput("A form is an object of names and plain values.")
+    pairs = [
+        pair
+        for name, item in value.items()
+        if item is not None
+        for pair in _form_pairs(str(name), item)
+    ]
+    return urlencode(pairs).encode()
+
+
+def _form_pairs(name: str, value: object) -> list[tuple[str, str]]:
+    items = value if isinstance(value, list | tuple) else [value]
+    return [(name, scalar_text(name, item)) for item in items]
 
 
 def json_body(value: object) -> bytes:

@@ -51,7 +51,7 @@ class Client:
             report(clock, events),
             limit(backend.connections),
             timeout(backend),
-            identify(backend),
+            identify(backend, fixed.get("content-type", JSON)),
             *layers_of(recorder),
         )
         call: Handler = self._transport
@@ -137,12 +137,16 @@ def timeout(backend: BackendSpec) -> Layer:
     return layer
 
 
-def identify(backend: BackendSpec) -> Layer:
-    """Add request id, trace context and forwarded headers."""
+JSON = "application/json"
+
+
+def identify(backend: BackendSpec, content_type: str = JSON) -> Layer:
+    """Add request id, trace context and forwarded headers, and what a body is. `content_type` is
+    the backend's own."""
 
     def layer(inner: Handler) -> Handler:
         async def handle(call: Call) -> Reply:
-            return await inner(_identified(call, backend))
+            return await inner(_identified(call, backend, content_type))
 
         return handle
 
@@ -155,16 +159,19 @@ def forwarded_headers(backend: BackendSpec, origin: Origin) -> tuple[tuple[str, 
     return tuple((name, origin.headers[name]) for name in backend.forward if name in origin.headers)
 
 
-def _identified(call: Call, backend: BackendSpec) -> Call:
+def _identified(call: Call, backend: BackendSpec, content_type: str) -> Call:
+    """Names of headers do not depend on case; of two that are the same, the one that is more of
+    this call holds."""
     origin = call.origin
-    added = list(forwarded_headers(backend, origin))
+    headers = dict(forwarded_headers(backend, origin))
     if origin.request_id:
-        added.append(("x-request-id", origin.request_id))
+        headers["x-request-id"] = origin.request_id
     if origin.traceparent:
-        added.append(("traceparent", child_traceparent(origin.traceparent)))
+        headers["traceparent"] = child_traceparent(origin.traceparent)
     if call.body is not None:
-        added.append(("content-type", "application/json"))
-    return replace(call, headers=(*added, *call.headers))
+        headers["content-type"] = call.endpoint.content_type or content_type
+    headers |= {name.lower(): value for name, value in call.headers}
+    return replace(call, headers=tuple(headers.items()))
 
 
 def child_traceparent(traceparent: str) -> str:

@@ -37,6 +37,8 @@ def endpoint_identity(endpoint: EndpointSpec, server: str) -> str:
         endpoint.next,
         endpoint.pages_max,
         endpoint.page_headers,
+        endpoint.failed_when,
+        endpoint.content_type,
         _batch(endpoint.batch) if endpoint.batch else None,
     )
     return _digest(encode(told))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from plait.backend.template import PathTemplate
 
@@ -36,8 +36,8 @@ class BackendSpec:
     forward: tuple[str, ...] = ()
     """Headers of the client's request that are passed on, in lower case. Part of every cache
     key."""
-    idempotency_key: bool = True
-    """Whether the backend honours `Idempotency-Key` on writes."""
+    idempotency_key: str | None = None
+    """The header under which the backend honours idempotency keys; `None`: it honours none."""
     show_problem: bool = False
     """Whether a failed call's problem document (RFC 9457) reaches the client: title and detail."""
     strict: bool = False
@@ -132,6 +132,15 @@ class EndpointSpec:
     body."""
     strict: bool | None = None
     """In place of the backend's."""
+    content_type: str | None = None
+    """What a body is sent as. `None`: as the backend's fixed header says, else JSON."""
+    failed_when: tuple[tuple[tuple[str, ...], tuple[Any, ...] | None], ...] = ()
+    """(path in the body, what it holds) that make a success a failure. `None`: anything but null,
+    false and what is empty."""
+    key_header: str | None = None
+    """The header under which a write here is done once, however often it comes under one key."""
+    repeatable: bool = False
+    """Whether a write here can be sent again without being done again, whatever its method."""
     purges: tuple["EndpointSpec", ...] = ()
     """What reads something else once this endpoint has written."""
 

@@ -15,7 +15,7 @@ from plait.backend.build import Load
 from plait.backend.call import Call, Reply
 from plait.backend.numbers import decode
 from plait.backend.spec import Batch, EndpointSpec
-from plait.errors import BadBackendResponse
+from plait.errors import BackendRefused, BadBackendResponse
 
 Row = Any
 """JSON: what one key gets. A dict, a list of them, a scalar; `None` where the backend has no such
@@ -25,7 +25,7 @@ row."""
 def single_row(endpoint: EndpointSpec, reply: Reply) -> Row:
     """What a single reply holds, below the endpoint's `unwrap`; nothing where the reply is empty. A
     page is its `body` and those of its `headers` that belong to it. Raises `BadBackendResponse`."""
-    body = decoded(endpoint, reply)
+    body = accepted(endpoint, reply)
     if endpoint.page_headers is not None and body is not None:
         kept = endpoint.page_headers
         headers = {name: reply.headers[name] for name in kept if name in reply.headers}
@@ -38,7 +38,7 @@ def single_row(endpoint: EndpointSpec, reply: Reply) -> Row:
 def listed_rows(endpoint: EndpointSpec, batch: Batch, reply: Reply) -> list[Any]:
     """The rows of a batch's reply; none where it is empty. Raises `BadBackendResponse`."""
     unwrap = endpoint.unwrap if batch.unwrap is None else batch.unwrap
-    body = decoded(endpoint, reply)
+    body = accepted(endpoint, reply)
     rows = [] if body is None else unwrapped(endpoint, body, unwrap)
     if not isinstance(rows, list):
         raise bad_reply(endpoint, "the batch's reply is not a list of rows")
@@ -82,6 +82,29 @@ def decoded(endpoint: EndpointSpec, reply: Reply) -> Any:
     except (msgspec.DecodeError, UnicodeError, LookupError, RecursionError):
         kind = "HTML" if body.lstrip()[:1] == b"<" else "not valid JSON"
         raise bad_reply(endpoint, f"the reply is {kind}") from None
+
+
+def accepted(endpoint: EndpointSpec, reply: Reply) -> Any:
+    """The body as JSON, where it does not say itself that the call failed. Raises
+    `BackendRefused`, `BadBackendResponse`."""
+    body = decoded(endpoint, reply)
+    for path, values in endpoint.failed_when:
+        found = property_of(body, path)
+        if bool(found) if values is None else any(_equal(found, value) for value in values):
+            name = endpoint.backend.name
+            raise BackendRefused(
+                f"Backend '{name}' answered with status {reply.status}, and says in its reply that "
+                "the call failed.",
+                backend=name,
+                endpoint=endpoint.label,
+                status=reply.status,
+            )
+    return body
+
+
+def _equal(found: Any, value: Any) -> bool:
+    """As JSON: true is not 1."""
+    return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)
 
 
 def next_page(endpoint: EndpointSpec, reply: Reply) -> str | None:

@@ -134,7 +134,7 @@ def header_value(name: str, value: object) -> str:
 
 def plain_text(name: str, value: object) -> str:
     """A scalar as the text that goes on the wire."""
-    text = _scalar_text(name, value)
+    text = scalar_text(name, value)
     if len(text) > VALUE_CHARACTERS_MAX:
         raise BadUserInput(
             f"The value of '{name}' is longer than {VALUE_CHARACTERS_MAX} characters."
@@ -144,13 +144,14 @@ def plain_text(name: str, value: object) -> str:
     return text
 
 
-def _scalar_text(name: str, value: object) -> str:
+def scalar_text(name: str, value: object) -> str:
+    """A scalar as text, of any length. Raises `BadUserInput` for what is none."""
     if isinstance(value, str) and not isinstance(value, Enum):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):
-        return _scalar_text(name, value.value)
+        return scalar_text(name, value.value)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:

@@ -20,7 +20,8 @@ from plait.backend.numbers import number
 from plait.clock import Clock
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
-from plait.events import Events, RequestFinished
+from plait.errors import PlaitError
+from plait.events import Events, FieldFailed, RequestFinished
 from plait.query.execute import Done, Executor, Request
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -74,7 +75,9 @@ class GraphQLEndpoint:
         body_bytes_max: int,
         pages: Callable[[str], Asset] | None,
         assets: Mapping[str, Asset],
+        caller_of: Callable[[Mapping[str, str]], str] = caller_of,
     ) -> None:
+        self._caller_of = caller_of
         self._executor = executor
         self._clock = clock
         self._events = events
@@ -111,7 +114,10 @@ class GraphQLEndpoint:
         try:
             media = media_type_of(headers.get("accept", "*/*"))
             body = await self._body(scope, headers, receive)
-            done = await self._run(_request(body, scope, headers, request_id, traceparent), receive)
+            caller = self._caller(headers, request_id)
+            done = await self._run(
+                _request(body, scope, headers, request_id, traceparent, caller), receive
+            )
             status, payload = status_of(done, media), done.answer.body
             extra = _headers_of(done, self._clock.now() - start)
         except HttpError as error:
@@ -122,6 +128,18 @@ class GraphQLEndpoint:
             return
         await _send(send, status, media, payload, (*extra, (b"x-request-id", request_id.encode())))
         self._finished(done, status, request_id, traceparent, start)
+
+    def _caller(self, headers: Mapping[str, str], request_id: str) -> str:
+        """Whose request it is. Raises `HttpError` where the graph's own function refuses it."""
+        try:
+            return self._caller_of(headers)
+        except PlaitError as error:
+            status = error.http_status or 400
+            raise HttpError(status, str(error), error.code) from None
+        except Exception as error:
+            self._events.emit(FieldFailed(request_id=request_id, path="caller", error=error))
+            message = "Something went wrong here. The log tells more, under the request id."
+            raise HttpError(500, message, "INTERNAL_ERROR") from None
 
     async def _body(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
@@ -285,7 +303,12 @@ def decoded_body(body: bytes) -> GraphQLBody:
 
 
 def _request(
-    body: GraphQLBody, scope: Scope, headers: Mapping[str, str], request_id: str, traceparent: str
+    body: GraphQLBody,
+    scope: Scope,
+    headers: Mapping[str, str],
+    request_id: str,
+    traceparent: str,
+    caller: str,
 ) -> Request:
     assert body.query is not None
     return Request(
@@ -293,7 +316,7 @@ def _request(
         variables=body.variables,
         operation_name=body.operation_name,
         origin=Origin(request_id=request_id, traceparent=traceparent, headers=headers),
-        caller=caller_of(headers),
+        caller=caller,
         idempotency_key=headers.get("idempotency-key"),
         only_queries=scope["method"] == "GET",
     )

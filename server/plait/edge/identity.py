@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(
@@ -27,8 +27,33 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def caller_of(headers: Mapping[str, str]) -> str:
-    """The caller's scope, as a digest of its credentials. Nobody without credentials shares one
-    with somebody."""
-    credentials = headers.get("authorization", "")
-    return hashlib.sha256(credentials.encode()).hexdigest()[:32] if credentials else ""
+CREDENTIALS = ("authorization", "cookie", "x-api-key", "api-key", "x-auth-token")
+"""Headers that tell who asks, where the graph passes them on."""
+
+
+def caller_of(
+    headers: Mapping[str, str],
+    *,
+    forwarded: Collection[str] = (),
+    caller: Callable[[Mapping[str, str]], str | None] | None = None,
+) -> str:
+    """The caller's scope, as a digest: of what `caller` says, else of the credentials as they came.
+    Nobody without credentials shares one with somebody.
+
+    Credentials are the header `Authorization`, and of the others those that the graph forwards.
+    """
+    if caller is not None:
+        name = caller(headers)
+        return _digest(f"caller {name}") if name else ""
+    credentials = [
+        f"{name} {headers[name]}"
+        for name in CREDENTIALS
+        if headers.get(name) and (name in forwarded or name == "authorization")
+    ]
+    if len(credentials) == 1 and "authorization" in headers:
+        return _digest(headers["authorization"])
+    return _digest("\n".join(credentials)) if credentials else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
 """Which endpoint a field's row came from: the nearest field above it that declares one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -89,3 +89,16 @@ def _fields(
         elif isinstance(node, InlineFragmentNode):
             found += _fields(node.selection_set, key, fragments)
     return found
+
+
+def response_keys(
+    selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[str]:
+    """The keys in the answer of a selection's fields, whatever directives say."""
+    for node in selections.selections:
+        if isinstance(node, FieldNode):
+            yield (node.alias or node.name).value
+        elif isinstance(node, FragmentSpreadNode):
+            yield from response_keys(fragments[node.name.value].selection_set, fragments)
+        elif isinstance(node, InlineFragmentNode):
+            yield from response_keys(node.selection_set, fragments)

@@ -52,8 +52,10 @@ class BackendOptions(TypedDict, total=False):
     forward: Sequence[str]
     """Headers of the client's request that are passed on. They become part of every cache key, so
     that one caller's reply never reaches another."""
-    idempotency_key: bool
-    """Whether the backend honours `Idempotency-Key` on writes [True]."""
+    idempotency_key: str | None
+    """The header under which the backend honours idempotency keys on writes, such as
+    `Idempotency-Key` [None: it honours none, as most do]. Only declare it of a backend that does a
+    write once, however often it comes under one key: what is in doubt is sent again there."""
     show_problem: bool
     """Whether title and detail of a failed call's problem document (RFC 9457) reach the client
     [False: only the log, at level debug]."""
@@ -86,11 +88,22 @@ class EndpointOptions(TypedDict, total=False):
     """In place of the backend's."""
     strict: bool
     """In place of the backend's."""
+    failed_when: str | Mapping[str, Any]
+    """What in the body makes a success a failure: the path of a property that is there then, such
+    as `error`; or paths with the value, or the list of values, that they hold then."""
+    content_type: str
+    """What a body is sent as: a media type of JSON, or `application/x-www-form-urlencoded` [the
+    backend's fixed header, else `application/json`]."""
 
 
 class WriteOptions(EndpointOptions, total=False):
     """What an endpoint that writes may have besides."""
 
+    idempotency_key: str | None
+    """In place of the backend's."""
+    repeatable: bool
+    """Whether the write can be sent again without being done again, as those of PUT and DELETE can
+    [False]."""
     purges: Sequence["ReadEndpoint"]
     """Endpoints that read something else once this one has written: the row whose parameters are
     all among the write's, else all their rows. What reads at the URI that was written, or at the
@@ -401,6 +414,8 @@ def _endpoint_of(
     pages_max: int = 10,
     show_problem: bool | None = None,
     strict: bool | None = None,
+    failed_when: str | Mapping[str, Any] = "",
+    content_type: str | None = None,
 ) -> EndpointSpec:
     return EndpointSpec(
         backend=backend,
@@ -418,6 +433,8 @@ def _endpoint_of(
         pages_max=pages_max,
         show_problem=show_problem,
         strict=strict,
+        failed_when=_failures(failed_when),
+        content_type=content_type,
         cache=CachePolicy(
             enabled=cache,
             ttl_s=ttl_s,
@@ -432,11 +449,25 @@ def _write(backend: BackendSpec, method: Method, path: str, options: WriteOption
     given: Any = options.get("purges", ())
     listed = given if isinstance(given, list | tuple) else ()
     purged = [one for one in listed if isinstance(one, ReadEndpoint)]
+    own = usable(options, rules.WRITE)
     return replace(
         spec,
         reads=False,
+        key_header=own.get("idempotency_key", backend.idempotency_key),
+        repeatable=own.get("repeatable", False),
         has_body=method != "DELETE",
         purges=tuple(one.spec for one in purged),
+    )
+
+
+def _failures(
+    given: str | Mapping[str, Any],
+) -> tuple[tuple[tuple[str, ...], tuple[Any, ...] | None], ...]:
+    if isinstance(given, str):
+        return ((_path(given), None),) if given else ()
+    return tuple(
+        (_path(path), tuple(value) if isinstance(value, list | tuple) else (value,))
+        for path, value in given.items()
     )
 
 

@@ -1,8 +1,8 @@
 """`Graph`: an author's types with their backends, checked, and ready to be executed."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -33,6 +33,11 @@ from plait.graph.inputs import is_ours, prepare_inputs
 from plait.graph.scalars import EXACT, keep_literals
 from plait.graph.schema import PlaitSchema, ReadyDocument
 
+Caller: TypeAlias = Callable[[Mapping[str, str]], str | None]
+"""The request's headers -> who sends it; `None` or nothing: nobody in particular. It must go by
+what somebody has verified: a header that a trusted proxy sets, or the subject of a token whose
+signature was checked. Raises `PlaitError` to refuse the request."""
+
 
 class Graph:
     """Types with their backends, checked and ready to be served.
@@ -40,7 +45,10 @@ class Graph:
     `types` are those that no field names, such as the types behind an interface. Backends are
     found through the fields and in the modules of the types; `backends` names further ones.
     `examples` open as tabs in GraphiQL. `extensions` are Strawberry's schema extensions,
-    `directives` its directives for operations. Raises `GraphError` with every mistake at once.
+    `directives` its directives for operations. `caller` says who sends a request, given its headers
+    (names in lower case): idempotency keys count for one caller each. Without it a caller is its
+    credential as it came, so that a new token is a new caller. Raises `GraphError` with every
+    mistake at once.
     """
 
     def __init__(
@@ -55,11 +63,13 @@ class Graph:
         directives: Sequence[Any] = (),
         title: str = "Plait",
         require_idempotency_key: bool = False,
+        caller: Caller | None = None,
         config: StrawberryConfig | None = None,
     ) -> None:
         self.title = title
         self.examples = tuple(examples)
         self.require_idempotency_key = require_idempotency_key
+        self.caller = caller
         roots = {"Query": query} | ({"Mutation": mutation} if mutation else {})
         parts = collected([*roots.values(), *types], backends)
         if mistakes := mistakes_of(parts, roots):

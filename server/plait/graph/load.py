@@ -11,6 +11,7 @@ from plait.backend.numbers import copied
 from plait.backend.spec import EndpointSpec
 from plait.errors import NotFound, PlaitError, own
 from plait.graph.inputs import to_json
+from plait.graph.recall import MISSING, Recall
 
 
 class ReadContext(Protocol):
@@ -18,6 +19,11 @@ class ReadContext(Protocol):
 
     @property
     def loaders(self) -> Loaders: ...
+
+    async def recall_of(self, info: Any) -> Recall | None:
+        """What the mutation field above reads, where that is kept for a request that comes
+        again."""
+        ...
 
     def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
         """Say in the answer that the field shows a stale copy or a declared value, and why."""
@@ -34,10 +40,15 @@ class InfoLike(Protocol):
 async def load_row(info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any]) -> Any:
     """The row or rows of `values`. Raises `PlaitError`."""
     context: ReadContext = info.context
-    future = context.loaders.load(spec, {name: to_json(value) for name, value in values.items()})
-    row = unpacked(info, await future)
+    asked = {name: to_json(value) for name, value in values.items()}
+    recall = await context.recall_of(info)
+    if recall is not None and (found := recall.find(spec, asked)) is not MISSING:
+        return copied(found)
+    row = unpacked(info, await context.loaders.load(spec, asked))
     if spec.page_headers is not None and row is not None:
         row = row["body"]
+    if recall is not None:
+        recall.note(spec, asked, row)
     return copied(row)  # a resolver may change it, and others have it too
 
 
@@ -48,11 +59,22 @@ async def load_many_rows(
     name, items = list_parameter(values)
     context: ReadContext = info.context
     shared = {key: to_json(value) for key, value in values.items() if key != name}
-    futures = [context.loaders.load(spec, {**shared, name: to_json(item)}) for item in items]
+    asked = [{**shared, name: to_json(item)} for item in items]
+    recall = await context.recall_of(info)
+    known = [recall.find(spec, one) if recall else MISSING for one in asked]
+    futures = [
+        context.loaders.load(spec, one)
+        for one, found in zip(asked, known, strict=True)
+        if found is MISSING
+    ]
+    outcomes = iter(await asyncio.gather(*futures))
     rows: list[Any] = []
-    for outcome in await asyncio.gather(*futures):
+    for one, found in zip(asked, known, strict=True):
         try:
-            rows.append(copied(unpacked(info, outcome)))
+            row = unpacked(info, next(outcomes)) if found is MISSING else found
+            if recall is not None:
+                recall.note(spec, one, row)
+            rows.append(copied(row))
         except PlaitError as error:
             if not return_exceptions:
                 raise

@@ -1,6 +1,7 @@
 """What the options of backends, endpoints and batch forms may be. Pure; `check.py` makes mistakes
 of what does not fit."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -39,6 +40,30 @@ def _is_texts(value: object) -> bool:
     )
 
 
+def _is_failures(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(path, str) and path for path in value)
+        and all(_is_plain(one) for one in value.values())
+    )
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+_CONTENT_TYPE = re.compile(
+    r"application/x-www-form-urlencoded|[a-z]+/([a-z0-9.+-]*\+)?json(; ?[a-z-]+=[^;\s]+)?",
+    re.IGNORECASE,
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_KEY_HEADER = Rule(
+    "the name of the header that the backend honours, such as 'Idempotency-Key', or None",
+    lambda it: it is None or (isinstance(it, str) and bool(_HEADER_NAME.fullmatch(it))),
+)
 _SECONDS = Rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 _SECONDS_OR_0 = Rule("a number of seconds, 0 or more", lambda it: _is_number(it) and it >= 0)
 _SECONDS_OR_NONE = Rule(
@@ -63,7 +88,7 @@ BACKEND: Rules = {
     "redirects": _COUNT_OR_0,
     "headers": _PAIRS,
     "forward": _TEXTS,
-    "idempotency_key": _FLAG,
+    "idempotency_key": _KEY_HEADER,
     "show_problem": _FLAG,
     "strict": _FLAG,
     "health_path": Rule(
@@ -80,9 +105,20 @@ ENDPOINT: Rules = {
     "reply_bytes_max": _COUNT,
     "show_problem": _FLAG,
     "strict": _FLAG,
+    "failed_when": Rule(
+        "a path such as 'error', or a dict from path to the value, or list of values, of a failure",
+        lambda it: (isinstance(it, str) and it != "") or _is_failures(it),
+    ),
+    "content_type": Rule(
+        "a media type of JSON, such as 'application/merge-patch+json', or "
+        "'application/x-www-form-urlencoded'",
+        lambda it: isinstance(it, str) and bool(_CONTENT_TYPE.fullmatch(it)),
+    ),
 }
 WRITE: Rules = {
     **ENDPOINT,
+    "idempotency_key": _KEY_HEADER,
+    "repeatable": _FLAG,
     "purges": Rule("a list of endpoints that read", lambda value: isinstance(value, list | tuple)),
 }
 READ: Rules = {

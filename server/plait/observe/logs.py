@@ -12,6 +12,7 @@ from plait.events import (
     CallFinished,
     Event,
     FieldFailed,
+    LedgerOpened,
     PropertyAbsent,
     RequestFinished,
     RowsUnexpected,
@@ -50,6 +51,8 @@ def log_observer(level: str, log_format: str) -> Any:
                 logger.warning("cache_failed", **_fields(event))
             case RowsUnexpected():
                 logger.warning("rows_unexpected", **_fields(event))
+            case LedgerOpened():
+                logger.warning("ledger_opened", **_fields(event))
             case PropertyAbsent():
                 logger.warning("property_absent", **_fields(event))
             case FieldFailed():

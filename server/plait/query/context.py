@@ -1,10 +1,10 @@
 """What one request carries through its execution: `info.context` of every resolver."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError
+from graphql import DocumentNode, GraphQLError, OperationType
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
@@ -12,6 +12,10 @@ from plait.backend.loader import Loaders
 from plait.clock import Pace
 from plait.errors import PlaitError
 from plait.graph.absent import Absence, Property
+from plait.graph.blame import response_keys
+from plait.graph.recall import Recall, recalled
+from plait.writes.keys import entry_id, key_from_header
+from plait.writes.outcome import Outcome, told
 from plait.writes.writes import Writes
 
 MARKS_MAX = 100
@@ -48,6 +52,9 @@ class Context:
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     reported: list[GraphQLError] = field(default_factory=list)
     replayed: bool = False
+    recalls: dict[str, Recall] = field(default_factory=dict)
+    """What each mutation field reads, by its response key."""
+    written: list[dict[str, Any]] = field(default_factory=list)
     absences: dict[Property, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
 
@@ -89,6 +96,34 @@ class Context:
         """Whether the answer tells what its graph's author should know. It names properties."""
         return self.introspection and WARNINGS_HEADER in self.headers
 
+    async def recall_of(self, info: Any) -> Recall | None:
+        """What the mutation field above reads: kept with its writes, for a request that comes
+        again under the same key."""
+        if self.idempotency_key is None or _operation_of(info) is not OperationType.MUTATION:
+            return None
+        name = str(info.path.as_list()[0])
+        if name not in self.recalls:
+            key = key_from_header(self.idempotency_key)
+            entry = entry_id(caller=self.caller, key=key, place=f"{name}#0")
+            self.recalls[name] = recalled(await self.writes.recall(entry))
+        return self.recalls[name]
+
+    def fields_of(self, info: Any) -> frozenset[str]:
+        """The keys in the answer of all fields of the operation."""
+        raw = getattr(info, "_raw_info", info)
+        return frozenset(response_keys(raw.operation.selection_set, raw.fragments))
+
+    def reads_of(self, info: Any) -> bytes | None:
+        """What the mutation field above has read so far, as JSON."""
+        recall = self.recalls.get(str(info.path.as_list()[0]))
+        return recall.told() if recall else None
+
+    def note_writes(self, info: Any, outcomes: Sequence[Outcome[Any]]) -> None:
+        """Say in the answer what became of the writes, whatever becomes of the field's value."""
+        path = info.path.as_list()
+        for outcome in outcomes[: max(0, MARKS_MAX - len(self.written))]:
+            self.written.append({"path": path, **told(outcome)})
+
     def report(self, error: Exception, info: Any) -> None:
         """Add an error at the field's path, beside its data."""
         nodes = getattr(info, "field_nodes", None) or info._raw_info.field_nodes
@@ -112,3 +147,8 @@ class Context:
         values = get_argument_values(definition, raw.field_nodes[0], variables)
         types = {one.out_name or name: one.type for name, one in definition.args.items()}
         return {name: external(value, types[name]) for name, value in values.items()}
+
+
+def _operation_of(info: Any) -> OperationType:
+    operation: OperationType = getattr(info, "_raw_info", info).operation.operation
+    return operation

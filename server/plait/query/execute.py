@@ -136,7 +136,7 @@ class Executor:
         result = await self._executed(document, request, context)
         self._tell(context)
         if isinstance(result, RequestError):
-            answer = given_up(result, request_id, has_begun=True)
+            answer = given_up(result, request_id, has_begun=True, written=context.written)
         else:
             executed = Executed(schema=self._graph.core, document=document, operation=operation)
             answer = answered(result, context, executed, self._events)

@@ -9,7 +9,7 @@ able to have its own text sent back a hundredfold.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -26,6 +26,7 @@ from plait.backend.spec import EndpointSpec
 from plait.errors import (
     BackendError,
     BadUserInput,
+    LedgerUnavailable,
     OperationTooCostly,
     PlaitError,
     is_retryable,
@@ -106,12 +107,21 @@ def refused(
     )
 
 
-def given_up(error: PlaitError, request_id: str, *, has_begun: bool) -> Answer:
-    """The answer to an operation that was refused or ended as a whole."""
+def given_up(
+    error: PlaitError,
+    request_id: str,
+    *,
+    has_begun: bool,
+    written: Sequence[Mapping[str, Any]] = (),
+) -> Answer:
+    """The answer to an operation that was refused or ended as a whole. `written` is what became of
+    its writes until then."""
     extensions = {"code": error.code, **_details(error), "request_id": request_id}
     payload: dict[str, Any] = {"errors": [{"message": str(error), "extensions": extensions}]}
     if has_begun:
         payload["data"] = None
+    if written:
+        payload["extensions"] = {"plait": {"writes": written}}
     return Answer(
         body=encode(payload),
         codes=(error.code,),
@@ -137,13 +147,15 @@ def answered(
         payload["extensions"] = extensions
     body = encode(payload)
     if too_large := context.budget.check_size(len(body)):
-        return given_up(too_large, context.origin.request_id, has_begun=True)
+        return given_up(
+            too_large, context.origin.request_id, has_begun=True, written=context.written
+        )
     return Answer(
         body=body,
         codes=tuple(
             dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one)
         ),
-        has_data=result.data is not None,
+        has_data=result.data is not None and not _nothing_was_done(result, errors, context),
         was_executed=began,
         request_status=_request_status(errors) if began else 400,
         replayed=context.replayed,
@@ -200,10 +212,24 @@ def _extensions(result: ExecutionResult, context: Context) -> dict[str, Any]:
         ours["fallbacks"] = context.fallbacks
     if context.replayed:
         ours["replayed"] = True
+    if context.written:
+        ours["writes"] = context.written
     if context.absences and context.shows_warnings:
         ours["warnings"] = [str(one) for one in context.absences.values()][:MARKS_MAX]
     given = getattr(result, "extensions", None) or {}
     return {**given, **({"plait": ours} if ours else {})}
+
+
+def _nothing_was_done(
+    result: ExecutionResult, errors: Sequence[GraphQLError], context: Context
+) -> bool:
+    """Whether every field is null because the ledger could not be used: then the status says so,
+    though the fields may be null."""
+    return (
+        not context.written
+        and all(value is None for value in (result.data or {}).values())
+        and any(isinstance(error.original_error, LedgerUnavailable) for error in errors)
+    )
 
 
 def _request_status(errors: Sequence[GraphQLError]) -> int | None:

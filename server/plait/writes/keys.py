@@ -1,4 +1,4 @@
-"""Idempotency keys: what a caller may send, what each write gets, and what tells payloads apart.
+"""Idempotency keys: what a caller may send, what each write gets, and what tells requests apart.
 
 The header follows draft-ietf-httpapi-idempotency-key-header, section 2.1: a string of structured
 fields (RFC 8941, section 3.3.3), in double quotes. The bare form that many clients send is taken as
@@ -52,32 +52,54 @@ def checked_key(text: str) -> str:
     return text
 
 
-def entry_id(*, caller: str, key: str, field_name: str, occurrence: int) -> str:
-    """What the ledger calls a mutation field's writes. A digest: the ledger holds no caller's key.
+def entry_id(*, caller: str, key: str, place: str) -> str:
+    """What the ledger calls the writes of one place in a request. A digest: the ledger holds no
+    caller's key.
 
-    `occurrence` counts, from 0, how often the field asked under this key in one document.
+    `place` is the field's response path, and which of its calls of `write_together` it is.
     """
-    return _digest(["entry", caller, key, field_name, occurrence])
+    return _digest(["place", caller, key, place])
 
 
-def write_key(entry: str, position: int, write: Write[Any]) -> str:
-    """The key that a backend gets for one write: the same on every attempt, on every machine."""
-    parts = [entry, position, write.target_name, write.endpoint.label]
+def request_id(*, caller: str, key: str) -> str:
+    """What all entries of one request have in common."""
+    return _digest(["request", caller, key])
+
+
+def write_key(entry: str, generation: int, position: int, target: str, endpoint: str) -> str:
+    """The key that a backend gets for one write: the same on every attempt, on every machine.
+
+    `generation` counts how often the caller's key expired and was used again: what a backend kept
+    of the former use must not answer for this one.
+    """
+    parts = [entry, generation, position, target, endpoint]
     return str(uuid5(_NAMESPACE, canonical(parts).decode()))
 
 
-def fingerprint(
+def fingerprint(*, caller: str, field_name: str, arguments: Mapping[str, object]) -> str:
+    """What must be equal for two requests to be the same one (section 2.4 of the draft): known
+    before anything was read.
+
+    Neither whitespace nor the selection count: they change no write. Raises `BadUserInput` for a
+    value that JSON cannot hold.
+    """
+    return _digest(["request", caller, field_name, arguments])
+
+
+def former_entry_id(*, caller: str, key: str, field_name: str, occurrence: int) -> str:
+    """What the ledger's first schema called an entry: `occurrence` counts, from 0, how often the
+    field asked under this key in one document."""
+    return _digest(["entry", caller, key, field_name, occurrence])
+
+
+def former_fingerprint(
     *,
     caller: str,
     field_name: str,
     arguments: Mapping[str, object],
     writes: Sequence[Write[Any]],
 ) -> str:
-    """What must be equal for two requests to be the same one (section 2.4 of the draft).
-
-    Neither whitespace, aliases nor the selection count: they change no write. Raises `BadUserInput`
-    for a value that JSON cannot hold.
-    """
+    """The fingerprint of an entry of the first schema: it held the writes' values too."""
     sent = [(write.target_name, write.endpoint.label, write.values) for write in writes]
     return _digest(["fingerprint", caller, field_name, arguments, sent])
 

@@ -1,34 +1,42 @@
 """What the ledger knows of writes and how that changes. Pure: a store runs it in its transactions.
 
-An entry stands for the writes of one mutation field under one key. Each write goes
+An entry stands for the writes of one place in a request under one key. Each write goes
 
     pending ──> succeeded                                    final
        │ └────> failed      final, unless it may be tried again
        └──────> unknown     final, unless sending it again cannot do it twice
 
-`pending` is committed before the first byte leaves, so a write that may have been sent is always
-known. A driven write is pending again, in the next epoch: what a slow earlier attempt still reports
-is recognised by its older one.
+`pending` is committed, with what is to be sent, before the first byte leaves, so a write that may
+have been sent is always known. A driven write is pending again, in the next epoch: what a slow
+earlier attempt still reports is recognised by its older one. What is sent again is what was
+committed first, whatever the resolver computes by then.
 
 `decide` says what is to be done about a request:
 
     the ledger has, under this key                         decision
     -----------------------------------------------------  --------------------------------
-    nothing, or an entry that has expired                  Start     all writes
-    an entry with another fingerprint                      Conflict
-    writes pending since less than the lease               InProgress
+    nothing, or a finished entry that has expired          Start     all writes
+    an entry with another fingerprint, or other writes     Conflict
+    writes pending since less than the lease, of a         InProgress
+    process that may be alive
     only writes with a final outcome                       Replay
     a write that failed and may be tried again             Resume    it
-    an unknown write, or one pending for longer than the   Resume    it, in doubt, if repeatable
-    lease (its process is gone)                            else it stays or becomes unknown
+    an unknown write, or one pending whose process is      Resume    it, in doubt, if repeatable
+    gone                                                   else it stays or becomes unknown
+
+An entry with a pending or unknown write is not finished, and does not expire.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
+
+from plait.writes.keys import write_key
 
 State: TypeAlias = Literal["pending", "succeeded", "failed", "unknown"]
 
 LOST = "The gateway stopped before the write's outcome was recorded. It may have taken effect."
+UNFINISHED: frozenset[State] = frozenset({"pending", "unknown"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +46,7 @@ class WriteRecord:
     target: str
     endpoint: str
     key: str
-    """What the backend gets as `Idempotency-Key`."""
+    """What the backend gets as its idempotency key."""
     state: State = "pending"
     epoch: int = 1
     """How often it was driven."""
@@ -50,11 +58,13 @@ class WriteRecord:
     duration_ms: float = 0.0
     value: bytes | None = None
     """JSON; only of a success."""
+    values: bytes | None = None
+    """JSON: the parameters' values that are sent. `None` in entries of the first schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """The writes of one mutation field under one key. Times are seconds since 1970."""
+    """The writes of one place under one key. Times are seconds since 1970."""
 
     id: str
     field_name: str
@@ -62,7 +72,26 @@ class Entry:
     started_at: float
     """When it was last driven."""
     expires_at: float
+    generation: int = 0
+    """How often its key expired before and was used again."""
+    holder: str = ""
+    """The process that drives it."""
+    reads: bytes | None = None
+    """JSON: what the resolver had read before it asked for the writes."""
+    request: str = ""
+    """What all entries under the caller's key have in common."""
+    place: str = ""
+    """The field's response path, and which of its calls this is: `a#0`."""
     writes: tuple[WriteRecord, ...]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every write has succeeded or failed."""
+        return all(write.state not in UNFINISHED for write in self.writes)
+
+    def is_over(self, now: float) -> bool:
+        """Whether its key may be used anew."""
+        return self.expires_at <= now and self.is_finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +100,8 @@ class Intent:
 
     target: str
     endpoint: str
-    key: str
+    values: bytes
+    """JSON."""
     repeatable: bool
     """Whether sending it again cannot do it twice."""
 
@@ -87,6 +117,14 @@ class Wanted:
     lease_s: float
     expiry_s: float
     intents: tuple[Intent, ...]
+    reads: bytes | None = None
+    request: str = ""
+    place: str = ""
+    fields: frozenset[str] = frozenset()
+    """The keys in the answer of all fields of the operation."""
+    former_id: str | None = None
+    """What an entry of the first schema would be called."""
+    former_fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +160,19 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """The key was used with another payload."""
+    """The key was used with another payload; or, where `writes_differ`, the same request makes
+    other writes than it did then."""
+
+    writes_differ: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InProgress:
-    """The same request is running, for `since_s` seconds."""
+    """The same request has been running for `since_s` seconds, and counts as running for
+    `left_s`."""
 
     since_s: float
+    left_s: float
 
 
 Decision: TypeAlias = Start | Resume | Replay | Conflict | InProgress
@@ -146,8 +189,20 @@ class Ledger(Protocol):
         """Commit what `settled` makes of an outcome. An entry that is gone stays gone."""
         ...
 
+    async def recall(self, entry_id: str, now: float) -> bytes | None:
+        """What the resolver of an entry that is not over had read."""
+        ...
+
     async def sweep(self, now: float, entries_max: int) -> int:
-        """Forget up to `entries_max` expired entries, the oldest first. How many it was."""
+        """Forget up to `entries_max` entries that are over, the oldest first. How many it was."""
+        ...
+
+    async def unfinished(self) -> int:
+        """How many entries have a pending or unknown write."""
+        ...
+
+    async def check(self) -> None:
+        """Whether writes could be recorded now."""
         ...
 
     async def close(self) -> None:
@@ -155,18 +210,44 @@ class Ledger(Protocol):
         ...
 
 
-def decide(entry: Entry | None, wanted: Wanted) -> Decision:
-    """What is to be done about `wanted`, given what the ledger has under its id."""
+def decide(
+    entry: Entry | None, wanted: Wanted, *, generation: int = 0, is_abandoned: bool = False
+) -> Decision:
+    """What is to be done about `wanted`, given what the ledger has under its id.
+
+    `generation` is how often the key expired before, where the entry itself is gone.
+    `is_abandoned` tells that the process that drove the entry is known to be dead.
+    """
     if entry is None:
-        return _start(wanted, epoch=1)
-    running = _is_running(entry, wanted)
-    if entry.expires_at <= wanted.now and not running:
-        return _start(wanted, epoch=1 + max(write.epoch for write in entry.writes))
+        return _start(wanted, generation=generation, epoch=1)
+    if entry.is_over(wanted.now):
+        epoch = 1 + max(write.epoch for write in entry.writes)
+        return _start(wanted, generation=entry.generation + 1, epoch=epoch)
     if entry.fingerprint != wanted.fingerprint:
         return Conflict()
-    if running:
-        return InProgress(since_s=max(0.0, wanted.now - entry.started_at))
+    if not _are_the_same(entry, wanted):
+        return Conflict(writes_differ=True)
+    since_s = max(0.0, wanted.now - entry.started_at)
+    is_pending = any(write.state == "pending" for write in entry.writes)
+    if is_pending and not is_abandoned and since_s < wanted.lease_s:
+        return InProgress(since_s=since_s, left_s=wanted.lease_s - since_s)
     return _resume(entry, wanted)
+
+
+def renamed(wanted: Wanted, entries: Iterable[Entry]) -> Entry | None:
+    """The entry of the same field under another alias: an alias changes no write, so a request that
+    comes again with another one must not make them again. `entries` are those of its key."""
+    _, _, call = wanted.place.rpartition("#")
+    for entry in entries:
+        path, _, entry_call = entry.place.rpartition("#")
+        is_same = entry.fingerprint == wanted.fingerprint and entry_call == call
+        if (
+            is_same
+            and path.partition(".")[0] not in wanted.fields
+            and not entry.is_over(wanted.now)
+        ):
+            return entry
+    return None
 
 
 def settled(held: WriteRecord, outcome: WriteRecord) -> WriteRecord | None:
@@ -178,25 +259,36 @@ def settled(held: WriteRecord, outcome: WriteRecord) -> WriteRecord | None:
     if held.state == "succeeded":
         return None
     if outcome.state == "succeeded" or outcome.epoch >= held.epoch:
-        return replace(outcome, epoch=max(held.epoch, outcome.epoch))
+        epoch = max(held.epoch, outcome.epoch)
+        return replace(outcome, epoch=epoch, key=held.key, values=held.values)
     return None
 
 
-def _is_running(entry: Entry, wanted: Wanted) -> bool:
-    pending = any(write.state == "pending" for write in entry.writes)
-    return pending and wanted.now - entry.started_at < wanted.lease_s
+def _are_the_same(entry: Entry, wanted: Wanted) -> bool:
+    held = [(write.target, write.endpoint) for write in entry.writes]
+    return held == [(intent.target, intent.endpoint) for intent in wanted.intents]
 
 
-def _start(wanted: Wanted, *, epoch: int) -> Start:
+def _start(wanted: Wanted, *, generation: int, epoch: int) -> Start:
     entry = Entry(
         id=wanted.id,
         field_name=wanted.field_name,
         fingerprint=wanted.fingerprint,
         started_at=wanted.now,
         expires_at=wanted.now + wanted.expiry_s,
+        generation=generation,
+        reads=wanted.reads,
+        request=wanted.request,
+        place=wanted.place,
         writes=tuple(
-            WriteRecord(target=it.target, endpoint=it.endpoint, key=it.key, epoch=epoch)
-            for it in wanted.intents
+            WriteRecord(
+                target=one.target,
+                endpoint=one.endpoint,
+                key=write_key(wanted.id, generation, position, one.target, one.endpoint),
+                epoch=epoch,
+                values=one.values,
+            )
+            for position, one in enumerate(wanted.intents)
         ),
     )
     return Start(entry=entry, drives=tuple(Drive(position=i) for i in range(len(entry.writes))))
@@ -208,7 +300,7 @@ def _resume(entry: Entry, wanted: Wanted) -> Resume | Replay:
     for position, (write, intent) in enumerate(zip(entry.writes, wanted.intents, strict=True)):
         if drive := _drive(position, write, intent):
             drives.append(drive)
-            writes.append(_driven(write))
+            writes.append(_driven(write, intent))
         else:
             writes.append(_lost(write) if write.state == "pending" else write)
     if not drives:
@@ -227,14 +319,18 @@ def _resume(entry: Entry, wanted: Wanted) -> Resume | Replay:
 def _drive(position: int, write: WriteRecord, intent: Intent) -> Drive | None:
     if write.state == "failed" and write.retryable:
         return Drive(position=position)
-    if write.state in ("pending", "unknown") and intent.repeatable:
+    if write.state in UNFINISHED and intent.repeatable:
         return Drive(position=position, in_doubt=True)
     return None
 
 
-def _driven(write: WriteRecord) -> WriteRecord:
+def _driven(write: WriteRecord, intent: Intent) -> WriteRecord:
     return WriteRecord(
-        target=write.target, endpoint=write.endpoint, key=write.key, epoch=write.epoch + 1
+        target=write.target,
+        endpoint=write.endpoint,
+        key=write.key,
+        epoch=write.epoch + 1,
+        values=intent.values if write.values is None else write.values,
     )
 
 

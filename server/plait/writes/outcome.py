@@ -10,9 +10,9 @@ to make it again under a new key, and then it is made twice.
 """
 
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from plait.errors import PlaitError
+from plait.errors import BackendError, PlaitError, is_retryable
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -94,3 +94,21 @@ class Unknown(Settled):
 
 
 Outcome: TypeAlias = Succeeded[T] | Failed | Unknown
+
+
+def told(outcome: "Outcome[Any]") -> dict[str, Any]:
+    """What a client is told of an outcome beside the field's value."""
+    shown: dict[str, Any] = {
+        "target": outcome.target,
+        "endpoint": outcome.endpoint,
+        "outcome": type(outcome).__name__.lower(),
+        "attempts": outcome.attempts,
+        "replayed": outcome.replayed,
+    }
+    if outcome.http_status is not None:
+        shown["http"] = {"status": outcome.http_status}
+    if not isinstance(outcome, Succeeded):
+        shown |= {"code": outcome.code, "message": outcome.message}
+        if isinstance(outcome.error, BackendError):
+            shown["retryable"] = is_retryable(outcome.error)
+    return shown

@@ -6,14 +6,21 @@ from typing import Any
 from uuid import uuid4
 
 from plait.backend.call import Origin
-from plait.writes.keys import entry_id, fingerprint, write_key
+from plait.writes.keys import (
+    canonical,
+    entry_id,
+    fingerprint,
+    former_entry_id,
+    former_fingerprint,
+    request_id,
+)
 from plait.writes.ledger import Intent, Wanted
 from plait.writes.write import Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The writes of one mutation field, and on whose behalf they are made."""
+    """The writes of one place in a request, and on whose behalf they are made."""
 
     writes: tuple[Write[Any], ...]
     key: str | None
@@ -21,9 +28,16 @@ class Asked:
     caller: str
     """Whose keys these are: the same key of another caller is another key."""
     field_name: str
+    place: str = ""
+    """The field's response path, and which of its calls this is: `a#0`."""
+    fields: frozenset[str] = frozenset()
+    """The keys in the answer of all fields of the operation."""
     occurrence: int = 0
-    """How often, from 0, the field asked under this key in one document."""
+    """How often, from 0, a field of this name asked under this key in the document: what entries
+    of the first schema went by."""
     arguments: Mapping[str, object]
+    reads: bytes | None = None
+    """JSON: what the resolver has read."""
     origin: Origin = field(default_factory=Origin)
 
 
@@ -33,38 +47,43 @@ def plan(asked: Asked, *, now: float, lease_s: float, expiry_s: float) -> Wanted
     Without a caller's key the entry gets a random id, and with it every write a random key. Raises
     `BadUserInput` for a value that JSON cannot hold.
     """
-    entry = _entry_id(asked)
-    return Wanted(
-        id=entry,
-        field_name=asked.field_name,
-        fingerprint=fingerprint(
-            caller=asked.caller,
-            field_name=asked.field_name,
-            arguments=asked.arguments,
-            writes=asked.writes,
-        ),
+    caller, field_name, arguments = asked.caller, asked.field_name, asked.arguments
+    intents = tuple(
+        Intent(
+            target=write.target_name,
+            endpoint=write.endpoint.label,
+            values=canonical(write.values),
+            repeatable=write.is_repeatable,
+        )
+        for write in asked.writes
+    )
+    keyless = Wanted(
+        id=uuid4().hex,
+        field_name=field_name,
+        fingerprint="",
         now=now,
         lease_s=lease_s,
         expiry_s=expiry_s,
-        intents=tuple(_intent(entry, *numbered) for numbered in enumerate(asked.writes)),
+        intents=intents,
     )
-
-
-def _entry_id(asked: Asked) -> str:
     if asked.key is None:
-        return uuid4().hex
-    return entry_id(
-        caller=asked.caller,
-        key=asked.key,
-        field_name=asked.field_name,
-        occurrence=asked.occurrence,
-    )
-
-
-def _intent(entry: str, position: int, write: Write[Any]) -> Intent:
-    return Intent(
-        target=write.target_name,
-        endpoint=write.endpoint.label,
-        key=write_key(entry, position, write),
-        repeatable=write.is_repeatable,
+        return keyless
+    return Wanted(
+        id=entry_id(caller=caller, key=asked.key, place=asked.place),
+        field_name=field_name,
+        fingerprint=fingerprint(caller=caller, field_name=field_name, arguments=arguments),
+        now=now,
+        lease_s=lease_s,
+        expiry_s=expiry_s,
+        intents=intents,
+        reads=asked.reads,
+        request=request_id(caller=caller, key=asked.key),
+        place=asked.place,
+        fields=asked.fields,
+        former_id=former_entry_id(
+            caller=caller, key=asked.key, field_name=field_name, occurrence=asked.occurrence
+        ),
+        former_fingerprint=former_fingerprint(
+            caller=caller, field_name=field_name, arguments=arguments, writes=asked.writes
+        ),
     )

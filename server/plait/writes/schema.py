@@ -40,6 +40,26 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )
         """,
     ),
+    (
+        "ALTER TABLE entries ADD COLUMN generation INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE entries ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE entries ADD COLUMN reads BLOB",
+        "ALTER TABLE entries ADD COLUMN request TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE entries ADD COLUMN place TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX entries_by_request ON entries (request) WHERE request != ''",
+        'ALTER TABLE writes ADD COLUMN "values" BLOB',
+        "CREATE INDEX writes_unfinished ON writes (entry_id) WHERE state IN ('pending', 'unknown')",
+        """
+        CREATE TABLE expired (
+            id TEXT PRIMARY KEY,
+            generation INTEGER NOT NULL,
+            forget_at REAL NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX expired_by_time ON expired (forget_at)",
+        "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), now REAL NOT NULL)",
+        "INSERT INTO clock VALUES (1, 0)",
+    ),
 )
 """What takes the schema from version n to n + 1. Only added to: files of every version exist."""
 

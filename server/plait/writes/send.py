@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from plait.backend.build import single_call
-from plait.backend.call import Call, Handler, Origin
-from plait.backend.split import decoded, unwrapped
+from plait.backend.call import Call, Handler, Origin, Reply
+from plait.backend.spec import EndpointSpec
+from plait.backend.split import accepted, unwrapped
+from plait.errors import BackendHttpError, BadBackendResponse
 from plait.writes.verdict import verdict_on
 from plait.writes.write import Send, Sent, Write
 
@@ -20,17 +22,40 @@ def http_send(clients: Mapping[str, Handler], written: Written) -> Send:
     async def send(write: Write[Any], key: str | None, origin: Origin) -> Sent:
         endpoint = write.endpoint
         call = single_call(endpoint, write.values, replace(origin, deadline=None))
-        if key is not None:
-            call = replace(call, headers=(*call.headers, ("idempotency-key", key)))
+        if key is not None and endpoint.key_header is not None:
+            call = replace(call, headers=(*call.headers, (endpoint.key_header.lower(), key)))
         try:
             reply = await clients[endpoint.backend.name](call)
+            if reply.status == 304:
+                raise _no_success(endpoint, reply.status)
+            body = _accepted(endpoint, reply)
         except Exception as error:
             if verdict_on(error, in_doubt=False, honours_keys=False) == "unknown":
                 await written(call, write.values, {})
             raise
         await written(call, write.values, reply.headers)
-        body = decoded(endpoint, reply)
+        if isinstance(body, Exception):  # it took effect; its value is what is lost
+            raise body
         value = None if body is None else unwrapped(endpoint, body, endpoint.unwrap)
         return Sent(value=value, http_status=reply.status, attempts=reply.attempts)
 
     return send
+
+
+def _accepted(endpoint: EndpointSpec, reply: Reply) -> Any:
+    """The body, or why it cannot be read. Raises `BackendRefused` where it says that the write
+    failed."""
+    try:
+        return accepted(endpoint, reply)
+    except BadBackendResponse as error:
+        return error
+
+
+def _no_success(endpoint: EndpointSpec, status: int) -> BackendHttpError:
+    name = endpoint.backend.name
+    return BackendHttpError(
+        f"Backend '{name}' answered with status {status}.",
+        backend=name,
+        endpoint=endpoint.label,
+        status=status,
+    )

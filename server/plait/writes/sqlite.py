@@ -3,48 +3,71 @@
 All of SQLite runs in one thread of its own, so that no commit holds up the event loop. Every
 commit is on the disc when it returns (WAL with `synchronous = FULL`). WAL needs shared memory, so
 the file may not lie on a network file system.
+
+Its time only moves forward: it is never behind what an earlier commit, of whichever process, was
+made at.
 """
 
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from plait.errors import LedgerUnavailable
+from plait.writes.holders import Holder
 from plait.writes.ledger import (
+    Conflict,
     Decision,
     Entry,
+    InProgress,
     Replay,
     Resume,
     Start,
     Wanted,
     WriteRecord,
     decide,
+    renamed,
     settled,
 )
 from plait.writes.schema import connected, transaction
 
 R = TypeVar("R")
 
+MEMORY = ":memory:"
+EXPIRED_KEPT_S = 30 * 86_400.0
+"""How long the ledger remembers that a key expired: longer than backends remember what it did."""
+
 _COLUMNS = (
     "target, endpoint, key, state, epoch, http_status, code, message, retryable, attempts,"
-    " duration_ms, value"
+    ' duration_ms, value, "values"'
 )
-_LOAD_ENTRY = "SELECT id, field_name, fingerprint, started_at, expires_at FROM entries WHERE id = ?"
+_ENTRY_COLUMNS = (
+    "id, field_name, fingerprint, started_at, expires_at, generation, holder, reads, request, place"
+)
+_LOAD_ENTRY = f"SELECT {_ENTRY_COLUMNS} FROM entries WHERE id = ?"
 _LOAD_WRITES = f"SELECT {_COLUMNS} FROM writes WHERE entry_id = ? ORDER BY position"
 _LOAD_WRITE = f"SELECT {_COLUMNS} FROM writes WHERE entry_id = ? AND position = ?"
-_SAVE_ENTRY = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"
+_SAVE_ENTRY = (
+    f"INSERT OR REPLACE INTO entries ({_ENTRY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _SAVE_WRITE = (
     f"INSERT OR REPLACE INTO writes (entry_id, position, {_COLUMNS})"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_SWEEP = (
-    "DELETE FROM entries WHERE id IN"
-    " (SELECT id FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)"
+_UNFINISHED = "SELECT entry_id FROM writes WHERE state IN ('pending', 'unknown')"
+_OVER = (
+    f"SELECT id FROM entries WHERE expires_at <= ? AND id NOT IN ({_UNFINISHED})"
+    " ORDER BY expires_at LIMIT ?"
+)
+_REMEMBER = (
+    "INSERT OR REPLACE INTO expired (id, generation, forget_at)"
+    " SELECT id, generation + 1, ? FROM entries WHERE id = ?"
 )
 
 _REASONS = {
@@ -61,8 +84,10 @@ _REASONS = {
 class SqliteLedger:
     """A `Ledger` in the file at `path`, which is made when it is first used. `:memory:` works too.
 
-    `busy_s` is how long a transaction waits for another process's. After any failure the next use
-    tries again, so a ledger that comes back is used again.
+    `busy_s` is how long a request waits for another process's transaction, those that wait before
+    it included. After any failure the next use tries again, so a ledger that comes back is used
+    again; but not one whose file was taken away: an empty one in its place would forget what was
+    written.
     """
 
     def __init__(self, path: str | Path, *, busy_s: float = 2.0) -> None:
@@ -70,81 +95,168 @@ class SqliteLedger:
         self._busy_s = busy_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="plait-ledger")
         self._database: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        """Device and inode of the file that was opened."""
+        self._holder = Holder(None if self._path == MEMORY else Path(self._path))
+        self._ahead_s = 0.0
+        """How far the ledger's time is ahead of this process's."""
         self._closed = False
 
     async def open(self) -> None:
         """Open or make the file now. Raises `LedgerUnavailable`, with the reason."""
-        await self._in_thread(self._opened)
+        await self._in_thread(lambda _: self._opened())
 
     async def begin(self, wanted: Wanted) -> Decision:
         """See `Ledger`."""
-        return await self._in_thread(lambda: self._begin(wanted))
+        return await self._in_thread(lambda until: self._begin(wanted, until))
 
     async def settle(self, entry_id: str, position: int, record: WriteRecord) -> None:
         """See `Ledger`."""
-        await self._in_thread(lambda: self._settle(entry_id, position, record))
+        await self._in_thread(lambda until: self._settle(entry_id, position, record, until))
+
+    async def recall(self, entry_id: str, now: float) -> bytes | None:
+        """See `Ledger`."""
+        return await self._in_thread(lambda until: self._recall(entry_id, now, until))
 
     async def sweep(self, now: float, entries_max: int) -> int:
         """See `Ledger`."""
-        return await self._in_thread(lambda: self._sweep(now, entries_max))
+        return await self._in_thread(lambda until: self._sweep(now, entries_max, until))
+
+    async def unfinished(self) -> int:
+        """See `Ledger`."""
+        return await self._in_thread(self._unfinished)
+
+    async def check(self) -> None:
+        """See `Ledger`."""
+        await self._in_thread(self._check)
 
     async def close(self) -> None:
         """Close the file, once all that was asked for is done. It cannot be used again."""
         if self._closed:
             return
         try:
-            await self._in_thread(self._close)
+            await self._in_thread(lambda _: self._close())
         finally:
             self._closed = True
             self._thread.shutdown(wait=False)
 
-    async def _in_thread(self, work: Callable[[], R]) -> R:
+    async def _in_thread(self, work: Callable[[float], R]) -> R:
+        """What `work` returns, told until when it may wait: counted from here, so that those who
+        stand behind each other for one lock do not each wait for it anew."""
         if self._closed:
             raise LedgerUnavailable("The ledger of writes is closed.")
+        until = time.monotonic() + self._busy_s
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, lambda: work(until)
+            )
         except sqlite3.Error as error:
             raise LedgerUnavailable(f"The ledger of writes {_reason(error)}.") from error
         except OSError as error:
             raise LedgerUnavailable("The ledger of writes cannot be opened.") from error
 
-    def _begin(self, wanted: Wanted) -> Decision:
-        with self._transaction() as database:
+    def _begin(self, wanted: Wanted, until: float) -> Decision:
+        with self._transaction(until) as database:
+            wanted = replace(wanted, now=self._time(database, wanted.now))
             before = _load(database, wanted.id)
-            decision = decide(before, wanted)
+            if before is None:
+                wanted, before = _otherwise_named(database, wanted)
+            decision = decide(
+                before,
+                wanted,
+                generation=_generation(database, wanted.id) if before is None else 0,
+                is_abandoned=before is not None and self._holder.is_dead(before.holder),
+            )
             match decision:
-                case Start(entry=entry) | Resume(entry=entry) | Replay(entry=entry):
+                case Start(entry=entry) | Resume(entry=entry):
+                    held = replace(entry, holder=self._holder.name)
+                    _save(database, held)
+                    database.execute("UPDATE clock SET now = ?", (wanted.now,))
+                    return replace(decision, entry=held)
+                case Replay(entry=entry):
                     if entry != before:
                         _save(database, entry)
+                case Conflict() | InProgress():
+                    pass
         return decision
 
-    def _settle(self, entry_id: str, position: int, record: WriteRecord) -> None:
-        with self._transaction() as database:
+    def _settle(self, entry_id: str, position: int, record: WriteRecord, until: float) -> None:
+        with self._transaction(until) as database:
             row = database.execute(_LOAD_WRITE, (entry_id, position)).fetchone()
             if row is not None and (kept := settled(_record(row), record)):
                 database.execute(_SAVE_WRITE, (entry_id, position, *_values(kept)))
 
-    def _sweep(self, now: float, entries_max: int) -> int:
-        with self._transaction() as database:
-            return database.execute(_SWEEP, (now, entries_max)).rowcount
+    def _recall(self, entry_id: str, now: float, until: float) -> bytes | None:
+        with self._transaction(until) as database:
+            entry = _load(database, entry_id)
+            if entry is None or entry.is_over(self._time(database, now)):
+                return None
+            return entry.reads
+
+    def _sweep(self, now: float, entries_max: int, until: float) -> int:
+        with self._transaction(until) as database:
+            now = self._time(database, now)
+            database.execute("DELETE FROM expired WHERE forget_at <= ?", (now,))
+            over = [row[0] for row in database.execute(_OVER, (now, entries_max))]
+            for id_ in over:
+                database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, id_))
+                database.execute("DELETE FROM entries WHERE id = ?", (id_,))
+            return len(over)
+
+    def _unfinished(self, until: float) -> int:
+        with self._transaction(until) as database:
+            count = database.execute(f"SELECT count(DISTINCT entry_id) FROM ({_UNFINISHED})")
+            return int(count.fetchone()[0])
+
+    def _check(self, until: float) -> None:
+        with self._transaction(until) as database:  # a write: a full disc shows only then
+            database.execute("UPDATE clock SET now = now")
 
     def _close(self) -> None:
+        self._holder.close()
         if self._database is not None:
             self._database.close()
             self._database = None
 
+    def _time(self, database: sqlite3.Connection, now: float) -> float:
+        told = float(database.execute("SELECT now FROM clock").fetchone()[0])
+        self._ahead_s = max(self._ahead_s, told - now)
+        return now + self._ahead_s
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, until: float) -> Iterator[sqlite3.Connection]:
         database = self._opened()
+        self._check_file()
+        left_ms = max(0, int((until - time.monotonic()) * 1000))
+        database.execute(f"PRAGMA busy_timeout = {left_ms}")
         with transaction(database):
             yield database
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
-            if self._path != ":memory:":
+            if self._path != MEMORY:
+                self._check_file()
                 _make_private_file(Path(self._path))
+                self._holder.open()
             self._database = connected(self._path, self._busy_s)
+            self._file = self._on_disc()
         return self._database
+
+    def _on_disc(self) -> tuple[int, int] | None:
+        if self._path == MEMORY:
+            return None
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _check_file(self) -> None:
+        if self._file is not None and self._on_disc() != self._file:
+            raise LedgerUnavailable(
+                "The ledger of writes is gone: its file was removed or replaced while it was in "
+                "use. Put it back, or restart the gateway to begin a new one."
+            )
 
 
 def _make_private_file(path: Path) -> None:
@@ -155,23 +267,60 @@ def _make_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
+def _otherwise_named(database: sqlite3.Connection, wanted: Wanted) -> tuple[Wanted, Entry | None]:
+    """The entry of `wanted` under another alias, or as the first schema called it, while it
+    counts."""
+    if not wanted.request:
+        return wanted, None
+    ids = database.execute("SELECT id FROM entries WHERE request = ?", (wanted.request,)).fetchall()
+    entries = [entry for (id_,) in ids if (entry := _load(database, id_)) is not None]
+    if (same := renamed(wanted, entries)) is not None:
+        return replace(wanted, id=same.id), same
+    former = _load(database, wanted.former_id or "")
+    if former is None or former.is_over(wanted.now):
+        return wanted, None
+    return replace(wanted, id=former.id, fingerprint=wanted.former_fingerprint or ""), former
+
+
+def _generation(database: sqlite3.Connection, entry_id: str) -> int:
+    row = database.execute("SELECT generation FROM expired WHERE id = ?", (entry_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _load(database: sqlite3.Connection, entry_id: str) -> Entry | None:
     row = database.execute(_LOAD_ENTRY, (entry_id,)).fetchone()
     if row is None:
         return None
-    id_, field_name, fingerprint, started_at, expires_at = row
+    id_, field_name, fingerprint, started_at, expires_at, *more = row
+    generation, holder, reads, request, place = more
     return Entry(
         id=id_,
         field_name=field_name,
         fingerprint=fingerprint,
         started_at=started_at,
         expires_at=expires_at,
+        generation=generation,
+        holder=holder,
+        reads=reads,
+        request=request,
+        place=place,
         writes=tuple(map(_record, database.execute(_LOAD_WRITES, (entry_id,)))),
     )
 
 
 def _save(database: sqlite3.Connection, entry: Entry) -> None:
-    values = (entry.id, entry.field_name, entry.fingerprint, entry.started_at, entry.expires_at)
+    values = (
+        entry.id,
+        entry.field_name,
+        entry.fingerprint,
+        entry.started_at,
+        entry.expires_at,
+        entry.generation,
+        entry.holder,
+        entry.reads,
+        entry.request,
+        entry.place,
+    )
     database.execute(_SAVE_ENTRY, values)
     rows = [(entry.id, position, *_values(write)) for position, write in enumerate(entry.writes)]
     database.executemany(_SAVE_WRITE, rows)
@@ -179,7 +328,7 @@ def _save(database: sqlite3.Connection, entry: Entry) -> None:
 
 def _record(row: tuple[Any, ...]) -> WriteRecord:
     target, endpoint, key, state, epoch, http_status, code, message, retryable, *rest = row
-    attempts, duration_ms, value = rest
+    attempts, duration_ms, value, values = rest
     return WriteRecord(
         target=target,
         endpoint=endpoint,
@@ -193,6 +342,7 @@ def _record(row: tuple[Any, ...]) -> WriteRecord:
         attempts=attempts,
         duration_ms=duration_ms,
         value=value,
+        values=values,
     )
 
 
@@ -211,6 +361,7 @@ def _values(record: WriteRecord) -> tuple[object, ...]:
         record.attempts,
         record.duration_ms,
         record.value,
+        record.values,
     )
 
 

@@ -10,7 +10,7 @@ All writes leave at the same time. One that fails takes no other with it: each h
 own, and those that are no success are added to the errors at the field's path, next to the data.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 from plait.backend.call import Origin
@@ -64,7 +64,20 @@ class WriteContext(Protocol):
 
     @property
     def mutation_fields(self) -> MutableMapping[str, int]:
-        """How often each field was seen under each key. Begins empty; only this module uses it."""
+        """How often each place, and each field, asked under each key. Begins empty; only this
+        module uses it."""
+        ...
+
+    def fields_of(self, info: Any) -> frozenset[str]:
+        """The keys in the answer of all fields of the operation."""
+        ...
+
+    def reads_of(self, info: Any) -> bytes | None:
+        """What the resolver has read so far, as JSON, where it is to be kept."""
+        ...
+
+    def note_writes(self, info: Any, outcomes: Sequence[Outcome[Any]]) -> None:
+        """Say in the answer what became of the writes, whatever becomes of the field's value."""
         ...
 
     def arguments_of(self, info: Any) -> Mapping[str, object]:
@@ -90,7 +103,7 @@ class InfoLike(Protocol):
     def context(self) -> WriteContext: ...
 
     @property
-    def path(self) -> object: ...
+    def path(self) -> Any: ...
 
 
 @overload
@@ -190,6 +203,7 @@ async def write_together(
         return ()
     outcomes = await info.context.writes.together(_asked(info, writes, key))
     info.context.loaders.forget()  # what is read from here on must see what was written
+    info.context.note_writes(info, outcomes)
     _tell(info, outcomes)
     return outcomes
 
@@ -198,6 +212,7 @@ async def write_alone(info: InfoLike, write: Write[A]) -> Outcome[A]:
     """Make one write. Its failure is its caller's to raise, and is not added to the errors."""
     (outcome,) = await info.context.writes.together(_asked(info, (write,), None))
     info.context.loaders.forget()
+    info.context.note_writes(info, (outcome,))
     if outcome.replayed:
         info.context.note_replayed()
     return outcome
@@ -210,9 +225,12 @@ def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> A
         writes=writes,
         key=checked,
         caller=context.caller,
-        field_name=info.field_name,
-        occurrence=_occurrence(context, info.field_name, checked or ""),
+        field_name=schema_name(info),
+        place=place_of(info, _count(context, f"{path_of(info)} {checked or ''}")),
+        fields=context.fields_of(info),
+        occurrence=_count(context, f"# {schema_name(info)} {checked or ''}"),
         arguments=context.arguments_of(info),
+        reads=context.reads_of(info) if checked is not None else None,
         origin=context.origin,
     )
 
@@ -224,12 +242,27 @@ def _key(context: WriteContext, key: str | None) -> str | None:
     return key_from_header(header) if header is not None else None
 
 
-def _occurrence(context: WriteContext, field_name: str, key: str) -> int:
-    # Of the field under this key: another key's writes must not move the count of this one's.
-    seen = f"{field_name} {key}"
-    occurrence = context.mutation_fields.get(seen, 0)
-    context.mutation_fields[seen] = occurrence + 1
-    return occurrence
+def place_of(info: InfoLike, call: int) -> str:
+    """What stands for the field's writes under a key: its response path, so that nothing that runs
+    before it moves it; and which of its calls it is."""
+    return f"{path_of(info)}#{call}"
+
+
+def path_of(info: InfoLike) -> str:
+    """The field's response path."""
+    return ".".join(map(str, info.path.as_list()))
+
+
+def schema_name(info: InfoLike) -> str:
+    """The field's name in the schema, whatever the document calls it."""
+    return str(getattr(info, "_raw_info", info).field_name)
+
+
+def _count(context: WriteContext, seen: str) -> int:
+    # Of the place under this key: another key's writes must not move the count of this one's.
+    count = context.mutation_fields.get(seen, 0)
+    context.mutation_fields[seen] = count + 1
+    return count
 
 
 def _tell(info: InfoLike, outcomes: tuple[Outcome[Any], ...]) -> None:

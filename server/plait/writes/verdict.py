@@ -4,12 +4,12 @@
     ------------------------------------------------------  --------------  ----------------
     sent="no": refused, no such host, TLS, deadline passed  failed          unknown
     RequestError: a value that cannot be sent               failed          unknown
-    400, 402, 415, 422                                      failed          failed if keyed
+    400, 402, 415, 422, a 2xx that says that it failed      failed          failed if keyed
     409                                                     failed          unknown
     401, 403, 404, 408, 425, 429 and every other 4xx        failed          unknown
     501, 505, 511                                           failed          unknown
     500, 502, 503, 504 and every other 5xx                  unknown         unknown
-    3xx                                                     unknown         unknown
+    3xx, 304 too                                            unknown         unknown
     time-out or broken connection after sending             unknown         unknown
     2xx whose reply is unreadable or too large              unknown         unknown
     anything that is no error of ours                       unknown         unknown
@@ -31,36 +31,46 @@ the payload itself settles the doubt: it would have repeated its success.
 - 501, 505 and 511 are refusals of a request that was not understood or never arrived.
 - A redirect is unknown, because many servers answer a done POST with one.
 - An unreadable 2xx did take effect; its value is what is unknown. A keyed backend tells it again.
+
+A write that failed had no effect, so that the same key may ask for it again: where the caller, an
+operator or time can mend what was wrong. What speaks against the write itself stays as it is.
 """
 
 from typing import Literal, TypeAlias
 
 from plait.errors import (
     BackendError,
+    BackendRefused,
     BadBackendResponse,
     NotFound,
     PlaitError,
     RequestError,
     ResponseTooLarge,
-    is_retryable,
 )
 
 Verdict: TypeAlias = Literal["failed", "unknown"]
 
 _NOT_DONE_5XX = frozenset({501, 505, 511})
 _JUDGES_THE_PAYLOAD = frozenset({400, 402, 415, 422})
+_AGAINST_THE_WRITE = frozenset({400, 402, 405, 406, 410, 411, 412, 413, 414, 415, 416, 417, 422})
+"""Of these the same write will be told the same again."""
 
 
 def verdict_on(error: Exception, *, in_doubt: bool, honours_keys: bool) -> Verdict:
     """What became of the write whose send raised `error`."""
     if in_doubt:
-        return "failed" if honours_keys and status_of(error) in _JUDGES_THE_PAYLOAD else "unknown"
+        return "failed" if honours_keys and _judges_the_payload(error) else "unknown"
     return "failed" if _proves_no_effect(error) else "unknown"
 
 
 def may_try_again(error: Exception) -> bool:
-    """Whether a write that failed with `error` may succeed when the same key asks again."""
-    return isinstance(error, BackendError) and is_retryable(error)
+    """Whether a write that failed with `error`, without effect, may succeed when the same key asks
+    again."""
+    return isinstance(error, BackendError) and status_of(error) not in _AGAINST_THE_WRITE
+
+
+def _judges_the_payload(error: Exception) -> bool:
+    return isinstance(error, BackendRefused) or status_of(error) in _JUDGES_THE_PAYLOAD
 
 
 def status_of(error: Exception) -> int | None:
@@ -81,6 +91,8 @@ def reason_for(error: Exception, *, in_doubt: bool) -> str:
 
 def _proves_no_effect(error: Exception) -> bool:
     if isinstance(error, RequestError):
+        return True
+    if isinstance(error, BackendRefused):
         return True
     if isinstance(error, BackendError) and error.sent == "no":
         return True

@@ -30,12 +30,14 @@ class Write(Generic[T_co]):
     @property
     def honours_keys(self) -> bool:
         """Whether the backend does a write once, however often it gets it under one key."""
-        return self.endpoint.backend.idempotency_key
+        return self.endpoint.key_header is not None
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether sending it twice cannot do it twice: by key, or by RFC 9110, section 9.2.2."""
-        return self.honours_keys or self.endpoint.method in IDEMPOTENT_METHODS
+        """Whether sending it twice cannot do it twice: by key, by declaration, or by RFC 9110,
+        section 9.2.2."""
+        endpoint = self.endpoint
+        return self.honours_keys or endpoint.repeatable or endpoint.method in IDEMPOTENT_METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,13 @@ would leave an unknown outcome behind.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, TypeVar, assert_never
 
+from plait.backend.numbers import decode
 from plait.clock import Clock
 from plait.errors import KeyInProgress, KeyMissing, KeyReused, LedgerUnavailable, PlaitError
 from plait.events import Events, FieldFailed, WriteSettled
@@ -24,6 +26,7 @@ from plait.writes.ledger import (
     Resume,
     Start,
     Wanted,
+    WriteRecord,
 )
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
 from plait.writes.plan import Asked, plan
@@ -42,6 +45,9 @@ Outcomes: TypeAlias = tuple[Outcome[Any], ...]
 
 POLL_S = 0.05
 """How often a request that waits for its twin looks for it in the ledger."""
+RECORD_AGAIN_S = (0.05, 5.0)
+"""How long, at first and at most, until an outcome that the ledger did not take is given to it
+again."""
 
 
 class Writes:
@@ -49,8 +55,12 @@ class Writes:
 
     `expiry_s` is how long a key is remembered, from when its writes were last driven. `wait_s` is
     how long a request waits for its twin under the same key before it is told that one is running.
-    `lease_s` is how long a write counts as running. It must be longer than the longest write: a
-    slower one is taken for lost. The ledger stays its maker's to close.
+    `lease_s` is how long a write counts as running where nobody can tell whether its process lives.
+    It must be longer than the longest write: a slower one is taken for lost. The ledger stays its
+    maker's to close.
+
+    Its time is the wall's when it is made, and from then on the monotonic clock's: a clock that is
+    set must not make keys expire, or leases last.
     """
 
     def __init__(
@@ -73,7 +83,11 @@ class Writes:
         self._expiry_s = expiry_s
         self._wait_s = wait_s
         self._lease_s = lease_s
+        self._since_1970_s = clock.wall() - clock.now()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._unrecorded: dict[tuple[str, int], WriteRecord] = {}
+        """Outcomes that the ledger did not take, by entry and position."""
+        self._recorder: asyncio.Task[None] | None = None
         self._closing = False
 
     async def together(self, asked: Asked) -> Outcomes:
@@ -86,23 +100,29 @@ class Writes:
         if budget is not None:  # before anything is sent: a write must not be cut off half-way
             budget.check_calls(len(asked.writes))
         wanted = self._wanted(asked)
-        give_up = self._clock.now() + self._wait_s
+        give_up = self._give_up(asked)
         while True:
             outcomes = await self._owned(self._attempt(asked, wanted))
-            if outcomes is not None:
+            if not isinstance(outcomes, InProgress):
                 for write, outcome in zip(asked.writes, outcomes, strict=True):
                     say_who_may_ask_again(write, outcome, has_key=asked.key is not None)
                 return outcomes
             left_s = give_up - self._clock.now()
             if left_s <= 0:
                 raise KeyInProgress(
-                    "A request with this Idempotency-Key is running. Ask again with the same key."
+                    "A request with this Idempotency-Key is running. Ask again with the same key.",
+                    retry_after_s=_ask_again_s(outcomes),
                 )
             await self._clock.sleep(min(POLL_S, left_s))
 
+    async def recall(self, entry_id: str) -> bytes | None:
+        """What the resolver of an earlier request with the same key had read, as JSON. Raises
+        `LedgerUnavailable`."""
+        return await self._ledger.recall(entry_id, self._now())
+
     async def sweep(self, entries_max: int = 1_000) -> int:
         """Forget up to `entries_max` expired keys. How many it was. Raises `LedgerUnavailable`."""
-        return await self._ledger.sweep(self._clock.wall(), entries_max)
+        return await self._ledger.sweep(self._now(), entries_max)
 
     async def close(self, timeout_s: float) -> None:
         """Take no more writes; wait for those that are out, and cancel them after `timeout_s`.
@@ -116,13 +136,28 @@ class Writes:
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
+        if self._recorder is not None:
+            self._recorder.cancel()
+            await asyncio.gather(self._recorder, return_exceptions=True)
+        with contextlib.suppress(LedgerUnavailable):  # the log has told of them
+            await self._record_again(None)
 
     def _wanted(self, asked: Asked) -> Wanted:
         if asked.key is None and self._require_key:
             raise KeyMissing("This mutation needs an Idempotency-Key header, and none was sent.")
         if self._closing:
             raise LedgerUnavailable("The gateway is stopping and takes no more writes.")
-        return plan(asked, now=self._clock.wall(), lease_s=self._lease_s, expiry_s=self._expiry_s)
+        return plan(asked, now=self._now(), lease_s=self._lease_s, expiry_s=self._expiry_s)
+
+    def _now(self) -> float:
+        """Seconds since 1970, never set back or forward."""
+        return self._since_1970_s + self._clock.now()
+
+    def _give_up(self, asked: Asked) -> float:
+        """Until when to wait for a twin: within the request's deadline."""
+        until = self._clock.now() + self._wait_s
+        deadline = asked.origin.deadline
+        return until if deadline is None else min(until, deadline)
 
     async def _owned(self, work: Coroutine[Any, Any, R]) -> R:
         task = asyncio.create_task(work)
@@ -135,18 +170,20 @@ class Writes:
         if not task.cancelled():
             task.exception()  # seen: the request that would have got it may be gone
 
-    async def _attempt(self, asked: Asked, wanted: Wanted) -> Outcomes | None:
-        """The outcomes; `None` while the same request is running elsewhere."""
-        decision = await self._ledger.begin(replace(wanted, now=self._clock.wall()))
+    async def _attempt(self, asked: Asked, wanted: Wanted) -> Outcomes | InProgress:
+        """The outcomes, unless the same request is running elsewhere."""
+        # What this process knows of the entry and the ledger does not is told first.
+        await self._record_again(wanted.id)
+        decision = await self._ledger.begin(replace(wanted, now=self._now()))
         match decision:
             case Start(entry=entry, drives=drives) | Resume(entry=entry, drives=drives):
                 return await self._driven(asked, entry, drives)
             case Replay(entry=entry):
                 return await self._driven(asked, entry, ())
-            case Conflict():
-                raise KeyReused("This Idempotency-Key was used before, with another payload.")
+            case Conflict(writes_differ=differ):
+                raise KeyReused(_OTHER_WRITES if differ else _OTHER_PAYLOAD)
             case InProgress():
-                return None
+                return decision
             case _:
                 assert_never(decision)
 
@@ -167,6 +204,8 @@ class Writes:
 
     async def _made(self, asked: Asked, entry: Entry, drive: Drive) -> Outcome[Any]:
         write, record = asked.writes[drive.position], entry.writes[drive.position]
+        if record.values is not None:  # as it was asked for first, whatever is computed now
+            write = replace(write, values=decode(record.values))
         start = self._clock.now()
         result = await self._sent(asked, write, record.key)
         outcome = outcome_of(
@@ -205,11 +244,16 @@ class Writes:
     async def _record(
         self, asked: Asked, entry: Entry, position: int, outcome: Outcome[Any]
     ) -> None:
-        """Record `outcome`. When that fails the caller still gets it, and the log says so."""
+        """Record `outcome`. When that fails the caller still gets it, the log says so, and the
+        process remembers it until the ledger takes it."""
+        record: WriteRecord | None = None
         try:
             record = record_of(outcome, epoch=entry.writes[position].epoch)
             await self._ledger.settle(entry.id, position, record)
         except PlaitError as error:
+            if record is not None:
+                self._unrecorded[entry.id, position] = record
+                self._keep_recording()
             logging.getLogger("plait").error(
                 "Request %s: the outcome '%s' of %s on %s could not be recorded: %s",
                 asked.origin.request_id,
@@ -218,6 +262,39 @@ class Writes:
                 outcome.target,
                 error,
             )
+
+    def _keep_recording(self) -> None:
+        if not self._closing and (self._recorder is None or self._recorder.done()):
+            self._recorder = asyncio.create_task(self._recording())
+
+    async def _recording(self) -> None:
+        """Give the ledger what it did not take, until it has taken it."""
+        delay_s, longest_s = RECORD_AGAIN_S
+        while self._unrecorded:
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, longest_s)
+            with contextlib.suppress(LedgerUnavailable):
+                await self._record_again(None)
+
+    async def _record_again(self, entry_id: str | None) -> None:
+        """Record what is not yet recorded of an entry, or of all. Raises `LedgerUnavailable`."""
+        for key, record in list(self._unrecorded.items()):
+            if entry_id in (None, key[0]):
+                await self._ledger.settle(*key, record)
+                self._unrecorded.pop(key, None)
+
+
+_OTHER_PAYLOAD = "This Idempotency-Key was used before, with another payload."
+_OTHER_WRITES = (
+    "This Idempotency-Key was used before, and the same request made other writes then: the graph "
+    "has changed since."
+)
+
+
+def _ask_again_s(running: InProgress) -> float:
+    """When to look again at what is running: after as long as it has been, for most end soon; and
+    at the latest when it counts as lost."""
+    return min(max(1.0, running.since_s), max(1.0, running.left_s))
 
 
 def _event(asked: Asked, write: Write[Any], outcome: Outcome[Any]) -> WriteSettled:
