@@ -103,27 +103,33 @@ class Mutation:
         account_id = account.value["id"] if isinstance(account, Succeeded) else None
         return OnboardCustomerPayload(account_id=account_id, outcomes=shown(outcomes))
 
-    @strawberry.mutation(description="Place an order and charge for it at the same time.")
+    @strawberry.mutation(
+        description="Place an order, and charge for it once it is placed: what it costs is what the "
+        "orders service says."
+    )
     async def checkout(self, info: strawberry.Info, input: CheckoutInput) -> CheckoutPayload:
         user_id = whole("userId", input.user_id)
         items = [
             {"productId": whole("productId", one.product_id), "quantity": one.quantity}
             for one in input.items
         ]
-        products = await api.get_product.load_many(info, id=[one["productId"] for one in items])
-        amount = sum(
-            round(float(product["price"]["amount"]) * 100) * item["quantity"]
-            for product, item in zip(products, items, strict=True)
-            if product
+        (order,) = await write_together(
+            info, api.create_order(body={"userId": user_id, "items": items})
         )
-        outcomes = await write_together(
+        if not isinstance(order, Succeeded):
+            return CheckoutPayload(order=None, outcomes=shown((order,)))
+        row = order.value
+        (payment,) = await write_together(
             info,
-            api.create_order(body={"userId": user_id, "items": items}),
-            api.create_payment(body={"userId": user_id, "amountCents": amount}),
+            api.create_payment(
+                body={
+                    "userId": user_id,
+                    "orderId": row["id"],
+                    "amountCents": row["totalCents"],
+                }
+            ),
         )
-        order = outcomes[0]
-        row = order.value if isinstance(order, Succeeded) else None
-        return CheckoutPayload(order=row, outcomes=shown(outcomes))
+        return CheckoutPayload(order=row, outcomes=shown((order, payment)))
 
     @strawberry.mutation(description="Change a user's address in crm, marketing and support.")
     async def change_email(

@@ -36,7 +36,7 @@ class Order:
     total_cents: int
     items: list[OrderItem] = prop("lines")
     customer: User | None = get_user(id=this.userId)
-    payments: list[Payment] = list_payments_of_order(order_id=this.id)
+    payments: list[Payment] | None = list_payments_of_order(order_id=this.id)
 
     @strawberry.field(description="The first payment for this order.")
     async def payment(self, info: strawberry.Info) -> Payment | None:

@@ -57,13 +57,13 @@ class User:
     orders: list[Annotated["Order", strawberry.lazy("resolvers.orders")]] = list_orders(
         user_id=this.id, fallback=[]
     )
-    addresses: list[Address] = list_addresses(user_id=this.id)
-    payments: list[Payment] = list_payments_of_user(user_id=this.id)
+    addresses: list[Address] | None = list_addresses(user_id=this.id)
+    payments: list[Payment] | None = list_payments_of_user(user_id=this.id)
     rewards: Rewards | None = get_rewards(user_id=this.id)
 
     @strawberry.field(description="What this user may like.")
     async def recommendations(
         self, info: strawberry.Info
-    ) -> list[Annotated["Product", strawberry.lazy("resolvers.products")]]:
+    ) -> list[Annotated["Product", strawberry.lazy("resolvers.products")]] | None:
         row = await recommend_to_user.load(info, user_id=self.id)
         return await get_product.load_many(info, id=row["productIds"] if row else [])
