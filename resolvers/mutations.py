@@ -104,8 +104,8 @@ class Mutation:
         return OnboardCustomerPayload(account_id=account_id, outcomes=shown(outcomes))
 
     @strawberry.mutation(
-        description="Place an order, and charge for it once it is placed: what it costs is what the "
-        "orders service says."
+        description="Place an order, and charge for it once it is placed, what the orders service "
+        "says that it costs."
     )
     async def checkout(self, info: strawberry.Info, input: CheckoutInput) -> CheckoutPayload:
         user_id = whole("userId", input.user_id)
