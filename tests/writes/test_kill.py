@@ -1,4 +1,4 @@
-"""Ledger, effects and answers agree, whoever is killed: the short form of `python -m bench.kills`."""
+"""Ledger, effects and answers agree, whoever is killed: `python -m bench.kills` in short."""
 
 from bench.kills import run
 
