@@ -45,7 +45,7 @@ ECHO_CHARACTERS_MAX = 100
 MESSAGE_CHARACTERS_MAX = 500
 
 _LONG_RUN = re.compile(
-    rf"(?<=')[^']{{{ECHO_CHARACTERS_MAX + 1},}}(?=')|\S{{{ECHO_CHARACTERS_MAX + 1},}}"
+    rf"(?<=')[^']{{{ECHO_CHARACTERS_MAX + 1},}}(?=')|[^\s']{{{ECHO_CHARACTERS_MAX + 1},}}"
 )
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
