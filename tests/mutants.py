@@ -41,7 +41,7 @@ def prepare() -> None:
     for name in ("src", "mutants"):
         shutil.rmtree(WORK / name, ignore_errors=True)
     shutil.copytree(ROOT / "server" / "plait", WORK / "src" / "plait")
-    for name in ("tests", "demo", "resolvers"):
+    for name in ("tests", "bench", "demo", "resolvers"):
         shutil.copytree(ROOT / name, WORK / name, dirs_exist_ok=True)
     for name in ("pyproject.toml", "schema.graphql", "README.md"):
         shutil.copy(ROOT / name, WORK / name)
