@@ -741,6 +741,21 @@ def test_a_ledger_that_was_taken_away_takes_no_write(tmp_path: Path) -> None:
     assert len(target.effects) == 1
 
 
+def test_a_mutation_that_only_reads_needs_no_ledger(tmp_path: Path) -> None:
+    @strawberry.type(name="Mutation")
+    class Reading:
+        @strawberry.mutation
+        async def look(self, info: strawberry.Info) -> int:
+            row = await get_price.load(info, item=1)
+            return int(row["amount"])
+
+    path = tmp_path / "ledger"
+    made = Graph(query=Query, mutation=Reading)
+    with shopping(Bank(), prices(), path=path, made=made) as test:
+        path.unlink()
+        assert test.ask("mutation { look }", idempotency_key="k") == {"data": {"look": 10}}
+
+
 def ready(made: Graph, path: Path, spoil: Callable[[Path], None]) -> tuple[dict[str, Any], int]:
     """What /health/ready says after `spoil`, and the status of a mutation."""
     import httpx

@@ -1,5 +1,6 @@
 """What one request carries through its execution: `info.context` of every resolver."""
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.loader import Loaders
 from plait.clock import Pace
-from plait.errors import PlaitError
+from plait.errors import LedgerUnavailable, PlaitError
 from plait.graph.absent import Absence, Property
 from plait.graph.blame import response_keys
 from plait.graph.recall import Recall, recalled
@@ -105,7 +106,9 @@ class Context:
         if name not in self.recalls:
             key = key_from_header(self.idempotency_key)
             entry = entry_id(caller=self.caller, key=key, place=f"{name}#0")
-            self.recalls[name] = recalled(await self.writes.recall(entry))
+            self.recalls[name] = Recall()
+            with contextlib.suppress(LedgerUnavailable):  # reads go on; a write will say so
+                self.recalls[name] = recalled(await self.writes.recall(entry))
         return self.recalls[name]
 
     def fields_of(self, info: Any) -> frozenset[str]:
