@@ -890,7 +890,7 @@ def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "ledger"
+    path = tmp_path / "deep" / "er" / "ledger"
 
     async def use(ledger: SqliteLedger) -> None:
         await ledger.begin(wanted())
@@ -898,3 +898,49 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
             assert os.stat(file).st_mode & 0o077 == 0, file
 
     asyncio.run(with_ledger(path, use))
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (sqlite3.SQLITE_BUSY, "is locked by another process"),
+        (sqlite3.SQLITE_CANTOPEN, "cannot be opened"),
+        (sqlite3.SQLITE_CORRUPT, "is damaged"),
+        (sqlite3.SQLITE_FULL, "has no room left on its disc"),
+        (sqlite3.SQLITE_IOERR_WRITE, "cannot be read or written"),
+        (sqlite3.SQLITE_NOTADB, "is not a ledger: its file is no database"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, "may not be written to"),
+        (sqlite3.SQLITE_ERROR, "cannot be used"),
+        (None, "cannot be used"),
+    ],
+)
+def test_why_a_ledger_cannot_be_used_is_told_without_its_path(code: Any, reason: str) -> None:
+    error = sqlite3.OperationalError("/secret/path")
+    if code is not None:
+        error.sqlite_errorcode = code
+
+    def fail(_: float) -> None:
+        raise error
+
+    async def use(ledger: SqliteLedger) -> None:
+        with pytest.raises(LedgerUnavailable) as caught:
+            await ledger._in_thread(fail)
+        assert str(caught.value) == f"The ledger of writes {reason}."
+
+    asyncio.run(with_ledger(":memory:", use))
+
+
+def test_a_ledger_that_cannot_be_opened_or_is_closed_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        (tmp_path / "file").touch()
+        ledger = SqliteLedger(tmp_path / "file" / "ledger")
+        with pytest.raises(LedgerUnavailable) as caught:
+            await ledger.open()
+        assert str(caught.value) == "The ledger of writes cannot be opened."
+        await ledger.close()
+        await ledger.close()
+        with pytest.raises(LedgerUnavailable) as caught:
+            await ledger.check()
+        assert str(caught.value) == "The ledger of writes is closed."
+
+    asyncio.run(main())

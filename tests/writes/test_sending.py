@@ -210,7 +210,10 @@ def test_a_304_to_a_write_is_none() -> None:
     _, told = sent(graph(b, b.put("/rows").field(body=arg(str))), answer=reply(status=304))
     (error,) = told["errors"]
     assert error["extensions"]["http"] == {"status": 304}
-    assert "Whether it took effect is not known" in error["message"]
+    assert error["message"] == (
+        "Backend 'b' answered with status 304. Whether it took effect is not known."
+    )
+    assert (error["extensions"]["backend"], error["extensions"]["endpoint"]) == ("b", "PUT /rows")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Whether a write had an effect, and what is told of it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -225,6 +225,9 @@ def test_a_value_that_cannot_be_made_took_effect_all_the_same() -> None:
     assert made.reason == "It took effect, but its reply cannot be used: Its id is missing."
     assert isinstance(made.error, BadBackendResponse)
     assert (made.error.status, made.http_status, made.attempts) == (201, 201, 2)
+    for one in fields(success):
+        if one.name != "value":
+            assert getattr(made, one.name) == getattr(success, one.name)
     masked = unreadable(keyed, success, ValueError("secret"))
     wanted = "It took effect, but its reply cannot be used: the value cannot be converted."
     assert (masked.reason, str(masked.error)) == (wanted, wanted)
@@ -249,6 +252,7 @@ def test_what_the_ledger_keeps_is_told_again(result: Any, state: str, retryable:
     again = replayed(keyed, record)
     assert type(again) is type(made)
     assert again.replayed
+    assert (again.target, again.endpoint, again.key) == ("b", "POST /rows", "k")
     assert (again.code, again.message) == (made.code, made.message)
     assert (again.attempts, again.duration_ms) == (made.attempts, 5.0)
     assert again.http_status == made.http_status

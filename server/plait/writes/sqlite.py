@@ -65,6 +65,14 @@ _OVER = (
     f"SELECT id FROM entries WHERE expires_at <= ? AND id NOT IN ({_UNFINISHED})"
     " ORDER BY expires_at LIMIT ?"
 )
+_FORGET_EXPIRED = "DELETE FROM expired WHERE forget_at <= ?"
+_FORGET = "DELETE FROM entries WHERE id = ?"
+_COUNT_UNFINISHED = f"SELECT count(DISTINCT entry_id) FROM ({_UNFINISHED})"
+_OF_REQUEST = "SELECT id FROM entries WHERE request = ?"
+_EXPIRED = "SELECT generation FROM expired WHERE id = ?"
+_TIME = "SELECT now FROM clock"
+_SET_TIME = "UPDATE clock SET now = ?"
+_TOUCH = "UPDATE clock SET now = now"
 _REMEMBER = (
     "INSERT OR REPLACE INTO expired (id, generation, forget_at)"
     " SELECT id, generation + 1, ? FROM entries WHERE id = ?"
@@ -171,7 +179,7 @@ class SqliteLedger:
                 case Start(entry=entry) | Resume(entry=entry):
                     held = replace(entry, holder=self._holder.name)
                     _save(database, held)
-                    database.execute("UPDATE clock SET now = ?", (wanted.now,))
+                    database.execute(_SET_TIME, (wanted.now,))
                     return replace(decision, entry=held)
                 case Replay(entry=entry):
                     if entry != before:
@@ -196,21 +204,20 @@ class SqliteLedger:
     def _sweep(self, now: float, entries_max: int, until: float) -> int:
         with self._transaction(until) as database:
             now = self._time(database, now)
-            database.execute("DELETE FROM expired WHERE forget_at <= ?", (now,))
+            database.execute(_FORGET_EXPIRED, (now,))
             over = [row[0] for row in database.execute(_OVER, (now, entries_max))]
             for id_ in over:
                 database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, id_))
-                database.execute("DELETE FROM entries WHERE id = ?", (id_,))
+                database.execute(_FORGET, (id_,))
             return len(over)
 
     def _unfinished(self, until: float) -> int:
         with self._transaction(until) as database:
-            count = database.execute(f"SELECT count(DISTINCT entry_id) FROM ({_UNFINISHED})")
-            return int(count.fetchone()[0])
+            return int(database.execute(_COUNT_UNFINISHED).fetchone()[0])
 
     def _check(self, until: float) -> None:
         with self._transaction(until) as database:  # a write: a full disc shows only then
-            database.execute("UPDATE clock SET now = now")
+            database.execute(_TOUCH)
 
     def _close(self) -> None:
         self._holder.close()
@@ -219,7 +226,7 @@ class SqliteLedger:
             self._database = None
 
     def _time(self, database: sqlite3.Connection, now: float) -> float:
-        told = float(database.execute("SELECT now FROM clock").fetchone()[0])
+        told = float(database.execute(_TIME).fetchone()[0])
         self._ahead_s = max(self._ahead_s, told - now)
         return now + self._ahead_s
 
@@ -272,7 +279,7 @@ def _otherwise_named(database: sqlite3.Connection, wanted: Wanted) -> tuple[Want
     counts."""
     if not wanted.request:
         return wanted, None
-    ids = database.execute("SELECT id FROM entries WHERE request = ?", (wanted.request,)).fetchall()
+    ids = database.execute(_OF_REQUEST, (wanted.request,)).fetchall()
     entries = [entry for (id_,) in ids if (entry := _load(database, id_)) is not None]
     if (same := renamed(wanted, entries)) is not None:
         return replace(wanted, id=same.id), same
@@ -283,7 +290,7 @@ def _otherwise_named(database: sqlite3.Connection, wanted: Wanted) -> tuple[Want
 
 
 def _generation(database: sqlite3.Connection, entry_id: str) -> int:
-    row = database.execute("SELECT generation FROM expired WHERE id = ?", (entry_id,)).fetchone()
+    row = database.execute(_EXPIRED, (entry_id,)).fetchone()
     return int(row[0]) if row else 0
 
 
