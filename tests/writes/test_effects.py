@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from plait import Backend, Graph, SettingsError, arg, cli, create_app, write_tog
 from plait.app import check_backends
 from plait.backend.call import Origin
 from plait.clock import TestClock
-from plait.errors import KeyInProgress, KeyReused, LedgerUnavailable
-from plait.events import Events, LedgerOpened
+from plait.errors import KeyInProgress, KeyMissing, KeyReused, LedgerUnavailable
+from plait.events import Events, FieldFailed, LedgerOpened
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, _Defaults, reply
 from plait.writes.keys import former_entry_id, former_fingerprint
@@ -81,6 +82,15 @@ class Mutation:
     async def drawn(self, info: strawberry.Info) -> str:
         outcomes = await write_together(info, *(pay(body=n) for n in range(DRAWN[0])))
         return " ".join(type(one).__name__ for one in outcomes)
+
+    @strawberry.mutation
+    async def keyed(self, info: strawberry.Info, key: str) -> str:
+        (one,) = await write_together(info, pay(body=1), key=key)
+        return type(one).__name__
+
+    @strawberry.mutation
+    async def nothing(self, info: strawberry.Info) -> int:
+        return len(await write_together(info))
 
     @strawberry.mutation
     async def several(self, info: strawberry.Info) -> int:
@@ -168,6 +178,103 @@ def test_each_call_of_one_resolver_has_a_key_of_its_own() -> None:
             assert answer["data"] == {"twice": "Succeeded Succeeded"}
     assert [body["n"] for body in target.effects.values()] == [1, 2]
     assert len(target.sent) == 2
+
+
+def test_a_key_may_come_as_an_argument() -> None:
+    target = Bank()
+    with shopping(target, prices()) as test:
+        for key, header in (("a", "k"), ("a", "l"), ("b", "k")):
+            test.ask(f'mutation {{ keyed(key: "{key}") }}', idempotency_key=header)
+        assert codes(test.ask('mutation { keyed(key: "") }')) == ["IDEMPOTENCY_KEY_INVALID"]
+        assert test.ask("mutation { nothing }") == {"data": {"nothing": 0}}
+    assert len(target.effects) == len(target.sent) == 2
+
+
+def test_a_defect_in_a_write_is_unknown_to_the_client_and_whole_in_the_log() -> None:
+    async def main() -> None:
+        seen: list[Any] = []
+        defect = RuntimeError("secret")
+
+        async def send(write: Any, key: str | None, origin: Origin) -> Answered:
+            raise defect
+
+        ledger = MemoryLedger()
+        writes = Writes(ledger=ledger, send=send, clock=TestClock(), events=Events(seen.append))
+        (outcome,) = await writes.together(asked(origin=Origin(request_id="r")))
+        assert "secret" not in outcome.message
+        failed, told_of = seen
+        assert failed == FieldFailed(request_id="r", path="save", error=defect)
+        assert (told_of.outcome, told_of.error_code) == ("unknown", "BACKEND_ERROR")
+        assert (told_of.request_id, told_of.backend) == ("r", "bank")
+        assert (told_of.endpoint, told_of.attempts) == ("POST /payments", 1)
+
+        seen.clear()
+
+        async def fine(write: Any, key: str | None, origin: Origin) -> Answered:
+            return Answered(value=1, http_status=200)
+
+        def convert(_: Any) -> Any:
+            raise defect
+
+        writes = Writes(ledger=ledger, send=fine, clock=TestClock(), events=Events(seen.append))
+        odd = replace(pay(body=1), convert=convert)
+        (outcome,) = await writes.together(asked(odd, key="l", origin=Origin(request_id="r")))
+        assert type(outcome).__name__ == "Unknown"
+        assert [type(one).__name__ for one in seen] == ["WriteSettled", "FieldFailed"]
+        await writes.close(1)
+        await ledger.close()
+
+    asyncio.run(main())
+
+
+def test_a_gateway_that_stops_or_has_no_key_takes_no_write() -> None:
+    async def main() -> None:
+        async def send(write: Any, key: str | None, origin: Origin) -> Answered:
+            return Answered(value=1, http_status=200)
+
+        ledger = MemoryLedger()
+        strict = writes_of(ledger, send, require_key=True)
+        with pytest.raises(KeyMissing) as missing:
+            await strict.together(asked(key=None))
+        assert str(missing.value) == (
+            "This mutation needs an Idempotency-Key header, and none was sent."
+        )
+        assert await strict.together(asked(key="k"))
+        await strict.close(1)
+        with pytest.raises(LedgerUnavailable) as stopping:
+            await strict.together(asked(key="l"))
+        assert str(stopping.value) == "The gateway is stopping and takes no more writes."
+        await ledger.close()
+
+    asyncio.run(main())
+
+
+def test_a_write_outlives_the_client_that_asked_for_it() -> None:
+    async def main() -> None:
+        go = asyncio.Event()
+
+        async def send(write: Any, key: str | None, origin: Origin) -> Answered:
+            await go.wait()
+            return Answered(value=7, http_status=201)
+
+        ledger = MemoryLedger()
+        writes = writes_of(ledger, send)
+        task = asyncio.create_task(writes.together(asked()))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        closing = asyncio.create_task(writes.close(5))
+        await closing
+        assert ledger.settled == 1
+        again = writes_of(ledger, send)
+        (outcome,) = await again.together(asked())
+        assert outcome.replayed
+        await again.close(1)
+        await ledger.close()
+
+    asyncio.run(main())
 
 
 def test_an_alias_changes_no_write() -> None:

@@ -168,6 +168,8 @@ def is_ours(from_input: object) -> bool:
 
 
 def _without_null(value: Any) -> None:
+    if isinstance(value.type, GraphQLNonNull):
+        return  # a type that may not be null, whatever its default says: it stays optional
     if value.default_value is None:
         value.default_value = Undefined
     if value.default is not None and value.default.value is None and value.default.literal is None:
