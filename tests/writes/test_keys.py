@@ -144,3 +144,28 @@ def test_canonical_json() -> None:
         with pytest.raises(BadUserInput) as caught:
             canonical(wrong)
         assert str(caught.value) == "A write holds a value that JSON cannot express."
+
+
+def test_what_stands_in_ledgers_never_changes() -> None:
+    base: dict[str, Any] = {"caller": "c", "field_name": "save", "arguments": {"a": 1}}
+    post = Backend("b", "http://b.test").post("/rows")
+    assert (
+        entry_id(caller="c", key="k", place="a#0")
+        == "89edd4eb15cf3106897187efff7dd053c4c41f0d87ffb6b49161e9a9c1ecac2b"
+    )
+    assert (
+        request_id(caller="c", key="k")
+        == "ac4edcf32d44266380531925664090c611e6236dcf7eea5f175c9553ea99e367"
+    )
+    assert fingerprint(**base) == "f54c3efcb505a5edd07bb88599a7b480bffcd2feca00dec4b6c8036fcbdcdff9"
+    assert (
+        former_fingerprint(**base, writes=(post(body=1),))
+        == "792064dcbaf5ebe4585a806596625c7363ec767b9e32f513867ae12d47e90e70"
+    )
+
+
+def test_only_blanks_and_tabs_stand_around_a_key() -> None:
+    assert key_from_header("XkeyX") == "XkeyX"
+    for raw in ("\nkey", "key\x0b", '\r"key"'):
+        with pytest.raises(KeyInvalid):
+            key_from_header(raw)
