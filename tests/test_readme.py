@@ -1,14 +1,21 @@
 """The README is true: its examples run, its settings and codes are those there are."""
 
 import ast
+import asyncio
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from plait import create_app
+from plait.backend.transport import scripted
 from plait.settings import BackendSettings, Settings
+from plait.testing import Scripted, _Defaults, _posted, reply
 from tests.conftest import ROOT, Shop
 
 TEXT = (ROOT / "README.md").read_text()
@@ -72,6 +79,50 @@ def test_what_a_service_sends_is_answered_as_the_readme_says(
     shown = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout
     for line in expected.strip().splitlines():
         assert line in shown
+
+
+def test_the_mutation_that_it_shows_does_what_it_says() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", WRITING, flags=re.DOTALL)
+    module = sys.modules["readme_mutation"] = ModuleType("readme_mutation")
+    exec(compile(code, "README.md", "exec"), vars(module))
+    script: dict[str, dict[str, Any]] = {
+        "orders": {"POST /orders": {"id": "o1", "cents": 500}},
+        "payments": {"POST /payments": reply(status=422)},
+    }
+    query = 'mutation { buy(input: {product: "p1"}) }'
+    sent: list[bytes] = []
+
+    async def main() -> Any:
+        wires = {name: scripted(_answers(answers)) for name, answers in script.items()}
+
+        def mail(method: str, target: str, headers: Any, body: bytes) -> Any:
+            sent.append(body)
+            return 202, {}, b""
+
+        backends: Any = {name: {"url": f"http://{name}.test"} for name in (*script, "mails")}
+        app = create_app(
+            module.graph,
+            _Defaults(backends=backends, ledger_path=Path(":memory:")),
+            transports={**wires, "mails": scripted(mail)},
+            observers=(),
+        )
+        async with app.lifespan():
+            return await _posted(app, {"query": query}, {"idempotency-key": "k"})
+
+    answer = asyncio.run(main())
+    assert answer["data"] == {"buy": ["Succeeded", "Failed", "Succeeded"]}
+    assert sent == [b"about=o1"]
+
+
+def _answers(answers: dict[str, Any]) -> Any:
+    def answer(method: str, target: str, headers: Any, body: bytes) -> Any:
+        made = answers[f"{method} {target}"]
+        if isinstance(made, Scripted):
+            return made.status, made.headers, b""
+        assert json.loads(body) == {"product": "p1"}
+        return 201, {"content-type": "application/json"}, json.dumps(made).encode()
+
+    return answer
 
 
 def test_the_services_examples_are_found() -> None:
