@@ -7,6 +7,7 @@ import pytest
 from plait import Backend, by_ids, grouped
 from plait.backend.build import load_of
 from plait.backend.call import Call, Reply
+from plait.backend.paths import property_of
 from plait.backend.spec import EndpointSpec
 from plait.backend.split import (
     batch_rows,
@@ -15,7 +16,6 @@ from plait.backend.split import (
     listed_rows,
     next_page,
     page_call,
-    property_of,
     single_row,
     unwrapped,
 )

@@ -14,6 +14,7 @@ import msgspec
 from plait.backend.build import Load
 from plait.backend.call import Call, Reply
 from plait.backend.numbers import decode
+from plait.backend.paths import path_text, property_of
 from plait.backend.spec import Batch, EndpointSpec
 from plait.errors import BackendRefused, BadBackendResponse
 
@@ -58,7 +59,7 @@ def batch_rows(
     compared = {load.key: tuple(_comparable(batch, part) for part in load.key) for load in loads}
     found, extra, keyless = _by_key(batch, rows, set(compared.values()))
     if extra >= len(loads) and not found and not keyless:
-        keys = " and ".join(f"'{'.'.join(path)}'" for path in batch.keys.values())
+        keys = " and ".join(f"'{path_text(path)}'" for path in batch.keys.values())
         raise bad_reply(
             endpoint, f"no row of the batch {batch.label} has one of the keys asked for as {keys}"
         )
@@ -112,7 +113,7 @@ def next_page(endpoint: EndpointSpec, reply: Reply) -> str | None:
     if endpoint.next:
         url = property_of(decoded(endpoint, reply), endpoint.next)
         if url and not isinstance(url, str):
-            raise bad_reply(endpoint, f"'{'.'.join(endpoint.next)}' is no URL of a next page")
+            raise bad_reply(endpoint, f"'{path_text(endpoint.next)}' is no URL of a next page")
         return url or None
     return linked(reply.headers, "next")
 
@@ -151,18 +152,9 @@ def unwrapped(endpoint: EndpointSpec, value: Any, path: tuple[str, ...]) -> Any:
     """What lies at `path` below `value`. Raises `BadBackendResponse` when the path is not there."""
     for name in path:
         if not isinstance(value, dict) or name not in value:
-            raise bad_reply(endpoint, f"the reply has no property '{'.'.join(path)}'")
+            raise bad_reply(endpoint, f"the reply has no property '{path_text(path)}'")
         value = value[name]
     return value
-
-
-def property_of(row: Any, path: tuple[str, ...]) -> Any:
-    """The value at `path` in a row, or `None` when any part of it is missing."""
-    for name in path:
-        if not isinstance(row, dict):
-            return None
-        row = row.get(name)
-    return row
 
 
 def bad_reply(endpoint: EndpointSpec, what: str) -> BadBackendResponse:
@@ -234,7 +226,7 @@ def _of_key(
 ) -> Row | BadBackendResponse:
     if rows is None:
         if keyless:
-            keys = " and ".join(f"'{'.'.join(path)}'" for path in batch.keys.values())
+            keys = " and ".join(f"'{path_text(path)}'" for path in batch.keys.values())
             return bad_reply(
                 endpoint,
                 f"a row of the batch {batch.method} {batch.path.text} has no {keys} to tell its "

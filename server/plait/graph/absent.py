@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plait.backend.paths import holder_of, is_absent, path_text, value_at
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import Place, place_of
-from plait.graph.paths import holder_of, is_absent, value_at
 
 ROWS_WATCHED = 20
 """How many of an endpoint's first rows are looked at."""
@@ -62,7 +62,7 @@ class Absence:
     @property
     def name(self) -> str:
         """The property as the graph names it."""
-        return ".".join(self.missed.paths[0])
+        return path_text(self.missed.paths[0])
 
     def __str__(self) -> str:
         seen = f"no row of {self.endpoint.label} of '{self.endpoint.backend.name}' has had"

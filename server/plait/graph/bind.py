@@ -24,8 +24,8 @@ from graphql import (
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from plait.backend.paths import property_of
 from plait.backend.spec import EndpointSpec
-from plait.backend.split import property_of
 from plait.graph.absent import Property
 from plait.graph.bindings import This, all_bindings, path_of
 from plait.graph.blame import DEFINITION, endpoint_above

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from plait.backend.paths import path_text
+
 UNSET_DEFAULT: Any = object()
 """No default: the argument is required unless its type may be null."""
 
@@ -32,7 +34,7 @@ class This:
         return This((*self._path, name))
 
     def __repr__(self) -> str:
-        return ".".join(("this", *self._path))
+        return path_text(("this", *self._path))
 
 
 def path_of(this: This) -> tuple[str, ...]:

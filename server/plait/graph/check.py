@@ -22,6 +22,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 from strawberry.types.union import StrawberryUnion
 
+from plait.backend.paths import path_text
 from plait.errors import Mistake
 from plait.graph import options
 from plait.graph.bindings import OPTION_NAMES, Argument, Place, This, all_bindings, place_of
@@ -226,7 +227,7 @@ def _type_mistakes(cls: type, roots: Mapping[str, type]) -> Iterator[Mistake]:
             yield mistake(
                 where,
                 field.place,
-                f"'{'.'.join(field.path)}' is no property's path.",
+                f"'{path_text(field.path)}' is no property's path.",
                 "Write prop('a.b').",
             )
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
+from plait.backend.paths import parsed_path
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec, Method
 from plait.backend.template import PathTemplate
 from plait.graph import options as rules
@@ -425,11 +426,11 @@ def _endpoint_of(
         headers=_named(headers),
         constants=dict(constants or {}),
         required=_listed(required),
-        unwrap=_path(unwrap),
+        unwrap=parsed_path(unwrap),
         timeout_s=timeout_s,
         reply_bytes_max=reply_bytes_max,
         none_on=frozenset(none_on),
-        next=_path(next),
+        next=parsed_path(next),
         pages_max=pages_max,
         show_problem=show_problem,
         strict=strict,
@@ -464,18 +465,18 @@ def _failures(
     given: str | Mapping[str, Any],
 ) -> tuple[tuple[tuple[str, ...], tuple[Any, ...] | None], ...]:
     if isinstance(given, str):
-        return ((_path(given), None),) if given else ()
+        return ((parsed_path(given), None),) if given else ()
     return tuple(
-        (_path(path), tuple(value) if isinstance(value, list | tuple) else (value,))
+        (parsed_path(path), tuple(value) if isinstance(value, list | tuple) else (value,))
         for path, value in given.items()
     )
 
 
 def _batch(form: BatchForm, keys: Sequence[str], wire: Mapping[str, str], always: bool) -> Batch:
     if isinstance(form.key, Mapping):
-        by_parameter = {name: _path(value) for name, value in form.key.items()}
+        by_parameter = {name: parsed_path(value) for name, value in form.key.items()}
     else:
-        by_parameter = {name: _path(form.key or name) for name in _key_of(form, keys, wire)}
+        by_parameter = {name: parsed_path(form.key or name) for name in _key_of(form, keys, wire)}
     name = form.ids if form.body is None else form.body
     return Batch(
         path=PathTemplate(form.path),
@@ -487,7 +488,7 @@ def _batch(form: BatchForm, keys: Sequence[str], wire: Mapping[str, str], always
         separator=form.separator,
         key_matches=form.key_matches,
         id_type=form.id_type,
-        unwrap=None if form.unwrap is None else _path(form.unwrap),
+        unwrap=None if form.unwrap is None else parsed_path(form.unwrap),
         size=form.size,
         always=always,
     )
@@ -510,10 +511,6 @@ def _named(names: Names) -> dict[str, str]:
 def _listed(names: Sequence[str]) -> tuple[str, ...]:
     """One name is a list of one."""
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _path(text: str) -> tuple[str, ...]:
-    return tuple(text.split(".")) if text else ()
 
 
 def _check_values(spec: EndpointSpec, values: Mapping[str, Any]) -> None:

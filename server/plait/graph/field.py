@@ -17,6 +17,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.await_maybe import await_maybe
 from strawberry.utils.str_converters import to_camel_case
 
+from plait.backend.paths import parsed_path
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import (
     UNSET_DEFAULT,
@@ -158,7 +159,7 @@ def prop(
         extensions=list(extensions),
         directives=tuple(directives),
     )
-    made.path = tuple(path.split("."))
+    made.path = parsed_path(path)
     made.place = caller_place()
     return made
 

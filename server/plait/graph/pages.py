@@ -19,7 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import strawberry
 
-from plait.backend.split import linked, property_of
+from plait.backend.paths import parsed_path, property_of
+from plait.backend.split import linked
 from plait.errors import BadUserInput
 
 T = TypeVar("T")
@@ -266,12 +267,12 @@ def cursor_pages(
     are query parameters; `size_max` bounds the argument `first`.
     """
     return CursorPages(
-        items=_path(items),
-        next=_path(next),
+        items=parsed_path(items),
+        next=parsed_path(next),
         cursor=cursor,
         size=size,
         size_max=size_max,
-        total=_path(total),
+        total=parsed_path(total),
         total_header=total_header.lower(),
         is_link=False,
     )
@@ -295,12 +296,12 @@ def link_pages(
     `cursor_pages`; without `items` the reply is the list itself.
     """
     return CursorPages(
-        items=_path(items),
-        next=_path(next),
+        items=parsed_path(items),
+        next=parsed_path(next),
         cursor=cursor,
         size=size,
         size_max=size_max,
-        total=_path(total),
+        total=parsed_path(total),
         total_header=total_header.lower(),
         is_link=True,
     )
@@ -325,14 +326,14 @@ def page_numbers(
     that one too, a full page counts as followed by more.
     """
     return CountedPages(
-        items=_path(items),
+        items=parsed_path(items),
         cursor=page,
         size=size,
         size_max=size_max,
         first_page=first_page,
-        total=_path(total),
+        total=parsed_path(total),
         total_header=total_header.lower(),
-        more=_path(more),
+        more=parsed_path(more),
     )
 
 
@@ -349,14 +350,14 @@ def offsets(
     """Pages that start after so many rows, `?offset=40&limit=20`. The rest is as for
     `page_numbers`."""
     return CountedPages(
-        items=_path(items),
+        items=parsed_path(items),
         cursor=offset,
         size=size,
         size_max=size_max,
         first_page=None,
-        total=_path(total),
+        total=parsed_path(total),
         total_header=total_header.lower(),
-        more=_path(more),
+        more=parsed_path(more),
     )
 
 
@@ -411,7 +412,3 @@ def _decoded(after: str, type_: Any) -> Any:
 
 def _no_cursor() -> BadUserInput:
     return BadUserInput("'after' is not a cursor of this list.")
-
-
-def _path(text: str) -> tuple[str, ...]:
-    return tuple(text.split(".")) if text else ()

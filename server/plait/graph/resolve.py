@@ -10,6 +10,7 @@ from typing import Any
 from strawberry import UNSET
 
 from plait.backend.ask import Fetched, Outcome
+from plait.backend.paths import is_absent, path_text
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
 from plait.graph.absent import Watch
@@ -18,7 +19,6 @@ from plait.graph.field import Form
 from plait.graph.inputs import serialized, to_json
 from plait.graph.load import list_parameter, not_found_of, unpacked
 from plait.graph.pages import Pages, Window
-from plait.graph.paths import is_absent
 from plait.graph.rows import Converter, RowMismatch, read, row_of
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
@@ -82,7 +82,7 @@ class Bound:
                 above = self.strict_above(getattr(info, "_raw_info", info))
                 if above is not None and above.is_strict:
                     name = above.backend.name
-                    told = f"it has no property '{'.'.join(path_of(binding))}'"
+                    told = f"it has no property '{path_text(path_of(binding))}'"
                     message = f"Backend '{name}' sent a row that is not as declared: {told}."
                     raise BadBackendResponse(message, backend=name, endpoint=above.label)
 

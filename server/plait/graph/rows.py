@@ -27,9 +27,9 @@ from strawberry.types.base import get_object_definition, has_object_definition
 from strawberry.types.field import StrawberryField
 
 from plait.backend.numbers import copied
+from plait.backend.paths import is_absent, joined, parsed_path, path_text, value_at
 from plait.errors import BadBackendResponse
 from plait.graph.field import paths_of_name, property_paths
-from plait.graph.paths import is_absent, joined, value_at
 
 Converter: TypeAlias = Callable[[Any], Any]
 Default: TypeAlias = Callable[[], Any]
@@ -58,7 +58,7 @@ def discriminator(path: str, *values: object) -> Callable[[type[T]], type[T]]:
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        setattr(cls, _DISCRIMINATOR, (tuple(path.split(".")), frozenset(values)))
+        setattr(cls, _DISCRIMINATOR, (parsed_path(path), frozenset(values)))
         return cls
 
     return decorate
@@ -145,7 +145,7 @@ def _reader(
     *,
     required: bool,
 ) -> Reader:
-    wording = " or ".join(f"'{'.'.join(path)}'" for path in paths)
+    wording = " or ".join(f"'{path_text(path)}'" for path in paths)
 
     def get_strictly(row: dict[str, Any]) -> Any:
         if default is None and all(is_absent(row, path) for path in paths):

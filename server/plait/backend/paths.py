@@ -1,10 +1,47 @@
-"""Reading a row along a path of property names."""
+"""Paths into JSON: how an author writes them, and what stands there.
+
+`price.amount` is the property `amount` of the property `price`. A backslash takes a dot, or another
+backslash, as part of a name: `geo\\.lat` is one property.
+"""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
+
+Path: TypeAlias = tuple[str, ...]
+"""Names of properties, outermost first."""
 
 
-def value_at(row: Any, path: tuple[str, ...]) -> Any:
+def parsed_path(text: str) -> Path:
+    """The path that `text` writes; of an empty text none."""
+    if "\\" not in text:
+        return tuple(text.split(".")) if text else ()
+    names = [""]
+    characters = iter(text)
+    for character in characters:
+        if character == "\\":
+            names[-1] += next(characters, character)
+        elif character == ".":
+            names.append("")
+        else:
+            names[-1] += character
+    return tuple(names)
+
+
+def path_text(path: Path) -> str:
+    """`path` as an author would write it."""
+    return ".".join(name.replace("\\", "\\\\").replace(".", "\\.") for name in path)
+
+
+def property_of(row: Any, path: Path) -> Any:
+    """The value at `path` through objects alone, `None` when any part of it is missing."""
+    for name in path:
+        if not isinstance(row, dict):
+            return None
+        row = row.get(name)
+    return row
+
+
+def value_at(row: Any, path: Path) -> Any:
     """The value at `path`, `None` where there is none. Below a list it is the list of what its
     items have there, in order; what they have as lists is joined to one."""
     for place, name in enumerate(path):
@@ -16,7 +53,7 @@ def value_at(row: Any, path: tuple[str, ...]) -> Any:
     return row
 
 
-def is_absent(row: Any, path: tuple[str, ...]) -> bool:
+def is_absent(row: Any, path: Path) -> bool:
     """Whether a row lacks the property at `path`, which is not the same as null. A list lacks what
     each of its items lacks."""
     for place, name in enumerate(path):
@@ -30,7 +67,7 @@ def is_absent(row: Any, path: tuple[str, ...]) -> bool:
     return False
 
 
-def holder_of(row: Any, path: tuple[str, ...]) -> dict[str, Any]:
+def holder_of(row: Any, path: Path) -> dict[str, Any]:
     """The innermost object on the way to what is absent."""
     holder: dict[str, Any] = {}
     for name in path:
