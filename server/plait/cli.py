@@ -1,7 +1,9 @@
 """The `plait` command."""
 
+import asyncio
 import importlib.metadata
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +23,10 @@ from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, read_settings
-from plait.writes.sqlite import MEMORY
+from plait.writes.sqlite import MEMORY, SqliteLedger
 
 NOT_UP_TO_DATE = 1
+WRITES_SHOWN = 1_000
 
 cli = cyclopts.App(
     name="plait",
@@ -147,6 +150,46 @@ def schema(
         print(found.sdl, end="")  # noqa: T201
 
 
+@cli.command
+def writes(
+    *,
+    forget: Annotated[
+        str | None,
+        Parameter(help="The id of an entry to forget: its key then stands for a new request."),
+    ] = None,
+) -> None:
+    """List the writes in the ledger of which nobody knows what became.
+
+    Who asks again under the same key finishes those that can be sent again. The others stay until
+    somebody has looked at the target, and forgets them here.
+    """
+    path = read_settings().ledger_path
+    if not path.exists():
+        raise SettingsError(f"There is no ledger at {path} (PLAIT_LEDGER_PATH).")
+    asyncio.run(_show_writes(SqliteLedger(path), forget))
+
+
+async def _show_writes(ledger: SqliteLedger, forget: str | None) -> None:
+    try:
+        if forget is not None and not await ledger.forget(forget):
+            raise SettingsError(f"There is no entry {forget} that nobody is driving.")
+        entries = await ledger.unfinished_entries(WRITES_SHOWN)
+    finally:
+        await ledger.close()
+    if not entries:
+        print("Every write has succeeded or failed.")  # noqa: T201
+        return
+    table = Table(title="Unfinished writes", title_justify="left")
+    for column in ("entry", "since", "field", "target", "endpoint", "state", "last word"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        since = datetime.fromtimestamp(entry.started_at, UTC).isoformat(timespec="seconds")
+        for write in entry.writes:
+            row = (write.target, write.endpoint, write.state, write.message)
+            table.add_row(entry.id, since, entry.field_name, *row)
+    _print_table(table)
+
+
 def _settings(**given: object) -> Settings:
     return read_settings(**{name: value for name, value in given.items() if value is not None})
 
@@ -169,6 +212,10 @@ def _show_policies(graph: Graph, settings: Settings) -> None:
             ", ".join(spec.forward) or "nothing",
             spec.idempotency_key or "none honoured",
         )
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 140

@@ -1,6 +1,7 @@
 """One request has one effect on each target, and what is told is what happened."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
 import signal
@@ -1051,3 +1052,45 @@ def test_a_ledger_that_cannot_be_opened_or_is_closed_says_so(tmp_path: Path) -> 
         assert str(caught.value) == "The ledger of writes is closed."
 
     asyncio.run(main())
+
+
+def test_the_command_lists_what_nobody_knows_of_and_forgets_what_was_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ledger"
+    monkeypatch.setenv("PLAIT_LEDGER_PATH", str(path))
+
+    def run(*arguments: str) -> str:
+        with contextlib.suppress(SystemExit):
+            cli.main(["writes", *arguments])
+        shown = capsys.readouterr()
+        return shown.out + shown.err
+
+    assert "There is no ledger at" in run()
+
+    async def leave(ledger: SqliteLedger) -> None:
+        for number, state in enumerate(["unknown", "succeeded", "pending"]):
+            await ledger.begin(wanted(number, now=time.time()))
+            if state != "pending":
+                await ledger.settle(f"e{number}", 0, record(state, message="Nobody knows."))
+        other = SqliteLedger(path)
+        assert not await other.forget("e2")  # it is being driven
+        await other.close()
+        assert [one.id for one in await ledger.unfinished_entries(1)] == ["e0"]
+
+    asyncio.run(with_ledger(path, leave))
+    shown = run()
+    assert "Unfinished writes" in shown
+    assert "Nobody knows." in shown
+    assert all(word in shown for word in ("e0", "e2", "save", "POST /a", "unknown", "pending"))
+    assert "e1" not in shown
+    assert "There is no entry e9 that nobody is driving" in run("--forget", "e9")
+    assert "e0" not in run("--forget", "e0")
+    assert "Every write has succeeded or failed." in run("--forget", "e2")
+
+    async def anew(ledger: SqliteLedger) -> None:
+        decision = await ledger.begin(wanted(0, now=time.time()))
+        assert isinstance(decision, Start)
+        assert decision.entry.generation == 1
+
+    asyncio.run(with_ledger(path, anew))

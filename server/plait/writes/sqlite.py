@@ -67,6 +67,7 @@ _OVER = (
 )
 _FORGET_EXPIRED = "DELETE FROM expired WHERE forget_at <= ?"
 _FORGET = "DELETE FROM entries WHERE id = ?"
+_LIST_UNFINISHED = f"SELECT id FROM entries WHERE id IN ({_UNFINISHED}) ORDER BY started_at LIMIT ?"
 _COUNT_UNFINISHED = f"SELECT count(DISTINCT entry_id) FROM ({_UNFINISHED})"
 _OF_REQUEST = "SELECT id FROM entries WHERE request = ?"
 _EXPIRED = "SELECT generation FROM expired WHERE id = ?"
@@ -133,6 +134,15 @@ class SqliteLedger:
     async def unfinished(self) -> int:
         """See `Ledger`."""
         return await self._in_thread(self._unfinished)
+
+    async def unfinished_entries(self, entries_max: int) -> list[Entry]:
+        """The entries with a pending or unknown write, the oldest first."""
+        return await self._in_thread(lambda until: self._list(entries_max, until))
+
+    async def forget(self, entry_id: str) -> bool:
+        """Forget an entry that somebody has looked into: its key may be used anew, and stands for
+        another request then. Whether there was one, and no process was driving it."""
+        return await self._in_thread(lambda until: self._forget(entry_id, until))
 
     async def check(self) -> None:
         """See `Ledger`."""
@@ -214,6 +224,24 @@ class SqliteLedger:
     def _unfinished(self, until: float) -> int:
         with self._transaction(until) as database:
             return int(database.execute(_COUNT_UNFINISHED).fetchone()[0])
+
+    def _list(self, entries_max: int, until: float) -> list[Entry]:
+        with self._transaction(until) as database:
+            ids = database.execute(_LIST_UNFINISHED, (entries_max,)).fetchall()
+            return [entry for (id_,) in ids if (entry := _load(database, id_)) is not None]
+
+    def _forget(self, entry_id: str, until: float) -> bool:
+        with self._transaction(until) as database:
+            entry = _load(database, entry_id)
+            if entry is None:
+                return False
+            is_pending = any(write.state == "pending" for write in entry.writes)
+            if is_pending and not self._holder.is_dead(entry.holder):
+                return False
+            now = self._time(database, time.time())
+            database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, entry_id))
+            database.execute(_FORGET, (entry_id,))
+            return True
 
     def _check(self, until: float) -> None:
         with self._transaction(until) as database:  # a write: a full disc shows only then
