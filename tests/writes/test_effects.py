@@ -335,6 +335,61 @@ def test_a_finished_request_is_replayed_though_what_it_read_is_down(
     assert len(target.effects) == 1
 
 
+def test_what_is_read_after_a_write_is_never_older_than_it(tmp_path: Path) -> None:
+    get_row, put_row = shop.get("/rows/{id}"), shop.put("/rows/{id}")
+
+    @strawberry.type
+    class Changed:
+        before: int
+        between: int
+        after: int
+
+        @strawberry.field
+        async def later(self, info: strawberry.Info) -> int:
+            return int((await get_row.load(info, id=1))["n"])
+
+    @strawberry.type(name="Mutation")
+    class Changing:
+        @strawberry.mutation
+        async def change(self, info: strawberry.Info) -> Changed:
+            seen = []
+            for _ in range(2):
+                row = await get_row.load(info, id=1)
+                (known,) = await get_row.load_many(info, id=[1])
+                assert known == row
+                seen.append(row["n"])
+                await write_together(info, put_row(id=1, body={"n": row["n"] + 1}))
+            row = await get_row.load(info, id=1)
+            return Changed(before=seen[0], between=seen[1], after=row["n"])
+
+    held = [1]
+    made = Graph(query=Query, mutation=Changing)
+
+    def ask() -> Any:
+        def put(sent: Sent) -> Any:
+            held[0] = sent.body["n"]
+            return {}
+
+        settings = _Defaults(  # type: ignore[call-arg]
+            backends={"shop": {"url": "http://s"}, "bank": {"url": "http://b"}},  # type: ignore[arg-type]
+            ledger_path=tmp_path / "ledger",
+        )
+        script: dict[str, Any] = {"GET /rows/1": lambda _: {"n": held[0]}, "PUT /rows/1": put}
+        with GraphTest(made, settings=settings, shop=script) as test:
+            answer = test.ask(
+                "mutation { change { before between after later } }", idempotency_key="k"
+            )
+            return answer["data"]["change"], test.calls["shop"]
+
+    first, _ = ask()
+    assert first == {"before": 1, "between": 2, "after": 3, "later": 3}
+    # Asked again, what led to the writes is as it was; what came after them is read anew.
+    held[0] = 9
+    again, calls = ask()
+    assert again == {"before": 1, "between": 2, "after": 9, "later": 9}
+    assert set(calls) == {"GET /rows/1"}
+
+
 def test_other_arguments_under_the_same_key_are_refused() -> None:
     target = Bank()
     with shopping(target, prices()) as test:
@@ -1094,3 +1149,32 @@ def test_the_command_lists_what_nobody_knows_of_and_forgets_what_was_looked_into
         assert decision.entry.generation == 1
 
     asyncio.run(with_ledger(path, anew))
+
+
+@pytest.mark.parametrize(
+    ("pragma", "reason"),
+    [
+        ("max_page_count = 1", "has no room left on its disc"),
+        ("query_only = ON", "may not be written to"),
+    ],
+)
+def test_a_ledger_that_is_full_or_read_only_takes_no_write_and_comes_back(
+    tmp_path: Path, pragma: str, reason: str
+) -> None:
+    async def use(ledger: SqliteLedger) -> None:
+        await ledger.begin(wanted(0))
+        database = ledger._database
+        assert database is not None
+        # SQLite's own thread is the one that may use it.
+        await ledger._in_thread(lambda _: database.execute(f"PRAGMA {pragma}"))
+        large = Intent(target="t", endpoint="POST /a", values=b"x" * 100_000, repeatable=True)
+        with pytest.raises(LedgerUnavailable) as caught:
+            await ledger.begin(replace(wanted(1), intents=(large,)))
+        assert str(caught.value) == f"The ledger of writes {reason}."
+        with pytest.raises(LedgerUnavailable) if "query" in pragma else contextlib.nullcontext():
+            assert type(await ledger.begin(wanted(0, now=1_001))).__name__ == "InProgress"
+        undo = "max_page_count = 1000000" if "page" in pragma else "query_only = OFF"
+        await ledger._in_thread(lambda _: database.execute(f"PRAGMA {undo}"))
+        assert isinstance(await ledger.begin(replace(wanted(1), intents=(large,))), Start)
+
+    asyncio.run(with_ledger(tmp_path / "ledger", use))

@@ -12,7 +12,7 @@ from plait.backend.call import Origin
 from plait.errors import BackendTimeout, KeyInvalid
 from plait.writes.outcome import Succeeded, Unknown
 from plait.writes.plan import Asked
-from plait.writes.together import path_of, place_of, schema_name, write_alone, write_together
+from plait.writes.together import next_place, path_of, schema_name, write_alone, write_together
 
 write = Backend("b", "http://b.test").post("/rows")
 COMMON: dict[str, Any] = {
@@ -57,8 +57,8 @@ class Context:
     def fields_of(self, info: Any) -> frozenset[str]:
         return frozenset({"x", "y"})
 
-    def reads_of(self, info: Any) -> bytes:
-        return b"reads"
+    def reads_of(self, place: str) -> bytes:
+        return f"reads on the way to {place}".encode()
 
     def note_writes(self, info: Any, outcomes: Any) -> None:
         self.told.append(("writes", tuple(outcomes)))
@@ -79,7 +79,7 @@ def info(context: Context, *path: Any, name: str = "save") -> Any:
 def test_a_place_is_the_response_path_and_the_call() -> None:
     context = Context()
     assert path_of(info(context, "a", 0, "b")) == "a.0.b"
-    assert place_of(info(context, "a"), 3) == "a#3"
+    assert next_place(context, info(context, "a"), "k") == "a#0"
     assert schema_name(info(context, name="saveIt")) == "saveIt"
     assert schema_name(SimpleNamespace(field_name="plain")) == "plain"  # type: ignore[arg-type]
 
@@ -89,7 +89,11 @@ def test_everything_of_the_request_is_asked_along() -> None:
     asyncio.run(write_together(info(context), write(body=1)))
     (asked,) = context.asked
     assert (asked.key, asked.caller, asked.field_name, asked.place) == ("k1", "c", "save", "a#0")
-    assert (asked.arguments, asked.reads, asked.fields) == ({"a": 1}, b"reads", {"x", "y"})
+    assert (asked.arguments, asked.reads, asked.fields) == (
+        {"a": 1},
+        b"reads on the way to a#0",
+        {"x", "y"},
+    )
     assert (asked.occurrence, asked.origin) == (0, context.origin)
     assert len(asked.writes) == 1
     assert context.forgot == 1
@@ -115,6 +119,10 @@ def test_each_place_counts_its_own_calls_under_each_key() -> None:
         ("a#0", 0, "k2"),
         ("a#3", 0, "k1"),
         ("a#4", 4, "k1"),
+    ]
+    assert [one.reads for one in context.asked][3:5] == [
+        b"reads on the way to a#2",
+        b"reads on the way to a#0",
     ]
 
 

@@ -21,8 +21,8 @@ class ReadContext(Protocol):
     def loaders(self) -> Loaders: ...
 
     async def recall_of(self, info: Any) -> Recall | None:
-        """What the mutation field above reads, where that is kept for a request that comes
-        again."""
+        """What a mutation field reads on the way to its next writes, where that is kept for a
+        request that comes again."""
         ...
 
     def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:

@@ -20,7 +20,8 @@ MISSING: Any = object()
 
 @dataclass(slots=True, kw_only=True)
 class Recall:
-    """What one mutation field has read: by an earlier request with the same key, and now."""
+    """What a mutation field reads on the way to one call of `write_together`: by an earlier request
+    with the same key, and now."""
 
     earlier: Mapping[str, Any] = field(default_factory=dict)
     now: dict[str, Any] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from plait.graph.blame import response_keys
 from plait.graph.recall import Recall, recalled
 from plait.writes.keys import entry_id, key_from_header
 from plait.writes.outcome import Outcome, told
+from plait.writes.together import next_place
 from plait.writes.writes import Writes
 
 MARKS_MAX = 100
@@ -54,7 +55,7 @@ class Context:
     reported: list[GraphQLError] = field(default_factory=list)
     replayed: bool = False
     recalls: dict[str, Recall] = field(default_factory=dict)
-    """What each mutation field reads, by its response key."""
+    """What is read on the way to each call of `write_together`, by its place."""
     written: list[dict[str, Any]] = field(default_factory=list)
     absences: dict[Property, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
@@ -98,27 +99,30 @@ class Context:
         return self.introspection and WARNINGS_HEADER in self.headers
 
     async def recall_of(self, info: Any) -> Recall | None:
-        """What the mutation field above reads: kept with its writes, for a request that comes
-        again under the same key."""
-        if self.idempotency_key is None or _operation_of(info) is not OperationType.MUTATION:
+        """What a mutation field reads on the way to its next writes: kept with them, for a request
+        that comes again under the same key. What it read before its last ones is not in it: nothing
+        may be told that is older than a write."""
+        path = info.path.as_list()
+        is_root = len(path) == 1 and _operation_of(info) is OperationType.MUTATION
+        if self.idempotency_key is None or not is_root:
             return None
-        name = str(info.path.as_list()[0])
-        if name not in self.recalls:
-            key = key_from_header(self.idempotency_key)
-            entry = entry_id(caller=self.caller, key=key, place=f"{name}#0")
-            self.recalls[name] = Recall()
+        key = key_from_header(self.idempotency_key)
+        place = next_place(self, info, key)
+        if place not in self.recalls:
+            entry = entry_id(caller=self.caller, key=key, place=place)
+            self.recalls[place] = Recall()
             with contextlib.suppress(LedgerUnavailable):  # reads go on; a write will say so
-                self.recalls[name] = recalled(await self.writes.recall(entry))
-        return self.recalls[name]
+                self.recalls[place] = recalled(await self.writes.recall(entry))
+        return self.recalls[place]
 
     def fields_of(self, info: Any) -> frozenset[str]:
         """The keys in the answer of all fields of the operation."""
         raw = getattr(info, "_raw_info", info)
         return frozenset(response_keys(raw.operation.selection_set, raw.fragments))
 
-    def reads_of(self, info: Any) -> bytes | None:
-        """What the mutation field above has read so far, as JSON."""
-        recall = self.recalls.get(str(info.path.as_list()[0]))
+    def reads_of(self, place: str) -> bytes | None:
+        """What was read on the way to the writes at `place`, as JSON."""
+        recall = self.recalls.get(place)
         return recall.told() if recall else None
 
     def note_writes(self, info: Any, outcomes: Sequence[Outcome[Any]]) -> None:

@@ -72,8 +72,9 @@ class WriteContext(Protocol):
         """The keys in the answer of all fields of the operation."""
         ...
 
-    def reads_of(self, info: Any) -> bytes | None:
-        """What the resolver has read so far, as JSON, where it is to be kept."""
+    def reads_of(self, place: str) -> bytes | None:
+        """What the resolver has read on the way to the writes at `place`, as JSON, where it is to
+        be kept."""
         ...
 
     def note_writes(self, info: Any, outcomes: Sequence[Outcome[Any]]) -> None:
@@ -221,16 +222,18 @@ async def write_alone(info: InfoLike, write: Write[A]) -> Outcome[A]:
 def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> Asked:
     context = info.context
     checked = _key(context, key)
+    place = next_place(context, info, checked)
+    _count(context, _place_seen(info, checked))
     return Asked(
         writes=writes,
         key=checked,
         caller=context.caller,
         field_name=schema_name(info),
-        place=place_of(info, _count(context, f"{path_of(info)} {checked or ''}")),
+        place=place,
         fields=context.fields_of(info),
         occurrence=_count(context, f"# {schema_name(info)} {checked or ''}"),
         arguments=context.arguments_of(info),
-        reads=context.reads_of(info) if checked is not None else None,
+        reads=context.reads_of(place) if checked is not None else None,
         origin=context.origin,
     )
 
@@ -242,10 +245,22 @@ def _key(context: WriteContext, key: str | None) -> str | None:
     return key_from_header(header) if header is not None else None
 
 
-def place_of(info: InfoLike, call: int) -> str:
-    """What stands for the field's writes under a key: its response path, so that nothing that runs
-    before it moves it; and which of its calls it is."""
+class Counting(Protocol):
+    """What counts the calls of `write_together` in a request."""
+
+    @property
+    def mutation_fields(self) -> MutableMapping[str, int]: ...
+
+
+def next_place(context: Counting, info: InfoLike, key: str | None) -> str:
+    """What stands for the field's next writes under a key: its response path, so that nothing that
+    runs before it moves it; and which of its calls it is."""
+    call = context.mutation_fields.get(_place_seen(info, key), 0)
     return f"{path_of(info)}#{call}"
+
+
+def _place_seen(info: InfoLike, key: str | None) -> str:
+    return f"{path_of(info)} {key or ''}"
 
 
 def path_of(info: InfoLike) -> str:
