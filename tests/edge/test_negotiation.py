@@ -1,5 +1,6 @@
 """What a request and its answer are over HTTP, as tables: media types, statuses, bodies, ids."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -262,3 +263,35 @@ def test_the_caller_is_a_digest_of_the_credentials() -> None:
     assert len({one, other, ""}) == 3
     assert len(one) == 32
     assert "Bearer" not in one
+    assert one == hashlib.sha256(b"Bearer a").hexdigest()[:32]  # as it stands in ledgers
+
+
+def test_a_credential_that_the_graph_forwards_tells_callers_apart() -> None:
+    forwarded = frozenset({"cookie", "x-api-key", "accept-language"})
+    callers = [
+        caller_of(headers, forwarded=forwarded)
+        for headers in (
+            {"cookie": "a"},
+            {"cookie": "b"},
+            {"cookie": "b", "authorization": ""},
+            {"cookie": "b", "authorization": "b"},
+            {"authorization": "b"},
+            {"x-api-key": "b"},
+            {"cookie": "b", "x-api-key": "b"},
+            {"accept-language": "de"},
+        )
+    ]
+    assert callers[1] == callers[2]
+    assert callers[-1] == ""
+    assert len(set(callers)) == 7
+    assert caller_of({"cookie": "a"}) == ""
+
+
+def test_the_graphs_own_word_on_who_asks_goes_first() -> None:
+    headers = {"authorization": "a", "x-user": "anna"}
+    by_user = caller_of(headers, caller=lambda found: found.get("x-user"))
+    assert by_user == caller_of({"x-user": "anna"}, caller=lambda found: found.get("x-user"))
+    assert len(by_user) == 32
+    assert by_user != caller_of({"authorization": "anna"})
+    for nobody in (None, ""):
+        assert caller_of(headers, caller=lambda _, nobody=nobody: nobody) == ""

@@ -238,6 +238,8 @@ def test_a_304_to_a_write_is_none() -> None:
         ({"code": 1}, {"code": 1.0}, True),
         ({"a": 1, "b": 2}, {"a": 0, "b": 2}, True),
         ({"gone": None}, {"gone": None}, True),
+        ({"gone": None}, {"id": 1}, False),
+        ({"meta.gone": None}, {"meta": {}}, False),
     ],
 )
 def test_a_success_may_say_in_its_body_that_it_is_none(

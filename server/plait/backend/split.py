@@ -14,7 +14,7 @@ import msgspec
 from plait.backend.build import Load
 from plait.backend.call import Call, Reply
 from plait.backend.numbers import decode
-from plait.backend.paths import path_text, property_of
+from plait.backend.paths import Path, is_absent, path_text, property_of
 from plait.backend.spec import Batch, EndpointSpec
 from plait.errors import BackendRefused, BadBackendResponse
 
@@ -90,8 +90,7 @@ def accepted(endpoint: EndpointSpec, reply: Reply) -> Any:
     `BackendRefused`, `BadBackendResponse`."""
     body = decoded(endpoint, reply)
     for path, values in endpoint.failed_when:
-        found = property_of(body, path)
-        if bool(found) if values is None else any(_equal(found, value) for value in values):
+        if _says_failed(body, path, values):
             name = endpoint.backend.name
             raise BackendRefused(
                 f"Backend '{name}' answered with status {reply.status}, and says in its reply that "
@@ -101,6 +100,13 @@ def accepted(endpoint: EndpointSpec, reply: Reply) -> Any:
                 status=reply.status,
             )
     return body
+
+
+def _says_failed(body: Any, path: Path, values: tuple[Any, ...] | None) -> bool:
+    if is_absent(body, path):
+        return False  # not even null
+    found = property_of(body, path)
+    return bool(found) if values is None else any(_equal(found, value) for value in values)
 
 
 def _equal(found: Any, value: Any) -> bool:

@@ -50,8 +50,8 @@ def caller_of(
         for name in CREDENTIALS
         if headers.get(name) and (name in forwarded or name == "authorization")
     ]
-    if len(credentials) == 1 and "authorization" in headers:
-        return _digest(headers["authorization"])
+    if len(credentials) == 1 and headers.get("authorization"):
+        return _digest(headers["authorization"])  # as ledgers have it
     return _digest("\n".join(credentials)) if credentials else ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from plait.backend.record import Recorded
 from plait.backend.split import decoded, listed_rows, single_row
-from plait.errors import BackendError
+from plait.errors import BackendError, BackendRefused
 from plait.graph.absent import DEPTH_MAX, Property, Watch
 from plait.graph.bindings import Place
 from plait.graph.graph import Graph
@@ -71,6 +71,8 @@ def _rows(bound: Bound, replies: Iterable[Recorded], found: dict[Finding, None])
                 rows += bound.pages.items_of(decoded(spec, one.reply)) or ()
             else:
                 rows.append(single_row(spec, one.reply))
+        except BackendRefused:
+            continue  # as declared: a reply that says that the call failed has no rows
         except BackendError as error:
             found[Finding(endpoint=_named(bound), field="", place=None, problem=str(error))] = None
     return rows

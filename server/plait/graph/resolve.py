@@ -130,8 +130,8 @@ class Bound:
         made: dict[str, Any] = {}
         for name, binding in bindings.items():
             value = self._value(name, binding, source, arguments)
-            emptied = isinstance(binding, dict) and binding and not value
-            if value is not LEFT_OUT and not emptied:
+            is_emptied = value == {} and binding != {} and isinstance(binding, dict)
+            if value is not LEFT_OUT and not is_emptied:
                 made[name] = value
         return made
 
