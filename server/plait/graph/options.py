@@ -1,9 +1,145 @@
-"""What the options of backends, endpoints and batch forms may be. Pure; `check.py` makes mistakes
-of what does not fit."""
+"""The options of backends, endpoints and batch forms: what they mean, as types for editors and type
+checkers, and what they may be, as rules. Pure; `check.py` makes mistakes of what does not fit."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from plait.graph.declare import ReadEndpoint
+
+
+Names: TypeAlias = Sequence[str] | Mapping[str, str]
+"""Parameters: names as they are on the wire, or a mapping from the parameter's name to that on the
+wire."""
+
+
+class BackendOptions(TypedDict, total=False):
+    """The policy of a backend. Times are seconds; defaults in brackets."""
+
+    timeout_s: float
+    """The longest that a whole call may take [5]."""
+    connect_timeout_s: float
+    """The longest that connecting may take [1]."""
+    read_timeout_s: float | None
+    """The longest silence between two received pieces [as timeout_s]."""
+    connections: int
+    """The most connections open, and calls under way, at once [64]."""
+    keepalive_s: float
+    """How long an idle connection is kept [15]."""
+    reply_bytes_max: int
+    """The largest reply that is read, decompressed [10 MiB]."""
+    redirects: int
+    """How many redirects within the same origin are followed [0]."""
+    headers: Mapping[str, str]
+    """Sent with every call."""
+    forward: Sequence[str]
+    """Headers of the client's request that are passed on. They become part of every cache key, so
+    that one caller's reply never reaches another."""
+    idempotency_key: str | None
+    """The header under which the backend honours idempotency keys on writes, such as
+    `Idempotency-Key` [None: it honours none, as most do]. Only declare it of a backend that does a
+    write once, however often it comes under one key: what is in doubt is sent again there."""
+    show_problem: bool
+    """Whether title and detail of a failed call's problem document (RFC 9457) reach the client
+    [False: only the log, at level debug]."""
+    strict: bool
+    """Whether a row must have every property that is read of it: one that lacks it is
+    BAD_BACKEND_RESPONSE at that field, instead of null [False]."""
+    health_path: str
+    """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
+
+
+class EndpointOptions(TypedDict, total=False):
+    """What any endpoint may have."""
+
+    query: Names
+    """Query parameters."""
+    headers: Names
+    """Header parameters."""
+    constants: Mapping[str, str]
+    """Query parameters that are the same in every call."""
+    required: Sequence[str]
+    """Query and header parameters that every call must have: a field that leaves one unbound is a
+    mistake. Those in the path always are."""
+    unwrap: str
+    """The path from the body to the row or rows, such as `data.items`."""
+    timeout_s: float
+    """In place of the backend's."""
+    reply_bytes_max: int
+    """In place of the backend's."""
+    show_problem: bool
+    """In place of the backend's."""
+    strict: bool
+    """In place of the backend's."""
+    failed_when: str | Mapping[str, Any]
+    """What in the body makes a success a failure: the path of a property that is there then, such
+    as `error`; or paths with the value, or the list of values, that they hold then."""
+    content_type: str
+    """What a body is sent as: a media type of JSON, or `application/x-www-form-urlencoded` [the
+    backend's fixed header, else `application/json`]."""
+
+
+class WriteOptions(EndpointOptions, total=False):
+    """What an endpoint that writes may have besides."""
+
+    idempotency_key: str | None
+    """In place of the backend's."""
+    repeatable: bool
+    """Whether the write can be sent again without being done again, as those of PUT and DELETE can
+    [False]."""
+    purges: Sequence["ReadEndpoint"]
+    """Endpoints that read something else once this one has written: the row whose parameters are
+    all among the write's, else all their rows. What reads at the URI that was written, or at the
+    reply's Location and Content-Location, need not be named."""
+
+
+class ReadOptions(EndpointOptions, total=False):
+    """What an endpoint that reads may have besides.
+
+    Without `ttl_s`, a reply is fresh for as long as its `Cache-Control` or `Expires` says; with
+    neither it is not cached. `no-store` and `private` always hold.
+    """
+
+    none_on: Sequence[int]
+    """Statuses that mean that there is no such row [404]. An empty success always does."""
+    next: str
+    """The path from the body to the URL of the next page, where a list comes in several. The header
+    `Link` (RFC 8288) with `rel="next"` is followed without it."""
+    pages_max: int
+    """How many pages of a list are read before it counts as too long, which is an error [10]."""
+    cache: bool
+    """Whether replies may be cached at all [True]."""
+    ttl_s: float
+    """How long a row is fresh, whatever the backend's max-age says."""
+    stale_while_revalidate_s: float
+    """How long after that it is still served while it is refreshed (RFC 5861)."""
+    stale_if_error_s: float
+    """How long after that it stands in when the backend fails (RFC 5861)."""
+
+
+class BatchOptions(TypedDict, total=False):
+    """How ids are sent and rows are found."""
+
+    ids: str
+    """The query parameter that carries the ids: `?id=1&id=2` [the key parameter's name]."""
+    joined: bool
+    """One query parameter with commas instead: `?ids=1,2`."""
+    body: str
+    """Instead of a query: the property of a JSON body that holds the ids. Empty: the body is the
+    list."""
+    unwrap: str
+    """The path from the body to the rows [the endpoint's]."""
+    size: int
+    """The most keys in one call [100]."""
+    method: Literal["GET", "POST"]
+    """[POST with a body, else GET]"""
+    separator: str
+    """Between the parts of a composite key in a query [":"]."""
+    key_matches: Literal["exact", "ignore_case"]
+    """How a row's key is compared with the one asked for ["exact"]. UUIDs never depend on case."""
+    id_type: type[int] | type[str]
+    """What an id is in a JSON body [as the graph has it]."""
 
 
 class Rule(NamedTuple):

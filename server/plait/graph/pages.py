@@ -12,7 +12,7 @@ of ours says where an item stands, so that asking for what comes after it is one
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -259,7 +259,7 @@ def cursor_pages(
     size_max: int = 100,
     total: str = "",
     total_header: str = "",
-) -> Pages:
+) -> CursorPages:
     """Pages that name their successor by a cursor.
 
     `items`, `next` and `total` are paths in the reply: to the rows, to the next page's cursor and
@@ -287,7 +287,7 @@ def link_pages(
     size_max: int = 100,
     total: str = "",
     total_header: str = "",
-) -> Pages:
+) -> CursorPages:
     """Pages that name their successor by its URL: in the header `Link` (RFC 8288) with
     `rel="next"`, or at the path `next` in the body.
 
@@ -295,16 +295,16 @@ def link_pages(
     else of the URL is used: what a call asks for stays what the graph says. The rest is as for
     `cursor_pages`; without `items` the reply is the list itself.
     """
-    return CursorPages(
-        items=parsed_path(items),
-        next=parsed_path(next),
+    made = cursor_pages(
+        items=items,
+        next=next,
         cursor=cursor,
         size=size,
         size_max=size_max,
-        total=parsed_path(total),
-        total_header=total_header.lower(),
-        is_link=True,
+        total=total,
+        total_header=total_header,
     )
+    return replace(made, is_link=True)
 
 
 def page_numbers(
@@ -317,7 +317,7 @@ def page_numbers(
     total: str = "",
     total_header: str = "",
     more: str = "",
-) -> Pages:
+) -> CountedPages:
     """Pages with numbers, `?page=2&per_page=20`, the first of them `first_page`.
 
     `items` is the path in the reply to the rows [the reply itself]. Whether something follows is
@@ -346,19 +346,19 @@ def offsets(
     total: str = "",
     total_header: str = "",
     more: str = "",
-) -> Pages:
+) -> CountedPages:
     """Pages that start after so many rows, `?offset=40&limit=20`. The rest is as for
     `page_numbers`."""
-    return CountedPages(
-        items=parsed_path(items),
-        cursor=offset,
+    made = page_numbers(
+        items=items,
+        page=offset,
         size=size,
         size_max=size_max,
-        first_page=None,
-        total=parsed_path(total),
-        total_header=total_header.lower(),
-        more=parsed_path(more),
+        total=total,
+        total_header=total_header,
+        more=more,
     )
+    return replace(made, first_page=None)
 
 
 _NONE_TOLD: Any = object()
