@@ -27,6 +27,7 @@ from plait.writes.sqlite import MEMORY, SqliteLedger
 
 NOT_UP_TO_DATE = 1
 WRITES_SHOWN = 1_000
+ID_SHOWN = 10
 
 cli = cyclopts.App(
     name="plait",
@@ -155,7 +156,10 @@ def writes(
     *,
     forget: Annotated[
         str | None,
-        Parameter(help="The id of an entry to forget: its key then stands for a new request."),
+        Parameter(
+            help="An entry to forget, by the beginning of its id: its key then stands for a new "
+            "request."
+        ),
     ] = None,
 ) -> None:
     """List the writes in the ledger of which nobody knows what became.
@@ -171,22 +175,31 @@ def writes(
 
 async def _show_writes(ledger: SqliteLedger, forget: str | None) -> None:
     try:
-        if forget is not None and not await ledger.forget(forget):
-            raise SettingsError(f"There is no entry {forget} that nobody is driving.")
         entries = await ledger.unfinished_entries(WRITES_SHOWN)
+        if forget is not None:
+            meant = [one.id for one in entries if forget and one.id.startswith(forget)]
+            if len(meant) != 1:
+                raise SettingsError(
+                    f"{len(meant) or 'No'} entries begin with '{forget}': name one of those listed."
+                )
+            if not await ledger.forget(meant[0]):
+                raise SettingsError(f"Entry {forget} is being driven: it cannot be forgotten now.")
+            entries = [one for one in entries if one.id != meant[0]]
     finally:
         await ledger.close()
     if not entries:
         print("Every write has succeeded or failed.")  # noqa: T201
         return
     table = Table(title="Unfinished writes", title_justify="left")
-    for column in ("entry", "since", "field", "target", "endpoint", "state", "last word"):
+    for column in ("entry", "since (UTC)", "field", "target", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("endpoint", "last word"):
         table.add_column(column, overflow="fold")
     for entry in entries:
-        since = datetime.fromtimestamp(entry.started_at, UTC).isoformat(timespec="seconds")
+        since = f"{datetime.fromtimestamp(entry.started_at, UTC):%Y-%m-%d %H:%M:%S}"
         for write in entry.writes:
-            row = (write.target, write.endpoint, write.state, write.message)
-            table.add_row(entry.id, since, entry.field_name, *row)
+            row = (write.target, write.state, write.endpoint, write.message)
+            table.add_row(entry.id[:ID_SHOWN], since, entry.field_name, *row)
     _print_table(table)
 
 

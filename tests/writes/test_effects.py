@@ -1141,7 +1141,10 @@ def test_the_command_lists_what_nobody_knows_of_and_forgets_what_was_looked_into
     assert "Nobody knows." in shown
     assert all(word in shown for word in ("e0", "e2", "save", "POST /a", "unknown", "pending"))
     assert "e1" not in shown
-    assert "There is no entry e9 that nobody is driving" in run("--forget", "e9")
+    assert "No entries begin with 'e9'" in run("--forget", "e9")
+    assert "No entries begin with ''" in run("--forget", "")
+    assert "2 entries begin with 'e'" in run("--forget", "e")
+    assert "unknown" in run()
     assert "e0" not in run("--forget", "e0")
     assert "Every write has succeeded or failed." in run("--forget", "e2")
 
