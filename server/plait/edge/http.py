@@ -111,6 +111,8 @@ class GraphQLEndpoint:
         traceparent = traceparent_of(headers)
         media: MediaType = "application/json"
         extra: tuple[tuple[bytes, bytes], ...] = ()
+        done: Done | None = None
+        codes: tuple[str, ...] = ()
         try:
             media = media_type_of(headers.get("accept", "*/*"))
             body = await self._body(scope, headers, receive)
@@ -119,15 +121,15 @@ class GraphQLEndpoint:
                 _request(body, scope, headers, request_id, traceparent, caller), receive
             )
             status, payload = status_of(done, media), done.answer.body
-            extra = _headers_of(done, self._clock.now() - start)
+            codes, extra = done.answer.codes, _headers_of(done, self._clock.now() - start)
         except HttpError as error:
-            done, status, extra = None, error.status, error.headers
+            codes, status, extra = (error.code,), error.status, error.headers
             payload = _error_body(error, request_id)
         except Disconnected:
-            self._finished(None, CLIENT_LEFT, request_id, traceparent, start, cancelled=True)
+            self._finished(None, (), CLIENT_LEFT, request_id, traceparent, start, cancelled=True)
             return
         await _send(send, status, media, payload, (*extra, (b"x-request-id", request_id.encode())))
-        self._finished(done, status, request_id, traceparent, start)
+        self._finished(done, codes, status, request_id, traceparent, start)
 
     def _caller(self, headers: Mapping[str, str], request_id: str) -> str:
         """Whose request it is. Raises `HttpError` where the graph's own function refuses it."""
@@ -192,6 +194,7 @@ class GraphQLEndpoint:
     def _finished(
         self,
         done: Done | None,
+        codes: tuple[str, ...],
         status: int,
         request_id: str,
         traceparent: str,
@@ -206,7 +209,7 @@ class GraphQLEndpoint:
                 operation=done.name if done else None,
                 kind=done.kind if done else "none",
                 http_status=status,
-                error_codes=done.answer.codes if done else () if cancelled else ("BAD_REQUEST",),
+                error_codes=codes,
                 cancelled=cancelled,
                 calls=done.calls if done else 0,
                 duration_ms=(self._clock.now() - start) * 1000,
