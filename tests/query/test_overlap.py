@@ -3,6 +3,7 @@ document."""
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from graphql import (
@@ -131,6 +132,181 @@ def test_a_conflict_is_told_once_with_both_places() -> None:
         "Fields 'a' conflict because they return conflicting types 'ID!' and 'Dog'"
     )
     assert [one.column for one in error.locations or ()] == [9, 23]
+
+
+@pytest.mark.parametrize(
+    ("text", "conflicts"),
+    [
+        (
+            "{ dog { a: age a: barks } }",
+            [("a", "they return conflicting types 'Int' and 'Boolean!'", [8, 15])],
+        ),
+        ("{ dog { x: age } cat { x: age } }", []),
+        (
+            "{ node { ... on Dog { x: age } ... on Cat { x: age } } }",
+            [("x", "they return conflicting types 'String' and 'Int'", [44, 22])],
+        ),
+        (
+            "{ node { ... on Dog { x: barks } ... on Cat { x: barks } } }",
+            [("x", "they return conflicting types 'Boolean' and 'Boolean!'", [46, 22])],
+        ),
+        (
+            "{ node { ... on Dog { x: colour } ... on Cat { x: colour } } }",
+            [("x", "they return conflicting types 'Colour!' and 'Colour'", [47, 22])],
+        ),
+        (
+            "{ node { ... on Dog { x: strict } ... on Cat { x: strict } } }",
+            [("x", "they return conflicting types '[Int]' and '[Int!]!'", [47, 22])],
+        ),
+        (
+            "{ node { ... on Dog { x: id } ... on Cat { x: name } } }",
+            [("x", "they return conflicting types 'String' and 'ID!'", [43, 22])],
+        ),
+        ("{ node { ... on Dog { x: name(first: 1) } ... on Cat { x: name(first: 2) } } }", []),
+        (
+            "{ node { ... on Dog { x: name(first: 1) } ... on Dog { x: name(first: 2) } } }",
+            [("x", "they have differing arguments", [55, 22])],
+        ),
+        (
+            "{ node { ... on Node { x: name(first: 1) } ... on Cat { x: name(first: 2) } } }",
+            [("x", "they have differing arguments", [23, 56])],
+        ),
+        (
+            "{ node { x: name(first: 1) x: name } }",
+            [("x", "they have differing arguments", [9, 27])],
+        ),
+        (
+            "{ node { x: name x: name(first: 1) } }",
+            [("x", "they have differing arguments", [9, 17])],
+        ),
+        ("{ node { x: name(first: $n) x: name(first: $n) } }", []),
+        (
+            "{ node { x: name(first: $n) x: name(first: $m) } }",
+            [("x", "they have differing arguments", [9, 28])],
+        ),
+        ('{ node { x: name(box: {size: 1, tag: "x"}) x: name(box: {tag: "x", size: 1}) } }', []),
+        (
+            '{ node { x: name(box: {tag: "x"}) x: name(box: {tag: """x"""}) } }',
+            [("x", "they have differing arguments", [9, 34])],
+        ),
+        (
+            "{ node { x: name(box: null) x: name(box: {}) } }",
+            [("x", "they have differing arguments", [9, 28])],
+        ),
+        ("{ node { x: name(first: 1, box: null) x: name(box: null, first: 1) } }", []),
+        (
+            "{ node { x: name(box: {inner: {size: 1}}) x: name(box: {inner: {size: 2}}) } }",
+            [("x", "they have differing arguments", [9, 42])],
+        ),
+        (
+            "{ node { x: name(box: [1]) x: name(box: [1, 2]) } }",
+            [("x", "they have differing arguments", [9, 27])],
+        ),
+        (
+            "{ node { x: name(box: [1, 2]) x: name(box: [2, 1]) } }",
+            [("x", "they have differing arguments", [9, 30])],
+        ),
+        (
+            '{ node { x: name(first: 1) x: name(first: "1") } }',
+            [("x", "they have differing arguments", [9, 27])],
+        ),
+        (
+            "{ node { x: name(first: true) x: name(first: false) } }",
+            [("x", "they have differing arguments", [9, 30])],
+        ),
+        (
+            "{ node { x: name(first: RED) x: name(first: BLUE) } }",
+            [("x", "they have differing arguments", [9, 29])],
+        ),
+        ("{ dog { peers @stream } }", []),
+        (
+            "{ dog { peers @stream peers @stream } }",
+            [("peers", "they have overlapping stream directives", [8, 22])],
+        ),
+        (
+            "{ dog { peers peers @stream } }",
+            [("peers", "they have overlapping stream directives", [14, 8])],
+        ),
+        ("{ dog { peers @skip(if: true) peers } }", []),
+        (
+            "{ dog { peer { x: age } peer { x: barks } } }",
+            [("x", "they return conflicting types 'Int' and 'Boolean!'", [15, 31])],
+        ),
+        (
+            "{ dog { peer { x: age } } dog { peer { x: barks } } }",
+            [("x", "they return conflicting types 'Int' and 'Boolean!'", [15, 39])],
+        ),
+        (
+            "{ dog { ...F } dog { x: barks } } fragment F on Dog { x: age }",
+            [("x", "they return conflicting types 'Int' and 'Boolean!'", [54, 21])],
+        ),
+        ("{ dog { ...F ...F x: age } } fragment F on Dog { x: age ...F }", []),
+        (
+            "{ dog { id } } fragment F on Dog { x: age x: barks }",
+            [("x", "they return conflicting types 'Int' and 'Boolean!'", [35, 42])],
+        ),
+        (
+            "{ dog { id } } fragment F on Dog { x: age ...G } fragment G on Dog { x: barks }",
+            [("x", "they return conflicting types 'Int' and 'Boolean!'", [35, 69])],
+        ),
+        ("{ dog { ...Nowhere x: age x: age } }", []),
+        (
+            "{ dog { x: nothing x: age } }",
+            [("x", "'nothing' and 'age' are different fields", [8, 19])],
+        ),
+        (
+            "{ dog { x: nothing x: nowhere } }",
+            [("x", "'nothing' and 'nowhere' are different fields", [8, 19])],
+        ),
+        (
+            "{ any { ... on Dog { x: age } ... on Cat { x: id } } }",
+            [("x", "they return conflicting types 'ID!' and 'Int'", [43, 21])],
+        ),
+        (
+            "{ any { ... { __typename } ... on Dog { __typename: age } } }",
+            [("__typename", "'__typename' and 'age' are different fields", [14, 40])],
+        ),
+        (
+            "{ node { ... on Dog { peer { x: age } } ... on Cat { peer { x: age } } } }",
+            [("x", "they return conflicting types 'String' and 'Int'", [60, 29])],
+        ),
+        ("{ node { ... on Dog { owner { x: id } } ... on Cat { owner { x: id } } } }", []),
+        (
+            "{ node { ... on Dog { owner(first: 1) { x: id } } ... on Cat { "
+            "owner(first: 2) { x: name } } } }",
+            [("x", "they return conflicting types 'String' and 'ID!'", [81, 40])],
+        ),
+        ("query A { x: dog { id } } query B { x: cat { id } }", []),
+        (
+            "{ x: dog { id } x: cat { id } }",
+            [("x", "'dog' and 'cat' are different fields", [2, 16])],
+        ),
+        (
+            "{ x: dog { id } x: node { id } }",
+            [("x", "'dog' and 'node' are different fields", [2, 16])],
+        ),
+        (
+            "{ node { peers { x: id } } node { peers { x: name } } }",
+            [("x", "they return conflicting types 'ID!' and 'String'", [17, 42])],
+        ),
+        (
+            "{ a: dog { id } a: dog { name } b: dog { x: age x: barks } }",
+            [("x", "they return conflicting types 'Int' and 'Boolean!'", [41, 48])],
+        ),
+    ],
+)
+def test_which_conflict_is_told_and_where(text: str, conflicts: list[Any]) -> None:
+    """(response name, reason, where the two fields stand in the text)"""
+    assert verdict(OverlappingFieldsCanBeMergedRule, text) is (not conflicts)
+    found = validate(SCHEMA, parse(text), [OverlappingFields])
+    assert [(error.message, list(error.positions or ())) for error in found] == [
+        (
+            f"Fields '{name}' conflict because {reason}."
+            " Use different aliases on the fields to fetch both if this was intentional.",
+            places,
+        )
+        for name, reason, places in conflicts
+    ]
 
 
 class Counting(OverlappingFields):
