@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, OperationType
+from graphql import DocumentNode, GraphQLError, GraphQLResolveInfo, OperationType
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
@@ -103,7 +103,7 @@ class Context:
         that comes again under the same key. What it read before its last ones is not in it: nothing
         may be told that is older than a write."""
         path = info.path.as_list()
-        is_root = len(path) == 1 and _operation_of(info) is OperationType.MUTATION
+        is_root = len(path) == 1 and _raw(info).operation.operation is OperationType.MUTATION
         if self.idempotency_key is None or not is_root:
             return None
         key = key_from_header(self.idempotency_key)
@@ -117,7 +117,7 @@ class Context:
 
     def fields_of(self, info: Any) -> frozenset[str]:
         """The keys in the answer of all fields of the operation."""
-        raw = getattr(info, "_raw_info", info)
+        raw = _raw(info)
         return frozenset(response_keys(raw.operation.selection_set, raw.fragments))
 
     def reads_of(self, place: str) -> bytes | None:
@@ -133,9 +133,11 @@ class Context:
 
     def report(self, error: Exception, info: Any) -> None:
         """Add an error at the field's path, beside its data."""
-        nodes = getattr(info, "field_nodes", None) or info._raw_info.field_nodes
+        raw = _raw(info)
         self.reported.append(
-            GraphQLError(str(error), nodes=nodes, path=info.path.as_list(), original_error=error)
+            GraphQLError(
+                str(error), nodes=raw.field_nodes, path=raw.path.as_list(), original_error=error
+            )
         )
 
     def note_replayed(self) -> None:
@@ -148,7 +150,7 @@ class Context:
 
         from plait.graph.inputs import external
 
-        raw = getattr(info, "_raw_info", info)
+        raw = _raw(info)
         definition = raw.parent_type.fields[raw.field_name]
         variables = self.executor.variable_values  # not info's: those are coerced already
         values = get_argument_values(definition, raw.field_nodes[0], variables)
@@ -156,6 +158,7 @@ class Context:
         return {name: external(value, types[name]) for name, value in values.items()}
 
 
-def _operation_of(info: Any) -> OperationType:
-    operation: OperationType = getattr(info, "_raw_info", info).operation.operation
-    return operation
+def _raw(info: Any) -> GraphQLResolveInfo[Any]:
+    """graphql-core's info, whether a resolver of Strawberry's asks or one of ours."""
+    raw: GraphQLResolveInfo[Any] = getattr(info, "_raw_info", info)
+    return raw
