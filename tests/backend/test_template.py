@@ -198,3 +198,16 @@ def test_a_template_matches_the_paths_that_it_makes(
     template: str, path: str, values: dict[str, str] | None
 ) -> None:
     assert PathTemplate(template).match(path) == values
+
+
+@pytest.mark.parametrize("make", [path_value, path_values, header_value, plain_text])
+def test_every_refusal_names_the_parameter(make: Any) -> None:
+    for wrong in ("\n", "x" * 3_000, [], b"x"):
+        with pytest.raises(BadUserInput, match="The value of 'mine' "):
+            make("mine", wrong)
+
+
+def test_a_refusal_in_a_query_names_the_parameter_and_not_the_wires_name() -> None:
+    for wrong in ("\n", ["a", "\n"], {}):
+        with pytest.raises(BadUserInput, match="The value of 'mine' "):
+            query_pairs("mine", "wire", wrong)
