@@ -162,6 +162,14 @@ def test_a_conflict_is_told_once_with_both_places() -> None:
             "{ node { ... on Dog { x: id } ... on Cat { x: name } } }",
             [("x", "they return conflicting types 'String' and 'ID!'", [43, 22])],
         ),
+        (
+            "{ node { ... on Dog { x: age } ... on Cat { x: peer { id } } } }",
+            [("x", "they return conflicting types 'Cat' and 'Int'", [44, 22])],
+        ),
+        (
+            "{ node { ... on Dog { x: peer { id } } ... on Cat { x: age } } }",
+            [("x", "they return conflicting types 'String' and 'Dog'", [52, 22])],
+        ),
         ("{ node { ... on Dog { x: name(first: 1) } ... on Cat { x: name(first: 2) } } }", []),
         (
             "{ node { ... on Dog { x: name(first: 1) } ... on Dog { x: name(first: 2) } } }",

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import strawberry
 
-from plait import Backend, Graph, SettingsError, arg, cli, create_app, write_together
+from plait import Backend, Graph, SettingsError, arg, by_ids, cli, create_app, write_together
 from plait.app import check_backends
 from plait.backend.call import Origin
 from plait.clock import TestClock
@@ -39,6 +39,7 @@ shop = Backend("shop", "http://shop.test")
 bank = Backend("bank", "http://bank.test", idempotency_key="Idempotency-Key")
 get_price = shop.get("/prices/{item}")
 get_prices = shop.get("/prices", query=("item",))
+get_row = shop.get("/rows/{id}", batch=by_ids("/rows"))
 pay = bank.post("/payments")
 note = shop.post("/notes")
 
@@ -97,6 +98,22 @@ class Mutation:
     async def several(self, info: strawberry.Info) -> int:
         rows = await get_prices.load_many(info, item=[1, 2])
         await write_together(info, pay(body={"amounts": [row["amount"] for row in rows]}))
+        return len(rows)
+
+    @strawberry.mutation
+    async def paired(self, info: strawberry.Info) -> int:
+        rows = await asyncio.gather(*(get_price.load(info, item=item) for item in (1, 2, 3)))
+        await write_together(info, pay(body={"amounts": [row["amount"] for row in rows]}))
+        return len(rows)
+
+    @strawberry.mutation
+    async def batched(self, info: strawberry.Info) -> int:
+        async with asyncio.TaskGroup() as group:
+            given_up = group.create_task(get_row.load(info, id=4))
+            rows = [group.create_task(get_row.load(info, id=one)) for one in (1, 2, 3)]
+            await asyncio.sleep(0)
+            given_up.cancel()
+        await write_together(info, pay(body=[row.result()["id"] for row in rows]))
         return len(rows)
 
     single: int | None = pay.field(body=arg(int))
@@ -313,14 +330,14 @@ def test_what_is_sent_again_is_what_was_asked_for_first() -> None:
     assert len(target.effects) == 2
 
 
-@pytest.mark.parametrize("query", ["buy(item: 1) { paid price }", "several"])
+@pytest.mark.parametrize("query", ["buy(item: 1) { paid price }", "several", "paired"])
 def test_a_finished_request_is_replayed_though_what_it_read_is_down(
     query: str, tmp_path: Path
 ) -> None:
     target, known = Bank(), prices()
     with shopping(target, known, path=tmp_path / "ledger") as test:
         first = test.ask(f"mutation {{ {query} }}", idempotency_key="k")
-    for item in "12":
+    for item in "123":
         known[item] = reply(status=503)
     with shopping(target, known, path=tmp_path / "ledger") as test:
         again = test.ask(f"mutation {{ {query} }}", idempotency_key="k")
@@ -333,6 +350,15 @@ def test_a_finished_request_is_replayed_though_what_it_read_is_down(
             f"mutation {{ {query} }}", idempotency_key="k", authorization="Bearer other"
         )
     assert len(target.effects) == 1
+
+
+def test_what_is_read_in_parallel_under_a_key_is_one_batch() -> None:
+    script = {"GET /rows?id=1&id=2&id=3": [{"id": one} for one in (1, 2, 3)]}
+    with GraphTest(graph, shop=script, bank={"POST /payments": Bank()}) as test:
+        for _ in range(2):
+            answer = test.ask("mutation { batched }", idempotency_key="k")
+            assert answer["data"] == {"batched": 3}
+        assert test.calls["shop"] == ["GET /rows?id=1&id=2&id=3"]
 
 
 def test_what_is_read_after_a_write_is_never_older_than_it(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What one request carries through its execution: `info.context` of every resolver."""
 
-import contextlib
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,8 +54,9 @@ class Context:
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     reported: list[GraphQLError] = field(default_factory=list)
     replayed: bool = False
-    recalls: dict[str, Recall] = field(default_factory=dict)
-    """What is read on the way to each call of `write_together`, by its place."""
+    recalls: dict[str, asyncio.Task[Recall]] = field(default_factory=dict)
+    """What is read on the way to each call of `write_together`, by its place. A task, since
+    resolvers read many rows at once, and all of them wait for what an earlier request had read."""
     written: list[dict[str, Any]] = field(default_factory=list)
     absences: dict[Property, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
@@ -110,10 +111,14 @@ class Context:
         place = next_place(self, info, key)
         if place not in self.recalls:
             entry = entry_id(caller=self.caller, key=key, place=place)
-            self.recalls[place] = Recall()
-            with contextlib.suppress(LedgerUnavailable):  # reads go on; a write will say so
-                self.recalls[place] = recalled(await self.writes.recall(entry))
-        return self.recalls[place]
+            self.recalls[place] = asyncio.create_task(self._recall(entry))
+        return await asyncio.shield(self.recalls[place])  # a resolver may give up one of its reads
+
+    async def _recall(self, entry: str) -> Recall:
+        try:
+            return recalled(await self.writes.recall(entry))
+        except LedgerUnavailable:  # reads go on; a write will say so
+            return Recall()
 
     def fields_of(self, info: Any) -> frozenset[str]:
         """The keys in the answer of all fields of the operation."""
@@ -123,7 +128,7 @@ class Context:
     def reads_of(self, place: str) -> bytes | None:
         """What was read on the way to the writes at `place`, as JSON."""
         recall = self.recalls.get(place)
-        return recall.told() if recall else None
+        return recall.result().told() if recall and recall.done() else None
 
     def note_writes(self, info: Any, outcomes: Sequence[Outcome[Any]]) -> None:
         """Say in the answer what became of the writes, whatever becomes of the field's value."""

@@ -236,12 +236,12 @@ def _value(node: ValueNode) -> object:
     """A value as something that compares; the order of an input object's fields does not count."""
     match node:
         case ObjectValueNode(fields=fields):
-            return "object", frozenset((one.name.value, _value(one.value)) for one in fields)
+            return node.kind, frozenset((one.name.value, _value(one.value)) for one in fields)
         case ListValueNode(values=values):
-            return "list", tuple(map(_value, values))
+            return node.kind, tuple(map(_value, values))
         case VariableNode(name=name):
-            return "variable", name.value
+            return node.kind, name.value
         case StringValueNode(value=text, block=block):
-            return "string", text, bool(block)
+            return node.kind, text, bool(block)
         case _:
             return node.kind, str(getattr(node, "value", None))
