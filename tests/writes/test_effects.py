@@ -17,7 +17,17 @@ from typing import Any
 import pytest
 import strawberry
 
-from plait import Backend, Graph, SettingsError, arg, by_ids, cli, create_app, write_together
+from plait import (
+    Backend,
+    Graph,
+    SettingsError,
+    Succeeded,
+    arg,
+    by_ids,
+    cli,
+    create_app,
+    write_together,
+)
 from plait.app import check_backends
 from plait.backend.call import Origin
 from plait.clock import TestClock
@@ -116,10 +126,22 @@ class Mutation:
         await write_together(info, pay(body=[row.result()["id"] for row in rows]))
         return len(rows)
 
+    @strawberry.mutation
+    async def chained(self, info: strawberry.Info, own: bool) -> list[int]:
+        async def one(item: int) -> int:
+            await asyncio.sleep(0.05 * (item == LATE[0]))
+            key = f"{info.context.idempotency_key}:{item}" if own else None
+            (paid,) = await write_together(info, pay(body=item), key=key)
+            assert isinstance(paid, Succeeded)
+            return int(paid.value)
+
+        return [*await asyncio.gather(one(1), one(2))]
+
     single: int | None = pay.field(body=arg(int))
 
 
 DRAWN = [1]
+LATE = [1]
 graph = Graph(query=Query, mutation=Mutation)
 
 
@@ -350,6 +372,19 @@ def test_a_finished_request_is_replayed_though_what_it_read_is_down(
             f"mutation {{ {query} }}", idempotency_key="k", authorization="Bearer other"
         )
     assert len(target.effects) == 1
+
+
+def test_no_write_is_taken_for_another_that_was_first_by_chance() -> None:
+    target = Bank()
+    with GraphTest(graph, bank={"POST /payments": target}) as test:
+        for LATE[0] in 1, 2:
+            answer = test.ask("mutation { chained(own: false) }", idempotency_key=f"k{LATE[0]}")
+            assert codes(answer) == ["INTERNAL_ERROR"]
+        assert [one.body for one in target.sent] == [2, 1]
+        for LATE[0] in 1, 2:
+            answer = test.ask("mutation { chained(own: true) }", idempotency_key="k")
+            assert answer["data"] == {"chained": [4, 3]}
+        assert [one.body for one in target.sent] == [2, 1, 2, 1]
 
 
 def test_what_is_read_in_parallel_under_a_key_is_one_batch() -> None:

@@ -37,6 +37,7 @@ class Context:
         self.caller = "c"
         self.idempotency_key = header
         self.mutation_fields: dict[str, int] = {}
+        self.writing_tasks: dict[str, object] = {}
         self.writes = self
         self.loaders = self
         self.asked: list[Asked] = []
@@ -124,6 +125,28 @@ def test_each_place_counts_its_own_calls_under_each_key() -> None:
         b"reads on the way to a#2",
         b"reads on the way to a#0",
     ]
+
+
+@pytest.mark.parametrize("header", ["k", None])
+def test_calls_whose_order_is_left_to_chance_are_refused(header: str | None) -> None:
+    context = Context(header)
+
+    async def main() -> None:
+        here, there = info(context, "a"), info(context, "b")
+        with pytest.raises(RuntimeError, match="in several tasks of one resolver"):
+            await asyncio.gather(
+                write_together(here, write(body=1)), write_together(here, write(body=2))
+            )
+        await asyncio.gather(
+            write_together(there, write(body=3)),
+            write_together(there, write(body=4), key="k4"),
+            write_together(there, write(body=5), key="k5"),
+        )
+
+    asyncio.run(main())
+    assert [(one.place, one.key, one.writes[0].values["body"]) for one in context.asked] == [
+        ("a#0", header, 1), ("b#0", header, 3), ("b#0", "k4", 4), ("b#0", "k5", 5),
+    ]  # fmt: skip
 
 
 def test_without_a_key_nothing_that_was_read_is_kept() -> None:

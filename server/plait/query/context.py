@@ -51,6 +51,7 @@ class Context:
     executor: Any = None
     """What executes the operation; it says so itself."""
     mutation_fields: dict[str, int] = field(default_factory=dict)
+    writing_tasks: dict[str, object] = field(default_factory=dict)
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     reported: list[GraphQLError] = field(default_factory=list)
     replayed: bool = False

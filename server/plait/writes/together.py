@@ -10,6 +10,7 @@ All writes leave at the same time. One that fails takes no other with it: each h
 own, and those that are no success are added to the errors at the field's path, next to the data.
 """
 
+import asyncio
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
@@ -66,6 +67,11 @@ class WriteContext(Protocol):
     def mutation_fields(self) -> MutableMapping[str, int]:
         """How often each place, and each field, asked under each key. Begins empty; only this
         module uses it."""
+        ...
+
+    @property
+    def writing_tasks(self) -> MutableMapping[str, object]:
+        """The task that writes, of each field and key. As above."""
         ...
 
     def fields_of(self, info: Any) -> frozenset[str]:
@@ -197,6 +203,9 @@ async def write_together(
     with the same field, arguments and values replays what came of it the first time, and drives
     again what stayed unfinished, where that cannot do it twice.
 
+    Several calls of one resolver are told apart by their order, so they are made one after another
+    in one task: a call from a second one raises `RuntimeError`, unless it has a `key` of its own.
+
     Raises, when nothing was sent: `KeyMissing`, `KeyInvalid`, `KeyReused`, `KeyInProgress`,
     `BadUserInput`, `OperationTooCostly`, `LedgerUnavailable`.
     """
@@ -222,8 +231,10 @@ async def write_alone(info: InfoLike, write: Write[A]) -> Outcome[A]:
 def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> Asked:
     context = info.context
     checked = _key(context, key)
+    seen = _place_seen(info, checked)
+    _check_order(context, seen)
     place = next_place(context, info, checked)
-    _count(context, _place_seen(info, checked))
+    _count(context, seen)
     return Asked(
         writes=writes,
         key=checked,
@@ -236,6 +247,18 @@ def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> A
         reads=context.reads_of(place) if checked is not None else None,
         origin=context.origin,
     )
+
+
+def _check_order(context: WriteContext, seen: str) -> None:
+    # Of two tasks, chance decides which one writes first: a request that comes again would be told
+    # the one's outcome for the other's, or write the one twice and the other never.
+    task = asyncio.current_task()
+    if context.writing_tasks.setdefault(seen, task) is not task:
+        raise RuntimeError(
+            "write_together was called in several tasks of one resolver, so their order is left to"
+            " chance. Make it one call of all writes, or calls that follow each other, or give each"
+            " a key=... of its own."
+        )
 
 
 def _key(context: WriteContext, key: str | None) -> str | None:
