@@ -58,7 +58,7 @@ class Keeper:
         *,
         with_validators: bool,
     ) -> None:
-        """Keep the rows that `replies` brought, for the shortest of their lifetimes.
+        """Keep the rows that `replies` brought, for as long as all of them allow.
 
         Validators speak of one whole reply: rows of a batch, or of several pages, are kept without.
         """
@@ -112,7 +112,7 @@ class Keeper:
         method = endpoint.batch.method if endpoint.batch else endpoint.method
         if method == "POST" and endpoint.cache.ttl_s is None:
             return None  # a POST's reply is not cacheable by itself (RFC 9110, section 9.3.3)
-        shortest: Lifetime | None = None
+        lifetimes = []
         for reply in replies:
             one = lifetime_of(
                 reply,
@@ -123,9 +123,14 @@ class Keeper:
             )
             if one is None:
                 return None
-            if shortest is None or one.fresh_until < shortest.fresh_until:
-                shortest = one
-        return shortest
+            lifetimes.append(one)
+        return Lifetime(
+            fresh_until=min(one.fresh_until for one in lifetimes),
+            revalidate_until=min(one.revalidate_until for one in lifetimes),
+            error_until=min(one.error_until for one in lifetimes),
+            etag=lifetimes[0].etag,
+            last_modified=lifetimes[0].last_modified,
+        )
 
 
 def _mark(stale: Stale, identity: str) -> str:
