@@ -13,7 +13,7 @@ from plait.backend.fetch import Fetcher
 from plait.backend.identity import endpoint_identity, server_identity
 from plait.backend.spec import BackendSpec, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
-from plait.clock import SystemClock
+from plait.clock import SystemClock, TestClock
 from plait.errors import BackendError, BackendTimeout
 from plait.events import Events
 from tests.conftest import free_port, needs, running
@@ -41,8 +41,9 @@ class Backend:
         return await self.asked[-1]
 
     async def until(self, count: int) -> None:
-        while len(self.asked) < count:  # noqa: ASYNC110  # turns of the loop, no time
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while len(self.asked) < count:  # noqa: ASYNC110  # turns of the loop, no time
+                await asyncio.sleep(0)
 
     def answer(self, place: int, body: bytes = ROW) -> None:
         self.asked[place].set_result(Reply(status=200, headers={}, body=body))
@@ -55,9 +56,9 @@ def fetcher(backend: Backend, cache: RowCache | None = None) -> Fetcher:
 
 
 def ask(
-    made: Fetcher, *, endpoint: EndpointSpec = GET, since: float = 0.0, **origin: Any
+    made: Fetcher, *, endpoint: EndpointSpec = GET, id: int = 1, since: float = 0.0, **origin: Any
 ) -> "asyncio.Task[list[Outcome]]":
-    load = load_of(endpoint, {"id": 1})
+    load = load_of(endpoint, {"id": id})
     return asyncio.create_task(made.fetch(endpoint, [load], Origin(**origin), since=since))
 
 
@@ -156,6 +157,64 @@ def test_who_asks_after_a_write_does_not_join_what_was_asked_before() -> None:
         backend.answer(0, b'{"id": "old"}')
         backend.answer(1, b'{"id": "new"}')
         assert (row_of(await before), row_of(await after)) == ({"id": "old"}, {"id": "new"})
+
+    asyncio.run(main())
+
+
+def test_what_was_not_written_is_joined_as_before() -> None:
+    async def main() -> None:
+        backend = Backend()
+        elsewhere = replace(GET, path=PathTemplate("/y/{id}"))
+        made = Fetcher(
+            {"b": backend},
+            endpoints=[GET, elsewhere],
+            cache=None,
+            clock=SystemClock(),
+            events=Events(),
+        )
+        asked = [(GET, 1), (GET, 2), (elsewhere, 1)]
+        before = [ask(made, endpoint=endpoint, id=one) for endpoint, one in asked]
+        await backend.until(3)
+        await written(made)
+        after = [ask(made, endpoint=endpoint, id=one) for endpoint, one in asked]
+        await backend.until(4)
+        await asyncio.sleep(0.01)
+        assert len(backend.asked) == 4
+        for place, body in enumerate((b'"old"', b'"two"', b'"elsewhere"', b'"new"')):
+            backend.answer(place, body)
+        assert [row_of(await one) for one in before] == ["old", "two", "elsewhere"]
+        assert [row_of(await one) for one in after] == ["new", "two", "elsewhere"]
+
+    asyncio.run(main())
+
+
+def test_who_joins_a_refresh_and_leaves_does_not_end_it() -> None:
+    async def main() -> None:
+        backend, clock = Backend(), TestClock()
+        policy = CachePolicy(ttl_s=1, stale_while_revalidate_s=10)
+        endpoint = replace(GET, cache=policy)
+        store = open_store(None, clock=clock, entries_max=9, bytes_max=9_999, timeout_s=1)
+        cache = RowCache(store, clock=clock, events=Events())
+        made = Fetcher(
+            {"b": backend}, endpoints=[endpoint], cache=cache, clock=clock, events=Events()
+        )
+        first = ask(made, endpoint=endpoint)
+        await backend.until(1)
+        backend.answer(0)
+        assert row_of(await first) == {"id": 1}
+        clock.advance(5)
+        assert row_of(await ask(made, endpoint=endpoint)) == {"id": 1}
+        await backend.until(2)
+        clock.advance(60)  # by now there is nothing to show but what the refresh brings
+        left = ask(made, endpoint=endpoint)
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.sleep(0.01)
+        assert not backend.asked[1].cancelled()
+        backend.answer(1, b'{"id": "new"}')
+        await asyncio.sleep(0.01)
+        assert row_of(await ask(made, endpoint=endpoint)) == {"id": "new"}
+        assert len(backend.asked) == 2
 
     asyncio.run(main())
 
