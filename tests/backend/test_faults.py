@@ -130,7 +130,9 @@ def test_a_redirect_loop_ends_and_another_origin_is_never_followed() -> None:
         call(away, redirects=3)
 
 
-@pytest.mark.parametrize("host", [f"127.0.0.1:{free_port()}", "no-such-host.invalid"])
+@pytest.mark.parametrize(
+    "host", [f"127.0.0.1:{free_port()}", "no-such-host.invalid"], ids=("refused", "no such host")
+)
 def test_what_cannot_be_reached_was_not_sent(host: str) -> None:
     with pytest.raises(errors.BackendUnreachable) as caught:
         call(silence, url=f"http://{host}")
@@ -143,6 +145,7 @@ def test_what_cannot_be_reached_was_not_sent(host: str) -> None:
         ("http://nowhere.invalid", "dns"),
         (f"http://127.0.0.1:{free_port()}", "refused"),
     ],
+    ids=("dns", "refused"),
 )
 def test_logs_tell_why_a_backend_cannot_be_reached(url: str, reason: str) -> None:
     with pytest.raises(errors.BackendUnreachable) as caught:
