@@ -27,7 +27,7 @@ LIKENESS = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Property:
+class Expected:
     """What a field reads of a row: its own value, or what `this` names."""
 
     field: str
@@ -53,7 +53,7 @@ class Property:
 class Absence:
     """A property that was in none of the rows."""
 
-    missed: Property
+    missed: Expected
     endpoint: EndpointSpec
     rows: int
     nearest: str | None
@@ -70,7 +70,7 @@ class Absence:
         return f"{self.missed.field} reads '{self.name}', which {seen} ({self.rows} seen).{meant}"
 
 
-Properties = Mapping[str, tuple[Property, ...]]
+ExpectedOf = Mapping[str, tuple[Expected, ...]]
 """By the name of the type whose rows have them."""
 TypeOf = Callable[[str, dict[str, Any]], str | None]
 """(declared type, row) -> the object type that the row is, where that can be told."""
@@ -83,7 +83,7 @@ class Watch:
         self,
         endpoint: EndpointSpec,
         type_name: str,
-        properties: Properties,
+        properties: ExpectedOf,
         type_of: TypeOf,
         *,
         rows_max: int = ROWS_WATCHED,
@@ -140,7 +140,7 @@ class Watch:
                 for item in _objects(row, one.paths):
                     self._look(one.below, item, depth + 1)
 
-    def _nearest(self, type_name: str, place: int, missed: Property) -> str | None:
+    def _nearest(self, type_name: str, place: int, missed: Expected) -> str | None:
         """The name that is the same but for case and underscores; else one much like it that
         nothing else of the type reads."""
         name = missed.paths[0][-1]

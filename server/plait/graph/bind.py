@@ -8,7 +8,7 @@ graph's author wrote gets to see it.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import (
     GraphQLField,
@@ -21,15 +21,26 @@ from graphql import (
     get_named_type,
     is_composite_type,
 )
-from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.base import StrawberryList, StrawberryObjectDefinition, StrawberryOptional
 from strawberry.types.field import StrawberryField
 
 from plait.backend.paths import property_of
-from plait.backend.spec import EndpointSpec
-from plait.graph.absent import Property
-from plait.graph.bindings import This, all_bindings, path_of
+from plait.graph.absent import Expected
+from plait.graph.bindings import Argument, This, path_of
 from plait.graph.blame import DEFINITION, endpoint_above
 from plait.graph.field import GRAPHQL_NAME, DeclaredField, Form, PropertyField
+from plait.graph.fields import (
+    Binding,
+    Constant,
+    Custom,
+    Fetch,
+    Field,
+    Given,
+    Object,
+    Property,
+    Row,
+    rows_in,
+)
 from plait.graph.inputs import serializer_of
 from plait.graph.resolve import Bound
 from plait.graph.rows import (
@@ -46,6 +57,8 @@ from plait.graph.rows import (
     row_of,
 )
 from plait.graph.schema import Kind, PlaitSchema
+
+Owner: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
 
 
 def bind(schema: PlaitSchema) -> None:
@@ -74,12 +87,13 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
     for field in type_.fields.values():
         strawberry_field = field.extensions.get(DEFINITION)
         if isinstance(strawberry_field, DeclaredField):
-            _bind_declared(schema, strawberry_field, field)
+            _bind_declared(schema, type_, strawberry_field, field)
         elif isinstance(strawberry_field, StrawberryField) and not strawberry_field.base_resolver:
             name = strawberry_field.python_name
             readers[name] = reader(strawberry_field, field.type, defaults.get(name))
             _bind_property(schema, strawberry_field, field, readers[name])
-    schema.properties[type_.name] = tuple(_properties(type_, definition.origin, readers))
+    schema.fields[type_.name] = table = dict(_table(type_, definition.origin, readers))
+    schema.properties[type_.name] = tuple(_expected(table, definition.origin))
     of_row = row_class(definition.origin)
     for field in type_.fields.values():
         strawberry_field = field.extensions.get(DEFINITION)
@@ -89,23 +103,14 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
             field.resolve = _with_self(schema, field.resolve, of_row, readers)
 
 
-def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: GraphQLField) -> None:
-    type_ = graphql_field.type
-    spec, type_name = field.declaration.spec, _type_name(type_, field.declaration.form)
+def _bind_declared(
+    schema: PlaitSchema, owner: Owner, field: DeclaredField, graphql_field: GraphQLField
+) -> None:
+    fetch, type_ = _fetch(owner, field, graphql_field), graphql_field.type
     bound = Bound(
-        spec=spec,
-        form=field.declaration.form,
-        pages=field.declaration.pages,
-        bindings=field.bindings,
-        options=field.options,
-        nullable=not isinstance(type_, GraphQLNonNull),
-        items_nullable=_items_nullable(type_),
-        is_list=_is_list(type_),
-        needed=_needed(spec),
-        convert=_item_converter(type_) if field.declaration.form == "many" else converter(type_),
-        type_name=type_name,
-        serializers=_serializers(field, graphql_field),
-        watch=schema.watch(spec, type_name),
+        fetch=fetch,
+        convert=_item_converter(type_) if fetch.form == "many" else converter(type_),
+        watch=schema.watch(fetch.endpoint, fetch.type_name),
         strict_above=endpoint_above if schema.has_strict else None,
     )
     schema.declare(field, bound)
@@ -113,6 +118,72 @@ def _bind_declared(schema: PlaitSchema, field: DeclaredField, graphql_field: Gra
         # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each
         # row.
         graphql_field.resolve = functools.partial(_resolve_plain, bound)
+
+
+def _fetch(owner: Owner, field: DeclaredField, graphql_field: GraphQLField) -> Fetch:
+    type_, declaration = graphql_field.type, field.declaration
+    bindings = _bindings(field, _serializers(field, graphql_field))
+    return Fetch(
+        label=f"{owner.name}.{field.python_name}",
+        endpoint=declaration.spec,
+        form=declaration.form,
+        bindings=bindings,
+        options=field.options,
+        list_parameter=_list_parameter(bindings) if declaration.form == "many" else None,
+        pages=declaration.pages,
+        nullable=not isinstance(type_, GraphQLNonNull),
+        items_nullable=_items_nullable(type_),
+        is_list=_is_list(type_),
+        type_name=_type_name(type_, declaration.form),
+        is_guarded=bool(field.extensions),
+        place=field.place,
+    )
+
+
+def _bindings(
+    field: DeclaredField, serializers: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Binding]:
+    listed = {
+        one.python_name
+        for one in field.arguments
+        if isinstance(_nullable(one.type), StrawberryList)
+    }
+
+    def made(parameter: str, written: Any) -> Binding:
+        match written:
+            case This():
+                return Row(path=path_of(written))
+            case Argument():
+                name = written.name or parameter
+                return Given(
+                    name=name,
+                    empty_is_all=written.empty_is_all,
+                    null_is_nothing=written.default is None and field.declaration.spec.reads,
+                    is_list=name in listed,
+                    serialize=serializers.get(name),
+                )
+            case dict():
+                return Object(parts={name: made(name, part) for name, part in written.items()})
+        return Constant(written=written)
+
+    return {parameter: made(parameter, written) for parameter, written in field.bindings.items()}
+
+
+def _nullable(type_: Any) -> Any:
+    return type_.of_type if isinstance(type_, StrawberryOptional) else type_
+
+
+def _list_parameter(bindings: Mapping[str, Binding]) -> str | None:
+    """The parameter whose value is a list; of several that may be one, none."""
+    lists = [
+        name
+        for name, one in bindings.items()
+        if (isinstance(one, Given) and one.is_list)
+        or (isinstance(one, Constant) and isinstance(one.written, list | tuple))
+    ]
+    rows = [name for name, one in bindings.items() if isinstance(one, Row)]
+    found = lists or rows
+    return found[0] if len(found) == 1 else None
 
 
 def _resolve_plain(bound: Bound, source: Any, info: Any) -> Any:
@@ -147,11 +218,6 @@ def _items_nullable(type_: GraphQLOutputType) -> bool:
 
 def _is_list(type_: GraphQLOutputType) -> bool:
     return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
-
-
-def _needed(spec: EndpointSpec) -> tuple[str, ...]:
-    keys = spec.batch.keys if spec.batch else ()
-    return tuple(dict.fromkeys((*spec.path.parameters, *spec.required, *keys)))
 
 
 def _item_converter(type_: GraphQLOutputType) -> Converter:
@@ -273,28 +339,54 @@ def _row_type(resolve_type: Any, kind: Kind) -> Callable[..., Any]:
     return resolve
 
 
-def _properties(
-    type_: GraphQLObjectType | GraphQLInterfaceType, owner: type, readers: Mapping[str, Reader]
-) -> Iterator[Property]:
-    """What the fields of a type read of a row."""
-    for graphql_field in type_.fields.values():
+def _table(type_: Owner, owner: type, readers: Mapping[str, Reader]) -> Iterator[tuple[str, Field]]:
+    """What each field of a type does, by its GraphQL name."""
+    for name, graphql_field in type_.fields.items():
         field = graphql_field.extensions.get(DEFINITION)
-        if not isinstance(field, StrawberryField):
-            continue
-        label = f"{type_.name}.{field.python_name}"
         if isinstance(field, DeclaredField):
-            for _, binding in all_bindings(field.bindings):
-                if isinstance(binding, This):
-                    yield Property(
-                        field=label, owner=owner, declared=field.place, paths=(path_of(binding),)
-                    )
-        elif field.python_name in readers:
+            yield name, _fetch(type_, field, graphql_field)
+        elif isinstance(field, StrawberryField) and not field.base_resolver:
             below = get_named_type(graphql_field.type)
-            yield Property(
-                field=label,
+            yield (
+                name,
+                Property(
+                    label=f"{type_.name}.{field.python_name}",
+                    owner=owner,
+                    reader=readers[field.python_name],
+                    below=below.name if is_composite_type(below) else None,
+                    is_list=_is_list(graphql_field.type),
+                    is_guarded=bool(field.extensions),
+                    place=field.place if isinstance(field, PropertyField) else None,
+                ),
+            )
+        else:
+            yield name, _custom(f"{type_.name}.{name}", field)
+
+
+def _custom(label: str, field: Any) -> Custom:
+    if not isinstance(field, StrawberryField) or field.base_resolver is None:
+        return Custom(label=label, may_load=True, why="Strawberry resolves it")
+    if field.extensions:
+        why = "a permission or an extension is asked first"
+        return Custom(label=label, may_load=True, why=why)
+    resolver = field.base_resolver
+    if not resolver.is_async and resolver.info_parameter is None:
+        return Custom(label=label, may_load=False, why="its resolver computes it")
+    return Custom(label=label, may_load=True, why="its resolver decides what to load")
+
+
+def _expected(table: Mapping[str, Field], owner: type) -> Iterator[Expected]:
+    """What the fields of a type read of a row."""
+    for field in table.values():
+        if isinstance(field, Fetch):
+            for path in rows_in(field.bindings):
+                yield Expected(field=field.label, owner=owner, declared=field.place, paths=(path,))
+        elif isinstance(field, Property):
+            yield Expected(
+                field=field.label,
                 owner=owner,
-                declared=field.place if isinstance(field, PropertyField) else None,
-                paths=readers[field.python_name].paths,
-                below=below.name if is_composite_type(below) else None,
-                read=readers[field.python_name].get,
+                declared=field.place,
+                paths=field.reader.paths,
+                below=field.below,
+                read=field.reader.get,
             )

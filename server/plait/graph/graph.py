@@ -29,6 +29,7 @@ from plait.graph.collect import collected
 from plait.graph.declare import Backend
 from plait.graph.example import Example
 from plait.graph.execution import BoundedExecutor
+from plait.graph.fields import FieldTable
 from plait.graph.inputs import is_ours, prepare_inputs
 from plait.graph.scalars import EXACT, keep_literals
 from plait.graph.schema import PlaitSchema, ReadyDocument
@@ -147,6 +148,11 @@ class Graph:
     def core(self) -> GraphQLSchema:
         """The schema as graphql-core has it."""
         return self.schema._schema
+
+    @property
+    def fields(self) -> FieldTable:
+        """What each field does, by the GraphQL names of type and field."""
+        return self.schema.fields
 
     @property
     def sdl(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from plait.backend.record import Recorded
 from plait.backend.split import decoded, listed_rows, single_row
 from plait.errors import BackendError, BackendRefused
-from plait.graph.absent import DEPTH_MAX, Property, Watch
+from plait.graph.absent import DEPTH_MAX, Expected, Watch
 from plait.graph.bindings import Place
 from plait.graph.graph import Graph
 from plait.graph.resolve import Bound
@@ -41,12 +41,14 @@ def held_against(graph: Graph, replies: Iterable[Recorded]) -> tuple[Finding, ..
     found: dict[Finding, None] = {}
     for bound in graph.schema.bounds:
         rows = _rows(bound, kept, found)
-        watch = graph.schema.new_watch(bound.spec, bound.type_name, rows_max=ROWS_MAX)
-        mismatches: Counter[tuple[Property, str]] = Counter()
+        watch = graph.schema.new_watch(
+            bound.fetch.endpoint, bound.fetch.type_name, rows_max=ROWS_MAX
+        )
+        mismatches: Counter[tuple[Expected, str]] = Counter()
         for row in rows:
             watch.see(row)
             for one in row if isinstance(row, list) else (row,):
-                _read(graph, bound.type_name, one, mismatches, 0)
+                _read(graph, bound.fetch.type_name, one, mismatches, 0)
         found.update(dict.fromkeys(_mismatched(bound, mismatches)))
         found.update(dict.fromkeys(_absent(bound, watch)))
     return tuple(found)
@@ -60,15 +62,15 @@ def unknown(graph: Graph, replies: Iterable[Recorded]) -> tuple[str, ...]:
 
 
 def _rows(bound: Bound, replies: Iterable[Recorded], found: dict[Finding, None]) -> list[Any]:
-    spec, rows = bound.spec, []
+    spec, rows = bound.fetch.endpoint, []
     for one in replies:
         if (one.backend, one.endpoint) != (spec.backend.name, spec.label):
             continue
         try:
             if one.is_batch and spec.batch:
                 rows += listed_rows(spec, spec.batch, one.reply)
-            elif bound.pages:
-                rows += bound.pages.items_of(decoded(spec, one.reply)) or ()
+            elif bound.fetch.pages:
+                rows += bound.fetch.pages.items_of(decoded(spec, one.reply)) or ()
             else:
                 rows.append(single_row(spec, one.reply))
         except BackendRefused:
@@ -79,7 +81,7 @@ def _rows(bound: Bound, replies: Iterable[Recorded], found: dict[Finding, None])
 
 
 def _read(
-    graph: Graph, declared: str, row: Any, found: Counter[tuple[Property, str]], depth: int
+    graph: Graph, declared: str, row: Any, found: Counter[tuple[Expected, str]], depth: int
 ) -> None:
     if not isinstance(row, dict) or depth > DEPTH_MAX:
         return
@@ -97,7 +99,7 @@ def _read(
                 _read(graph, one.below, item, found, depth + 1)
 
 
-def _mismatched(bound: Bound, mismatches: Mapping[tuple[Property, str], int]) -> Iterator[Finding]:
+def _mismatched(bound: Bound, mismatches: Mapping[tuple[Expected, str], int]) -> Iterator[Finding]:
     for (one, what), count in mismatches.items():
         yield Finding(
             endpoint=_named(bound),
@@ -124,4 +126,4 @@ def _rows_told(count: int) -> str:
 
 
 def _named(bound: Bound) -> str:
-    return f"{bound.spec.backend.name}: {bound.spec.label}"
+    return f"{bound.fetch.endpoint.backend.name}: {bound.fetch.endpoint.label}"

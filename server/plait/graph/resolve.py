@@ -1,56 +1,56 @@
-"""What a declared field does when it is executed: bindings to values, values to loads, rows to the
-field's value."""
+"""What a declared field does when it is executed: values to loads, rows to the field's value."""
 
 import asyncio
+import contextlib
 import copy
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from strawberry import UNSET
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from plait.backend.ask import Fetched, Outcome
+from plait.backend.loader import Loaders
 from plait.backend.paths import is_absent, path_text
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own
 from plait.graph.absent import Watch
-from plait.graph.bindings import Argument, FieldOptions, This, all_bindings, path_of
-from plait.graph.field import Form
-from plait.graph.inputs import serialized, to_json
+from plait.graph.fields import Fetch, rows_in
 from plait.graph.load import list_parameter, not_found_of, unpacked
-from plait.graph.pages import Pages, Window
-from plait.graph.rows import Converter, RowMismatch, read, row_of
+from plait.graph.pages import Window
+from plait.graph.rows import Converter, RowMismatch, row_of
 from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
 from plait.writes.write import Write
 
-LEFT_OUT: Any = UNSET
-"""The value of an argument that the client did not give."""
+Key: TypeAlias = "asyncio.Future[Outcome] | PlaitError | None"
+"""What became of one key: it is asked for, it cannot be asked for, or there is none."""
+UNSETTLED: Any = object()
+"""In place of a value that is not there yet, or that needs a closer look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one field has asked for: its keys, and the values of each."""
+
+    keys: Sequence[Key]
+    values: Sequence[Mapping[str, Any]] = ()
+    window: Window | None = None
+    """Of a connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """One declared field of a built graph."""
+    """One declared field of a built graph, and how it is resolved."""
 
-    spec: EndpointSpec
-    form: Form
-    pages: Pages | None
-    bindings: Mapping[str, Any]
-    options: FieldOptions
-    nullable: bool
-    items_nullable: bool
-    is_list: bool
-    needed: tuple[str, ...]
-    """Parameters without which there is no call."""
+    fetch: Fetch
     convert: Converter
-    type_name: str
-    """The type of its rows."""
-    serializers: Mapping[str, Callable[[Any], Any]]
-    """What makes JSON of an argument of the graph's own scalars, by its Python name."""
     watch: Watch
     """Looks at the first rows, as they come."""
     strict_above: Callable[[Any], EndpointSpec | None] | None
     """Which endpoint gave the row that the field belongs to; `None` where no endpoint is strict."""
+    needed: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "needed", self.fetch.needed)
 
     def resolve(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
         """The field's value, or an awaitable of it. Loads are asked for at once, before the first
@@ -58,107 +58,123 @@ class Bound:
         try:
             if self.strict_above:
                 self._check_row(source, info)
-            values = self._values(source, arguments)
-            if values is None:
-                return [] if self.is_list else None
-            match self.form:
-                case "one":
-                    return self._one(info, values)
-                case "many":
-                    return self._many(info, values)
-                case "connection":
-                    return self._connection(info, values, arguments)
-                case "write":
-                    return self._write(info, values)
+            if self.fetch.form == "write":
+                return self._write(info, self.fetch.values(source, arguments) or {})
+            asked = self.ask(info.context.loaders, source, arguments)
+            return self._nothing() if asked is None else self._shown(info, asked)
         except PlaitError as error:
             return self._fallback(info, error)
+
+    def ask(self, loaders: Loaders, source: Any, arguments: Mapping[str, Any]) -> Asked | None:
+        """Ask for the rows of one source. `None` where there is nothing to ask for. Raises
+        `PlaitError`."""
+        fetch = self.fetch
+        values = fetch.values(source, arguments)
+        if values is None:
+            return None
+        if fetch.form == "one":
+            for name in self.needed:
+                if name not in values:
+                    return None  # no key, no row
+            return Asked((loaders.load(fetch.endpoint, values),), (values,))
+        if fetch.form == "many":
+            return self._ask_many(loaders, values)
+        assert fetch.pages is not None
+        window = fetch.pages.window(arguments.get("first"), arguments.get("after"))
+        values |= window.values
+        return Asked((loaders.load(fetch.endpoint, values),), (values,), window)
+
+    def settled(self, asked: Asked) -> Any:
+        """The field's value where all of its rows are there and as they must be; else
+        `UNSETTLED`, and then `resolve` says what it is. Changes nothing."""
+        if self.watch.is_open or self.watch.absences or asked.window is not None:
+            return UNSETTLED
+        found = []
+        is_many = self.fetch.form == "many"
+        for future in asked.keys:
+            if not isinstance(future, asyncio.Future) or not future.done() or future.exception():
+                return UNSETTLED
+            outcome = future.result()
+            if not isinstance(outcome, Fetched) or outcome.stale_because or outcome.row is None:
+                return UNSETTLED
+            try:
+                found.append(self.convert(outcome.row))
+            except RowMismatch:
+                return UNSETTLED
+        return found if is_many else found[0]
+
+    def _nothing(self) -> list[Any] | None:
+        if self.fetch.form == "many":
+            return None if self.fetch.nullable else []
+        return [] if self.fetch.is_list else None
 
     def _check_row(self, source: Any, info: Any) -> None:
         """Raises `BadBackendResponse` where a strict endpoint's row lacks what the field needs of
         it."""
-        for _, binding in all_bindings(self.bindings):
-            if isinstance(binding, This) and is_absent(row_of(source), path_of(binding)):
+        for path in rows_in(self.fetch.bindings):
+            if is_absent(row_of(source), path):
                 assert self.strict_above is not None
                 above = self.strict_above(getattr(info, "_raw_info", info))
                 if above is not None and above.is_strict:
-                    name = above.backend.name
-                    told = f"it has no property '{path_text(path_of(binding))}'"
+                    name, told = above.backend.name, f"it has no property '{path_text(path)}'"
                     message = f"Backend '{name}' sent a row that is not as declared: {told}."
                     raise BadBackendResponse(message, backend=name, endpoint=above.label)
 
-    def _values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What each parameter is. `None` where one of them narrows to nothing: null, or an empty
-        list, asks for no row, and must not become a call without that parameter, which would ask
-        for all. Only an argument that the client left out is left out of the call."""
-        values: dict[str, Any] = {}
-        for name, binding in self.bindings.items():
-            value = self._value(name, binding, source, arguments)
-            if value is LEFT_OUT:
-                continue
-            if self.spec.reads:
-                if value is None and self.form != "many":
-                    return None
-                if type(value) is list and name in self.spec.query and self.form != "many":
-                    value = [item for item in value if item is not None]
-                    if not value and not (isinstance(binding, Argument) and binding.empty_is_all):
-                        return None
-            values[name] = value
-        return values
+    def _ask_many(self, loaders: Loaders, values: Mapping[str, Any]) -> Asked | None:
+        if any(value is None for value in values.values()) or not any(
+            isinstance(value, list) for value in values.values()
+        ):
+            return None
+        name, items = list_parameter(values)
+        keys: list[Key] = []
+        each = []
+        for item in items:
+            one = {**values, name: item}
+            each.append(one)
+            try:
+                keys.append(None if item is None else loaders.load(self.fetch.endpoint, one))
+            except BadUserInput as error:
+                keys.append(error)
+        return Asked(keys, each)
 
-    def _value(self, name: str, binding: Any, source: Any, arguments: Mapping[str, Any]) -> Any:
-        match binding:
-            case This():
-                return read(source, path_of(binding))
-            case Argument():
-                python_name = binding.name or name
-                given = arguments.get(python_name, LEFT_OUT)
-                if given is None and binding.default is None and self.spec.reads:
-                    return LEFT_OUT  # its default says that null stands for nothing given
-                if given is LEFT_OUT:
-                    return LEFT_OUT
-                return to_json(serialized(given, self.serializers.get(python_name)))
-            case dict():
-                return self._object(binding, source, arguments)
-            case _:
-                return to_json(binding)
+    # --- what is shown
 
-    def _object(
-        self, bindings: Mapping[str, Any], source: Any, arguments: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The part of a body that a dict describes, without what the client left out; and without
-        an object inside it of which nothing is left."""
-        made: dict[str, Any] = {}
-        for name, binding in bindings.items():
-            value = self._value(name, binding, source, arguments)
-            is_emptied = value == {} and binding != {} and isinstance(binding, dict)
-            if value is not LEFT_OUT and not is_emptied:
-                made[name] = value
-        return made
+    def _shown(self, info: Any, asked: Asked) -> Any:
+        """The field's value: at once where all of its rows are there."""
+        if all(not isinstance(one, asyncio.Future) or one.done() for one in asked.keys):
+            return self._value(info, asked)
+        return self._value_later(info, asked)
 
-    # --- one row, or one group of rows
+    async def _value_later(self, info: Any, asked: Asked) -> Any:
+        # One after the other: they are under way all the same, and most come together.
+        for future in asked.keys:
+            if isinstance(future, asyncio.Future) and not future.done():
+                with contextlib.suppress(PlaitError):  # a limit: it is told below
+                    await future
+        return self._value(info, asked)
 
-    def _one(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | list[Any] | None:
-        if any(name not in values for name in self.needed):
-            return [] if self.is_list else None  # no key, no row
-        return self._shown(info, info.context.loaders.load(self.spec, values))
-
-    async def _shown(self, info: Any, future: "asyncio.Future[Outcome]") -> Any:
+    def _value(self, info: Any, asked: Asked) -> Any:
         try:
-            outcome = await future
+            if self.fetch.form == "many":
+                return self._many(info, asked.keys)
+            outcome = _outcome(asked.keys[0])
+            if asked.window is not None:
+                return self._page(info, outcome, asked.window)
             row = unpacked(info, outcome)
             self._look_at(info, row)
-            return self._checked(row, self.nullable, outcome)
+            return self._checked(row, self.fetch.nullable, outcome)
         except PlaitError as error:
             return self._fallback(info, error)
 
     def _checked(self, row: Any, nullable: bool, outcome: Outcome | None = None) -> Any:
         """The row as the field's type. Raises `NotFound`, `BadBackendResponse`."""
         if row is None:
-            if self.is_list and self.form == "one":
+            if self.fetch.is_list and self.fetch.form == "one":
                 return []
             if nullable:
                 return None
-            raise not_found_of(self.spec, outcome.status if isinstance(outcome, Fetched) else None)
+            status = outcome.status if isinstance(outcome, Fetched) else None
+            raise not_found_of(self.fetch.endpoint, status)
         try:
             return self.convert(row)
         except RowMismatch as error:
@@ -171,83 +187,49 @@ class Bound:
             info.context.note_absences(self.watch.absences)
 
     def _bad(self, what: str) -> BadBackendResponse:
-        name = self.spec.backend.name
+        spec = self.fetch.endpoint
+        name = spec.backend.name
         message = f"Backend '{name}' sent a reply that is not as declared: it {what}."
-        return BadBackendResponse(message, backend=name, endpoint=self.spec.label)
+        return BadBackendResponse(message, backend=name, endpoint=spec.label)
 
-    # --- a list of keys
-
-    def _many(self, info: Any, values: Mapping[str, Any]) -> Awaitable[Any] | list[Any] | None:
-        if any(value is None for value in values.values()) or not any(
-            isinstance(value, list) for value in values.values()
-        ):
-            return None if self.nullable else []
-        name, items = list_parameter(values)
-        load = info.context.loaders.load
-        futures: list[Any] = []
-        for item in items:
-            try:
-                futures.append(None if item is None else load(self.spec, {**values, name: item}))
-            except BadUserInput as error:
-                futures.append(error)
-        return self._shown_many(info, futures)
-
-    async def _shown_many(self, info: Any, futures: Sequence[Any]) -> list[Any]:
+    def _many(self, info: Any, keys: Sequence[Key]) -> list[Any]:
         shown: list[Any] = []
-        for future in futures:
+        for key in keys:
             try:
-                if isinstance(future, PlaitError):
-                    raise future
-                outcome = None if future is None else await future
+                if isinstance(key, PlaitError):
+                    raise key
+                outcome = None if key is None else _outcome(key)
                 row = None if outcome is None else unpacked(info, outcome)
                 self._look_at(info, row)
-                shown.append(self._checked(row, self.items_nullable, outcome))
+                shown.append(self._checked(row, self.fetch.items_nullable, outcome))
             except PlaitError as error:
                 shown.append(error)  # the executor raises it at the item's own path
         errors = [item for item in shown if isinstance(item, PlaitError)]
-        if errors and self.options.has_fallback:
+        if errors and self.fetch.options.has_fallback:
             return self._fallback(info, errors[0])  # type: ignore[no-any-return]
         return shown
 
-    # --- pages
-
-    def _connection(
-        self, info: Any, values: dict[str, Any], arguments: Mapping[str, Any]
-    ) -> Awaitable[Any]:
-        assert self.pages is not None
-        window = self.pages.window(arguments.get("first"), arguments.get("after"))
-        future = info.context.loaders.load(self.spec, {**values, **window.values})
-        return self._shown_page(info, future, self.pages, window)
-
-    async def _shown_page(
-        self, info: Any, future: "asyncio.Future[Outcome]", pages: Pages, window: Window
-    ) -> Any:
-        try:
-            outcome = await future
-            page = unpacked(info, outcome)
-            if page is None:
-                return self._checked(None, self.nullable, outcome)
-            row = pages.row(window, page["body"], page["headers"])
-            if row is None:
-                raise self._bad("is no page of rows")
-            self._look_at(info, row["nodes"])
-            return row
-        except PlaitError as error:
-            return self._fallback(info, error)
+    def _page(self, info: Any, outcome: Outcome, window: Window) -> Any:
+        page = unpacked(info, outcome)
+        if page is None:
+            return self._checked(None, self.fetch.nullable, outcome)
+        assert self.fetch.pages is not None
+        row = self.fetch.pages.row(window, page["body"], page["headers"])
+        if row is None:
+            raise self._bad("is no page of rows")
+        self._look_at(info, row["nodes"])
+        return row
 
     # --- one write
 
     async def _write(self, info: Any, values: Mapping[str, Any]) -> Any:
-        write: Write[Any] = Write(
-            endpoint=self.spec,
-            values=values,
-            target=self.spec.backend.name,
-        )
+        spec = self.fetch.endpoint
+        write: Write[Any] = Write(endpoint=spec, values=values, target=spec.backend.name)
         outcome = await write_alone(info, write)
         match outcome:
             case Succeeded(value=value):
                 self._look_at(info, value)
-                return self._checked(value, self.nullable)
+                return self._checked(value, self.fetch.nullable)
             case Failed(error=error):
                 raise error.with_traceback(None)
             case Unknown(error=error):
@@ -256,7 +238,13 @@ class Bound:
     def _fallback(self, info: Any, error: PlaitError) -> Any:
         """The declared value in place of a failed call; re-raises when there is none, or it is the
         caller's fault."""
-        if not self.options.has_fallback or isinstance(error, BadUserInput):
+        options = self.fetch.options
+        if not options.has_fallback or isinstance(error, BadUserInput):
             raise own(error)
         info.context.note_fallback(info, "value", error)
-        return copy.deepcopy(self.options.fallback)
+        return copy.deepcopy(options.fallback)
+
+
+def _outcome(key: Key) -> Outcome:
+    assert isinstance(key, asyncio.Future)
+    return key.result()

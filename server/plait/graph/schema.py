@@ -9,7 +9,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.field import StrawberryField
 
 from plait.backend.spec import EndpointSpec
-from plait.graph.absent import ROWS_WATCHED, Property, Watch
+from plait.graph.absent import ROWS_WATCHED, Expected, Watch
+from plait.graph.fields import Field
 from plait.graph.resolve import Bound
 
 Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
@@ -25,7 +26,9 @@ class PlaitSchema(strawberry.Schema):
         self._resolvers: dict[int, Resolver] = {}
         self.has_strict = False
         """Whether any endpoint is strict."""
-        self.properties: dict[str, tuple[Property, ...]] = {}
+        self.fields: dict[str, dict[str, Field]] = {}
+        """What each field does, by the GraphQL names of type and field."""
+        self.properties: dict[str, tuple[Expected, ...]] = {}
         """What is read of rows, by the name of their type."""
         self.kinds: dict[str, Kind] = {}
         """What rows of unions and interfaces are."""

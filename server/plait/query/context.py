@@ -12,7 +12,7 @@ from plait.backend.call import Origin
 from plait.backend.loader import Loaders
 from plait.clock import Pace
 from plait.errors import LedgerUnavailable, PlaitError
-from plait.graph.absent import Absence, Property
+from plait.graph.absent import Absence, Expected
 from plait.graph.blame import response_keys
 from plait.graph.recall import Recall, recalled
 from plait.writes.keys import entry_id, key_from_header
@@ -59,7 +59,7 @@ class Context:
     """What is read on the way to each call of `write_together`, by its place. A task, since
     resolvers read many rows at once, and all of them wait for what an earlier request had read."""
     written: list[dict[str, Any]] = field(default_factory=list)
-    absences: dict[Property, Absence] = field(default_factory=dict)
+    absences: dict[Expected, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
 
     @property

@@ -20,7 +20,7 @@ from plait.backend.loader import Loaders
 from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestError, RequestTimeout
 from plait.events import Events, PropertyAbsent
-from plait.graph.absent import Property
+from plait.graph.absent import Expected
 from plait.graph.graph import Graph
 from plait.query.context import Context
 from plait.query.document import Document, DocumentErrors, Documents
@@ -94,7 +94,7 @@ class Executor:
         self._limits = limits
         self._turns = turns
         self._running = 0
-        self._told: set[Property] = set()
+        self._told: set[Expected] = set()
         self._reapers: set[asyncio.Task[None]] = set()
 
     @property
