@@ -28,8 +28,8 @@ def with_cache(
     clock, seen = TestClock(), list[Event]()
 
     async def main() -> None:
-        store = open_store(url, clock=clock, entries_max=9, bytes_max=9_000, timeout_s=0.2)
-        cache = RowCache(store, clock=clock, events=Events(seen.append), timeout_s=0.2)
+        store = open_store(url, clock=clock, entries_max=9, bytes_max=9_000, timeout_s=20)
+        cache = RowCache(store, clock=clock, events=Events(seen.append), timeout_s=20)
         await test(cache, clock, seen)
         await cache.close()
 
