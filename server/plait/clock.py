@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -108,11 +109,18 @@ class Pace:
 
     async def breathe(self) -> None:
         """Let the loop turn, at least once."""
+        await self._next_turn()
+
+    def call_later(self, go_on: Callable[[], object]) -> None:
+        """As `breathe`, for what is no coroutine."""
+        self._next_turn().add_done_callback(lambda _: go_on())
+
+    def _next_turn(self) -> "asyncio.Future[None]":
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         if len(self._waiting) == 1:
             self._turns.join(self)
-        await future
+        return future
 
     def wake(self, end: float) -> bool:
         """Let the next one go on until `end`. Whether more wait."""

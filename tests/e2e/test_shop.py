@@ -51,19 +51,19 @@ def test_a_deep_query_makes_one_call_for_each_endpoint_and_wave(demo_shop: Shop)
     assert chunks["inventory"] == chunks["reviews"] == -(-len(products) // 100)
 
 
-def test_the_dashboard_takes_its_waves_and_not_their_sum(demo_shop: Shop) -> None:
-    """Five services of 200 ms: two waves are 400 ms, their sum is 1,000 ms. Counted, not raced:
-    what is asserted is far from both."""
+def test_the_dashboard_takes_the_time_of_one_call(demo_shop: Shop) -> None:
+    """Five services of 500 ms, of which four are keyed by the user's id: one wave is 500 ms, two
+    are 1,000 ms, their sum is 2,500 ms. What is asserted is far from both."""
     demo_shop.reset()
     names = ("users", "orders", "addresses", "payments", "rewards")
     for name in names:
-        demo_shop.configure(name, delayMs=200)
+        demo_shop.configure(name, delayMs=500)
     start = time.monotonic()
     answer = demo_shop.ask(EXAMPLES[0].query, {"id": "8"}).json()
     elapsed_s = time.monotonic() - start
     demo_shop.reset()
     assert "errors" not in answer
-    assert 0.4 <= elapsed_s < 0.95
+    assert 0.5 <= elapsed_s < 0.95
 
 
 def test_two_slow_backends_take_the_time_of_the_slower(demo_shop: Shop) -> None:

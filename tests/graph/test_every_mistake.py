@@ -247,6 +247,20 @@ MISTAKES: list[tuple[str, Callable[[], Graph], str, str, str]] = [
         "required names 'idd', which is no parameter.",
         "Did you mean 'id'?",
     ),
+    (
+        "a key of rows that may be of several parameters",
+        lambda: endpoint("/rows/{id}/{lang}", keyed_by="id"),
+        "endpoint GET /rows/{id}/{lang}",
+        "keyed_by='id' does not say of which parameter; there are: id, lang.",
+        "Name it: keyed_by={'<parameter>': '<property of a row>'}.",
+    ),
+    (
+        "a key of rows that is no parameter",
+        lambda: endpoint(keyed_by={"idd": "id"}),
+        "endpoint GET /rows/{id}",
+        "keyed_by names 'idd', which is no parameter.",
+        "Did you mean 'id'?",
+    ),
     *(
         (f"the path {path}", lambda path=path: endpoint(path), "endpoint GET", problem, "Write a")
         for path, problem in [
@@ -614,6 +628,11 @@ def test_a_backends_option_that_cannot_be_is_told(name: str, value: Any) -> None
         ("strict", "no"),
         ("cache", 1),
         ("none_on", 404),
+        ("keyed_by", ""),
+        ("keyed_by", {}),
+        ("keyed_by", {"id": 1}),
+        ("keyed_by", ["id"]),
+        ("early", 1),
         ("none_on", [200]),
         ("none_on", [600]),
         ("none_on", [True]),

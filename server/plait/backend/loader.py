@@ -80,6 +80,11 @@ class Loaders:
                 loop.call_soon(self._watch, loop, self._loads, 0)
         return future
 
+    @property
+    def count(self) -> int:
+        """How many loads were asked for, equal ones once."""
+        return self._loads
+
     def forget(self) -> None:
         """Load everything anew from now on, as after a write: what was asked for before is not
         good enough, whoever asked."""

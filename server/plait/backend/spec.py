@@ -132,6 +132,10 @@ class EndpointSpec:
     body."""
     strict: bool | None = None
     """In place of the backend's."""
+    keyed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Parameter -> the property of each row that has its value. Empty: as the batch's keys."""
+    early: bool = True
+    """Whether it may be asked before the row that it belongs to is there."""
     content_type: str | None = None
     """What a body is sent as. `None`: as the backend's fixed header says, else JSON."""
     failed_when: tuple[tuple[tuple[str, ...], tuple[Any, ...] | None], ...] = ()
@@ -148,6 +152,14 @@ class EndpointSpec:
     def label(self) -> str:
         """How messages, logs and metrics name it: method and path template."""
         return f"{self.method} {self.path.text}"
+
+    @property
+    def known(self) -> Mapping[str, tuple[str, ...]]:
+        """Parameter -> the property of its rows that holds what was asked for: what is known of a
+        row before it is there."""
+        if self.keyed_by or self.batch is None:
+            return self.keyed_by
+        return self.batch.keys if self.batch.key_matches == "exact" else {}
 
     @property
     def is_strict(self) -> bool:

@@ -84,15 +84,16 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
             setattr(known, GRAPHQL_NAME, name)
     defaults = {one.name: default_of(one) for one in dataclasses.fields(definition.origin)}
     readers = private_readers(definition.origin)
-    for field in type_.fields.values():
+    fetches: dict[str, Fetch] = {}
+    for name, field in type_.fields.items():
         strawberry_field = field.extensions.get(DEFINITION)
         if isinstance(strawberry_field, DeclaredField):
-            _bind_declared(schema, type_, strawberry_field, field)
+            fetches[name] = _bind_declared(schema, type_, strawberry_field, field)
         elif isinstance(strawberry_field, StrawberryField) and not strawberry_field.base_resolver:
-            name = strawberry_field.python_name
-            readers[name] = reader(strawberry_field, field.type, defaults.get(name))
-            _bind_property(schema, strawberry_field, field, readers[name])
-    schema.fields[type_.name] = table = dict(_table(type_, definition.origin, readers))
+            own = strawberry_field.python_name
+            readers[own] = reader(strawberry_field, field.type, defaults.get(own))
+            _bind_property(schema, strawberry_field, field, readers[own])
+    schema.fields[type_.name] = table = dict(_table(type_, definition.origin, readers, fetches))
     schema.properties[type_.name] = tuple(_expected(table, definition.origin))
     of_row = row_class(definition.origin)
     for field in type_.fields.values():
@@ -105,7 +106,7 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
 
 def _bind_declared(
     schema: PlaitSchema, owner: Owner, field: DeclaredField, graphql_field: GraphQLField
-) -> None:
+) -> Fetch:
     fetch, type_ = _fetch(owner, field, graphql_field), graphql_field.type
     bound = Bound(
         fetch=fetch,
@@ -118,6 +119,7 @@ def _bind_declared(
         # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each
         # row.
         graphql_field.resolve = functools.partial(_resolve_plain, bound)
+    return fetch
 
 
 def _fetch(owner: Owner, field: DeclaredField, graphql_field: GraphQLField) -> Fetch:
@@ -339,12 +341,14 @@ def _row_type(resolve_type: Any, kind: Kind) -> Callable[..., Any]:
     return resolve
 
 
-def _table(type_: Owner, owner: type, readers: Mapping[str, Reader]) -> Iterator[tuple[str, Field]]:
+def _table(
+    type_: Owner, owner: type, readers: Mapping[str, Reader], fetches: Mapping[str, Fetch]
+) -> Iterator[tuple[str, Field]]:
     """What each field of a type does, by its GraphQL name."""
     for name, graphql_field in type_.fields.items():
         field = graphql_field.extensions.get(DEFINITION)
-        if isinstance(field, DeclaredField):
-            yield name, _fetch(type_, field, graphql_field)
+        if name in fetches:
+            yield name, fetches[name]
         elif isinstance(field, StrawberryField) and not field.base_resolver:
             below = get_named_type(graphql_field.type)
             yield (

@@ -146,6 +146,7 @@ def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
                 f"required names '{name}', which is no parameter.",
                 _nearest(name, spec.parameters),
             )
+    yield from _keyed_by_mistakes(endpoint, where)
     templates = [spec.path, *([spec.batch.path] if spec.batch else [])]
     for template in templates:
         if problem := template.problem:
@@ -171,6 +172,26 @@ def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
         )
     if isinstance(endpoint, ReadEndpoint) and spec.batch:
         yield from _batch_mistakes(endpoint, where)
+
+
+def _keyed_by_mistakes(endpoint: Endpoint, where: str) -> Iterator[Mistake]:
+    spec, given = endpoint.spec, endpoint.given.get("keyed_by")
+    if isinstance(given, str) and given and not spec.keyed_by:
+        several = ", ".join(spec.parameters) or "none"
+        yield mistake(
+            where,
+            endpoint.place,
+            f"keyed_by={given!r} does not say of which parameter; there are: {several}.",
+            "Name it: keyed_by={'<parameter>': '<property of a row>'}.",
+        )
+    for name in spec.keyed_by:
+        if name not in spec.parameters:
+            yield mistake(
+                where,
+                endpoint.place,
+                f"keyed_by names '{name}', which is no parameter.",
+                _nearest(name, spec.parameters),
+            )
 
 
 def _batch_mistakes(endpoint: ReadEndpoint, where: str) -> Iterator[Mistake]:

@@ -292,6 +292,8 @@ def _endpoint_of(
     strict: bool | None = None,
     failed_when: str | Mapping[str, Any] = "",
     content_type: str | None = None,
+    keyed_by: str | Mapping[str, str] = "",
+    early: bool = True,
 ) -> EndpointSpec:
     return EndpointSpec(
         backend=backend,
@@ -311,6 +313,8 @@ def _endpoint_of(
         strict=strict,
         failed_when=_failures(failed_when),
         content_type=content_type,
+        keyed_by=_keyed_by(keyed_by, PathTemplate(path).parameters or tuple(_named(query))),
+        early=early,
         cache=CachePolicy(
             enabled=cache,
             ttl_s=ttl_s,
@@ -334,6 +338,14 @@ def _write(backend: BackendSpec, method: Method, path: str, options: WriteOption
         has_body=method != "DELETE",
         purges=tuple(one.spec for one in purged),
     )
+
+
+def _keyed_by(
+    given: str | Mapping[str, str], parameters: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    if isinstance(given, str):
+        return {parameters[0]: parsed_path(given)} if given and len(parameters) == 1 else {}
+    return {name: parsed_path(path) for name, path in given.items()}
 
 
 def _failures(

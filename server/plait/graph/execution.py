@@ -11,9 +11,10 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from inspect import iscoroutine
-from typing import Any
+from math import isfinite
+from typing import Any, Protocol
 
 from graphql import (
     GraphQLError,
@@ -21,14 +22,20 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLString,
 )
-from graphql.execution.executor import CollectedErrors, Executor
+from graphql.execution.executor import CollectedErrors, Executor, to_nodes
 from graphql.pyutils import Path, Undefined, gather_with_cancel
+from graphql.type.scalars import GRAPHQL_MAX_INT as MAX_INT
+from graphql.type.scalars import GRAPHQL_MIN_INT as MIN_INT
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
 from plait.clock import Pace
+from plait.graph.quick import NAME_BYTES, How, Part, Quick, quick
+from plait.graph.resolve import UNSETTLED, Asked
+from plait.graph.rows import RowMismatch
 
 ERRORS_MAX = 1_000
 """How many errors of one operation are kept; the rest are counted."""
@@ -36,9 +43,7 @@ ERRORS_MAX = 1_000
 BEGUN_AT_ONCE = 16
 """Rows that are begun between two looks at the time."""
 
-_NAME_BYTES = 4
-"""What JSON puts around a name: two quotes, a colon and a comma."""
-_NUMBER_BYTES = 8
+NUMBER_BYTES = 8
 """What a number or a boolean takes, roughly: the size of the answer's bytes is checked again."""
 _VALUE_DEPTH_MAX = 100
 
@@ -66,6 +71,36 @@ class BoundedErrors(CollectedErrors):
             self.dropped += 1
 
 
+class Run(Protocol):
+    """A plan under way, as far as it concerns who makes the answer."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks for everything that the operation does."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all has come."""
+        ...
+
+    def begin(self) -> None:
+        """Ask for what can be asked for now."""
+        ...
+
+    async def over(self) -> None:
+        """Wait until all has come."""
+        ...
+
+    def step_at(self, path: tuple[str, ...], type_name: str) -> Any:
+        """The step at a place of the answer, if there is one."""
+        ...
+
+    def asked(self, step: Any, source: object) -> Any:
+        """What a step asked for a source."""
+        ...
+
+
 class UnshowableValue(TypeError):
     """A scalar's serializer returned something that is no JSON; its text may hold anything."""
 
@@ -78,7 +113,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         context = self.context_value
         self._budget: Budget = getattr(context, "budget", None) or Budget(Allowance())
         self._pace: Pace = getattr(context, "pace", None) or Pace()
-        self._sizes: dict[int, int] = {}
+        self._quicks: dict[int, Quick] = {}
+        self._run: Run | None = None
         self._loaders: Loaders | None = getattr(context, "loaders", None)
         self.begun: list[asyncio.Future[Any]] = []
         """What was begun at the same time, for whoever gives the operation up."""
@@ -94,6 +130,23 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self.begun.clear()
         self.context_value = None
 
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """See `Executor`. Where a plan brings all rows, they are waited for once, and read then."""
+        begin = getattr(self.context_value, "begin", None)
+        self._run = run = begin(self) if begin else None
+        if run is None:
+            return super().execute_operation(serially)
+        run.begin()
+        if run.is_over or not run.is_whole:
+            return super().execute_operation(serially)
+        return self._executed_later(run, serially)
+
+    async def _executed_later(self, run: Run, serially: bool | None) -> Any:
+        await run.over()
+        self._pace.begin()
+        result: Any = super().execute_operation(serially)
+        return await result if self.is_awaitable(result) else result
+
     def execute_fields(
         self,
         parent_type: GraphQLObjectType,
@@ -103,24 +156,29 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """See `Executor`."""
-        size = self._size_of_names(grouped_field_set)
-        if path is not None and isinstance(path.key, int):
-            self._budget.spend_bytes(size)  # it was counted as its list's item
+        quick = self._quicks.get(id(grouped_field_set))
+        if quick is None:
+            quick = self._quick(parent_type, path, grouped_field_set)
+        if path is not None and type(path.key) is int:
+            self._budget.spend_bytes(quick.name_bytes)  # it was counted as its list's item
         else:
-            self._budget.spend_object(size)
+            self._budget.spend_object(quick.name_bytes)
         results: dict[str, Any] = {}
+        if quick.is_flat and type(source_value) is dict:
+            self._show(quick.parts, parent_type, source_value, path, results)
+            return results
         waiting: list[str] = []
-        fields = iter(grouped_field_set.items())
+        parts = iter(quick.parts)
+        is_row = type(source_value) is dict or source_value is None
 
         def advance() -> bool:
-            for name, details in fields:
-                result = self.execute_field(
-                    parent_type,
-                    source_value,
-                    details,
-                    Path(path, name, parent_type.name),
-                    position_context,
-                )
+            for part in parts:
+                name = part.name
+                own = Path(path, name, parent_type.name)
+                if is_row and part.how is not How.CORE:
+                    result = self._shown(part, parent_type, source_value, own)
+                else:
+                    result = self.execute_field(parent_type, source_value, part.details, own, None)
                 if result is not Undefined:
                     results[name] = result
                     if self.is_awaitable(result):
@@ -130,6 +188,177 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             return True
 
         return self._finished(advance, results, waiting)
+
+    # --- rows, the quick way
+
+    def _quick(self, parent: GraphQLObjectType, path: Path | None, grouped: Any) -> Quick:
+        """How a selection is shown. The set is the same object for all rows of a field."""
+        schema = self.schema._strawberry_schema  # type: ignore[attr-defined]  # Strawberry's own
+        run = self._run
+        names = tuple(key for key in path.as_list() if isinstance(key, str)) if path else ()
+        found = self._quicks[id(grouped)] = quick(
+            parent,
+            grouped,
+            lambda name: self.schema.get_field(parent, name),
+            # What extensions are to see, graphql-core shows them.
+            {} if self.middleware_manager else getattr(schema, "fields", None) or {},
+            is_strict=getattr(schema, "has_strict", False),
+            step_of=lambda key: run and run.step_at((*names, key), parent.name),
+        )
+        self._is_strict = getattr(schema, "has_strict", False)
+        self._kinds = getattr(schema, "kinds", None) or {}
+        self._bound_of: Any = getattr(schema, "bound_of", None)
+        return found
+
+    def _show(
+        self,
+        parts: Sequence[Part],
+        parent_type: GraphQLObjectType,
+        row: dict[str, Any],
+        path: Path | None,
+        results: dict[str, Any],
+    ) -> None:
+        """Put what a row's plain properties hold into `results`."""
+        size = 0
+        for part in parts:
+            if part.how is How.NATIVE:
+                value: Any = row.get(part.key)
+                kind: type = type(value)
+                if kind is part.kind and (kind is str or kind is bool or _is_in_range(kind, value)):
+                    results[part.name] = value
+                    size += len(value) + 2 if kind is str else NUMBER_BYTES
+                    continue
+            own = Path(path, part.name, parent_type.name)
+            results[part.name] = self._shown(part, parent_type, row, own)
+        self._budget.spend_bytes(size)
+
+    def _shown(self, part: Part, parent_type: GraphQLObjectType, source: Any, path: Path) -> Any:
+        """One field of a row; by graphql-core where there is anything unusual about it."""
+        try:
+            match part.how:
+                case How.NATIVE | How.LEAF if source is not None:
+                    value = part.get(source)
+                    if value is not None:
+                        return self._leaf_shown(part, parent_type, source, value, path)
+                    if part.nullable and not self._is_strict:
+                        return None
+                case How.TYPENAME:
+                    return self.complete_leaf_value(GraphQLString, parent_type.name)
+                case How.ROWS if source is not None:
+                    value = part.get(source)
+                    if value is not None:
+                        return self._rows_shown(part, parent_type, value, path)
+                    if part.nullable:
+                        return None
+                case How.FETCH:
+                    value = self._fetched(part, source)
+                    if value is not UNSETTLED:
+                        return self._rows_shown(part, parent_type, value, path)
+        except RowMismatch:
+            pass  # graphql-core says so, at its place
+        return self.execute_field(parent_type, source, part.details, path, None)
+
+    def _leaf_shown(
+        self,
+        part: Part,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        value: Any,
+        path: Path,
+    ) -> Any:
+        try:
+            return self.complete_leaf_value(part.type, value)
+        except Exception:  # graphql-core tells it, at its place
+            return self.execute_field(parent_type, source, part.details, path, None)
+
+    def _fetched(self, part: Part, source: Any) -> Any:
+        """What the plan brought for a row, where it is as it must be."""
+        assert self._run is not None
+        asked = self._run.asked(part.step, source)
+        if not isinstance(asked, Asked):
+            return UNSETTLED
+        bound: Any = self._bound_of(part.entry)
+        return bound.settled(asked)
+
+    def _rows_shown(
+        self, part: Part, parent_type: GraphQLObjectType, value: Any, path: Path
+    ) -> Any:
+        """Objects at a field, with errors handled as graphql-core does."""
+        type_ = part.definition.type
+        try:
+            if part.item_type is not None and type(value) is list:
+                found: Any = self._items_shown(part, parent_type, value, path)
+            elif part.item_type is None and type(value) is dict:
+                found = self._object_shown(part, value, path)
+            else:
+                raise RowMismatch("")
+        except RowMismatch:
+            raise
+        except Exception as error:
+            self.handle_field_error(error, type_, part.details, path)
+            return None
+        return self._guarded(found, type_, part, path) if self.is_awaitable(found) else found
+
+    async def _guarded(self, found: Any, type_: Any, part: Part, path: Path) -> Any:
+        try:
+            return await found
+        except Exception as error:
+            self.handle_field_error(error, type_, part.details, path)
+            return None
+
+    def _object_shown(self, part: Part, row: dict[str, Any], path: Path) -> Any:
+        type_ = part.type
+        if not isinstance(type_, GraphQLObjectType):
+            name = self._kinds[type_.name](row)
+            if name is None:
+                raise RowMismatch("")
+            type_ = self.schema.type_map[name]
+        grouped = self.collect_subfields(type_, part.details).grouped_field_set
+        return self.execute_fields(type_, row, path, grouped, None)
+
+    def _items_shown(
+        self, part: Part, parent_type: GraphQLObjectType, rows: list[Any], path: Path
+    ) -> Any:
+        item_type = part.item_type
+        assert item_type is not None
+        results: list[Any] = []
+        waiting: list[int] = []
+        numbered = enumerate(rows)
+        info: Any = None
+
+        def advance() -> bool:
+            nonlocal info
+            for index, row in numbered:
+                self._budget.spend_object(1)
+                own = path.add_key(index, None)
+                if type(row) is dict:
+                    try:
+                        found = self._object_shown(part, row, own)
+                        if self.is_awaitable(found):
+                            found = self._guarded(found, item_type, part, own)
+                            waiting.append(index)
+                        results.append(found)
+                        if self._pace.is_over():
+                            return False
+                        continue
+                    except RowMismatch:
+                        pass  # of no kind: graphql-core says so
+                    except Exception as error:
+                        self.handle_field_error(error, item_type, part.details, own)
+                        results.append(None)
+                        continue
+                if info is None:
+                    nodes = to_nodes(part.details)
+                    info = self.build_resolve_info(part.definition, nodes, parent_type, path)
+                if self.complete_list_item_value(
+                    row, results, item_type, part.details, info, own, None
+                ):
+                    waiting.append(index)
+                if self._pace.is_over():
+                    return False
+            return True
+
+        return self._finished(advance, results, waiting, left=numbered)
 
     def complete_iterable_value(
         self,
@@ -252,17 +481,13 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         if value is None or value is Undefined:
             return Executor.complete_leaf_value(return_type, result)  # it says what is wrong
         kind = type(value)  # the usual ones first: this runs once for every value of an answer
-        size = len(value) + 2 if kind is str else _NUMBER_BYTES if kind is int else _size(value)
+        size = len(value) + 2 if kind is str else NUMBER_BYTES if kind is int else _size(value)
         self._budget.spend_bytes(size)
         return value
 
-    def _size_of_names(self, grouped_field_set: Any) -> int:
-        # The set is the same object for all rows of a field, and lives as long as the executor.
-        size = self._sizes.get(id(grouped_field_set))
-        if size is None:
-            size = sum(len(name) + _NAME_BYTES for name in grouped_field_set)
-            self._sizes[id(grouped_field_set)] = size
-        return size
+
+def _is_in_range(kind: type, value: Any) -> bool:
+    return MIN_INT <= value <= MAX_INT if kind is int else isfinite(value)
 
 
 def _size(value: Any, depth: int = 0) -> int:
@@ -270,14 +495,14 @@ def _size(value: Any, depth: int = 0) -> int:
     if isinstance(value, str):
         return len(value) + 2
     if value is None or isinstance(value, int | float):
-        return _NUMBER_BYTES
+        return NUMBER_BYTES
     if depth > _VALUE_DEPTH_MAX:
         raise UnshowableValue(f"A scalar's value nests more than {_VALUE_DEPTH_MAX} deep.")
     if isinstance(value, list | tuple):
         return 2 + sum(_size(item, depth + 1) for item in value)
     if isinstance(value, dict):
         return 2 + sum(
-            len(name) + _NAME_BYTES + _size(item, depth + 1)
+            len(name) + NAME_BYTES + _size(item, depth + 1)
             for name, item in value.items()
             if _is_name(name)
         )

@@ -85,7 +85,8 @@ class Graph:
         )
         self.schema = _schema(query, mutation, types, extensions, directives, config)
         self.schema.has_strict = any(spec.is_strict for spec in self.endpoints)
-        self._extended = bool(extensions or directives)
+        self.is_extended = bool(extensions or directives)
+        """Whether Strawberry runs the whole request, for extensions that see every field."""
         keep_literals(self.core)
         prepare_inputs(self.core)
         bind(self.schema)
@@ -121,7 +122,7 @@ class Graph:
     ) -> ExecutionResult | Awaitable[ExecutionResult]:
         """Execute a validated document: at once, where nothing has to be waited for. The graph's
         own extensions, if it has any, see it too."""
-        if self._extended:
+        if self.is_extended:
             return self.schema.execute(  # type: ignore[return-value]
                 text,
                 variable_values=dict(variables or {}),

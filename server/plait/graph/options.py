@@ -108,6 +108,14 @@ class ReadOptions(EndpointOptions, total=False):
     `Link` (RFC 8288) with `rel="next"` is followed without it."""
     pages_max: int
     """How many pages of a list are read before it counts as too long, which is an error [10]."""
+    keyed_by: str | Mapping[str, str]
+    """The property of each row that has the value of the endpoint's parameter, or a dict from
+    parameter to property [as the batch form's key]. What hangs on it alone is asked for at the same
+    time as the row itself."""
+    early: bool
+    """Whether it may be asked for at the same time as the row that it belongs to, where its
+    parameters are known before that row is there [True]. What comes for a row that turns out not to
+    be there is dropped."""
     cache: bool
     """Whether replies may be cached at all [True]."""
     ttl_s: float
@@ -259,6 +267,14 @@ WRITE: Rules = {
 }
 READ: Rules = {
     **ENDPOINT,
+    "keyed_by": Rule(
+        "the path of a property such as 'id', or a dict from parameter to path",
+        lambda it: (
+            (isinstance(it, str) and it != "")
+            or (isinstance(it, Mapping) and bool(it) and _is_names(it))
+        ),
+    ),
+    "early": _FLAG,
     "cache": _FLAG,
     "none_on": Rule(
         "a list of statuses from 400 to 599, such as (404, 410)",

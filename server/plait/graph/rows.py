@@ -10,6 +10,7 @@ message.
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
@@ -74,6 +75,8 @@ class Reader:
     """How one attribute of a type is read from a row."""
 
     paths: tuple[tuple[str, ...], ...]
+    find: Converter
+    """Reads alone: what stands there, `None` where nothing does."""
     get: Converter
     """Reads, checks and converts; what is absent is its default, else null. Raises
     `RowMismatch`."""
@@ -153,7 +156,7 @@ def _reader(
         return get(row)
 
     def get(row: dict[str, Any]) -> Any:
-        value = _first(row, paths)
+        value = _first(paths, row)
         if value is None:
             if default is not None and all(is_absent(row, path) for path in paths):
                 return default()
@@ -165,10 +168,10 @@ def _reader(
         except RowMismatch as error:
             raise RowMismatch(f"{wording} {error.what}") from None
 
-    return Reader(paths=paths, get=get, get_strictly=get_strictly)
+    return Reader(paths=paths, find=partial(_first, paths), get=get, get_strictly=get_strictly)
 
 
-def _first(row: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> Any:
+def _first(paths: tuple[tuple[str, ...], ...], row: dict[str, Any]) -> Any:
     for path in paths:
         value = row.get(path[0]) if len(path) == 1 else value_at(row, path)
         if value is not None:

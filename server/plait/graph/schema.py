@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import strawberry
-from graphql import GraphQLError, specified_rules
+from graphql import GraphQLError, GraphQLField, specified_rules
 from strawberry.extensions import SchemaExtension
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from plait.backend.spec import EndpointSpec
 from plait.graph.absent import ROWS_WATCHED, Expected, Watch
-from plait.graph.fields import Field
+from plait.graph.blame import DEFINITION
+from plait.graph.fields import Fetch, Field
 from plait.graph.resolve import Bound
 
 Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
@@ -34,6 +36,8 @@ class PlaitSchema(strawberry.Schema):
         """What rows of unions and interfaces are."""
         self.bounds: list[Bound] = []
         """Every declared field."""
+        self._bounds: dict[int, Bound] = {}
+        """By their entries in the table, which live as long as they do."""
         self._watches: dict[tuple[EndpointSpec, str], Watch] = {}
         super().__init__(**options)
 
@@ -41,9 +45,26 @@ class PlaitSchema(strawberry.Schema):
         """What a declared field does in this schema."""
         return self._resolvers[id(field)]
 
+    def bound_of(self, fetch: Fetch) -> Bound:
+        """How a declared field is resolved."""
+        return self._bounds[id(fetch)]
+
+    def arguments_of(self, field: GraphQLField, coerced: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A field's arguments by their Python names, as Strawberry gives them to a resolver."""
+        if not coerced:
+            return coerced
+        converter = self.schema_converter
+        return convert_arguments(
+            dict(coerced),
+            field.extensions[DEFINITION].arguments,
+            scalar_registry=converter.scalar_registry,
+            config=converter.config,
+        )
+
     def declare(self, field: StrawberryField, bound: Bound) -> None:
         """Say what a declared field is here."""
         self.bounds.append(bound)
+        self._bounds[id(bound.fetch)] = bound
         self.bind(field, bound.resolve)
 
     def bind(self, field: StrawberryField, resolver: Resolver) -> None:

@@ -1,7 +1,7 @@
 """What one request carries through its execution: `info.context` of every resolver."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,8 @@ class Context:
     """What is executed, parsed and validated."""
     executor: Any = None
     """What executes the operation; it says so itself."""
+    begin: Callable[[Any], Any] | None = None
+    """Given the executor, begins the operation's plan; `None` where it has none to run."""
     mutation_fields: dict[str, int] = field(default_factory=dict)
     writing_tasks: dict[str, object] = field(default_factory=dict)
     fallbacks: list[dict[str, Any]] = field(default_factory=list)

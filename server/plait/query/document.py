@@ -32,6 +32,7 @@ from graphql import (
 
 from plait.graph.graph import Graph
 from plait.query.overlap import OverlappingFields
+from plait.query.plan import Plan, planned
 from plait.query.variables import VariableLimits, depth_error, list_error
 
 NAME_CHARACTERS_MAX = 200
@@ -63,6 +64,21 @@ class Document:
     text: str
     ast: DocumentNode
     operations: tuple[OperationDefinitionNode, ...]
+
+    plans: dict[int, Plan] = field(default_factory=dict, repr=False, compare=False)
+
+    def plan(self, operation: OperationDefinitionNode, graph: Graph) -> Plan:
+        """What one of its operations will ask of backends. Worked out at first sight."""
+        plan = self.plans.get(id(operation))
+        if plan is None:
+            fragments = {
+                one.name.value: one
+                for one in self.ast.definitions
+                if isinstance(one, FragmentDefinitionNode)
+            }
+            plan = planned(operation, fragments, graph.core, graph.fields)
+            self.plans[id(operation)] = plan
+        return plan
 
     @cached_property
     def _line_ends(self) -> list[int]:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql.execution.values import get_argument_values
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
@@ -24,7 +25,9 @@ from plait.graph.absent import Expected
 from plait.graph.graph import Graph
 from plait.query.context import Context
 from plait.query.document import Document, DocumentErrors, Documents
+from plait.query.plan import Plan, Step
 from plait.query.respond import Answer, Executed, answered, given_up, refused
+from plait.query.run import Run
 from plait.query.variables import VariableLimits, variables_error
 from plait.writes.writes import Writes
 
@@ -133,6 +136,7 @@ class Executor:
             return Done(answer=answer, name=name, kind=kind, not_allowed=True)
         context = self._context(request)
         context.document = document.ast
+        context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
         self._tell(context)
         if isinstance(result, RequestError):
@@ -252,6 +256,26 @@ class Executor:
             caller=request.caller,
             idempotency_key=request.idempotency_key,
         )
+
+
+def _begun(graph: Graph, plan: Plan, context: Context, executor: Any) -> Run | None:
+    """The plan under way, where running it saves time or calls."""
+    if graph.is_extended or not plan.steps or not (plan.is_whole or plan.early):
+        return None
+
+    def arguments(step: Step) -> Mapping[str, Any]:
+        values = executor.variable_values
+        coerced = get_argument_values(step.definition, step.node, values)
+        return graph.schema.arguments_of(step.definition, coerced)
+
+    return Run(
+        plan,
+        graph.schema,
+        context.loaders,
+        context.pace,
+        variables=executor.variable_values.coerced,
+        arguments=arguments,
+    )
 
 
 def _set(future: "asyncio.Future[None]") -> None:

@@ -1,0 +1,486 @@
+"""What an operation will ask of backends, known from its text and the table of fields alone. Pure.
+
+A field with an endpoint is a *step*. Its parameters come from arguments, from constants, or from
+the row that it belongs to; where they come from the row, the step waits for it. So steps leave in
+*waves*: those that need no row, then those that need the rows of the first, and so on.
+
+A row's own key is known before the row is there: it was asked for by it. Steps that need no more
+than that leave early, together with the step that brings the row: in
+`user(id: 7) { name orders { id } }` both calls leave at once. What comes for a row that turns out
+not to be there is dropped; a row that says another key than it was asked for by has its steps
+called anew.
+
+Early is not always better: a step that leaves before its batch would have been complete makes two
+calls of one. So none leaves early where that would spread an endpoint's calls over more waves than
+they take in their own order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from graphql import (
+    BooleanValueNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    is_abstract_type,
+)
+
+from plait.backend.paths import Path
+from plait.backend.spec import EndpointSpec
+from plait.graph.fields import Binding, Custom, Fetch, FieldTable, Object, Property, Row
+
+FIELDS_MAX = 5_000
+"""How many fields, fragments spread, a plan looks at."""
+
+Condition: TypeAlias = tuple[tuple[str, bool], ...]
+"""Variables and what each must be, all of them."""
+ALWAYS: tuple[Condition, ...] = ((),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """A field that asks an endpoint, at one place of the operation."""
+
+    index: int
+    path: tuple[str, ...]
+    """Keys of the answer, outermost first."""
+    parent: "Step | None"
+    """The step whose rows it belongs to."""
+    in_list: bool
+    """Whether it is asked for more than once: it stands in a list, or has one of keys."""
+    fetch: Fetch
+    declared: str
+    """The name of the type that the field shows, as the schema has it."""
+    node: FieldNode
+    definition: GraphQLField
+    conditions: tuple[Condition, ...]
+    """It is part of the operation where one of them holds."""
+    why_late: str = ""
+    """Why it must wait for its row; empty where it need not."""
+    below: "dict[str, Selection]" = field(default_factory=dict)
+    """What is asked of its rows, by their type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """A property that holds objects of which something is asked."""
+
+    property: Property
+    conditions: tuple[Condition, ...]
+    below: "Mapping[str, Selection]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What is asked of the rows of one type, as far as it takes calls."""
+
+    steps: tuple[Step, ...] = ()
+    insides: tuple[Inside, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is."""
+        return not self.steps and not self.insides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unplanned:
+    """A field of which nobody can tell what it will ask for."""
+
+    path: tuple[str, ...]
+    label: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps of one operation, and when each of them leaves."""
+
+    root: Selection = Selection()
+    steps: tuple[Step, ...] = ()
+    unplanned: tuple[Unplanned, ...] = ()
+    early: frozenset[int] = frozenset()
+    """The steps that leave together with the one that brings their row."""
+    waves: tuple[int, ...] = ()
+    """The wave of each step, from 1."""
+    places: Mapping[tuple[tuple[str, ...], str], Step] = field(default_factory=dict)
+    """Each step by its path and the type that it is a field of."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that the operation asks for is in it."""
+        return not self.unplanned
+
+    @property
+    def depth(self) -> int:
+        """How many waves there are."""
+        return max(self.waves, default=0)
+
+
+NOTHING = Plan()
+
+
+def planned(
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    schema: GraphQLSchema,
+    fields: FieldTable,
+) -> Plan:
+    """The plan of an operation that fits the schema."""
+    if operation.operation is not OperationType.QUERY:
+        return _mutation(operation)
+    root = schema.query_type
+    assert root is not None
+    planner = _Planner(schema, fields, fragments)
+    try:
+        selection = planner.selection(root, [(operation.selection_set, ())], _Above())
+    except _TooLarge:
+        why = f"the operation has more than {FIELDS_MAX} fields, its fragments spread"
+        return Plan(unplanned=(Unplanned(path=(), label=root.name, why=why),))
+    steps = tuple(planner.steps)
+    early = _early(steps)
+    return Plan(
+        root=selection,
+        steps=steps,
+        unplanned=tuple(planner.unplanned),
+        early=early,
+        waves=_waves(steps, early),
+        places=planner.places,
+    )
+
+
+def _mutation(operation: OperationDefinitionNode) -> Plan:
+    kind = operation.operation.value
+    why = "its writes decide what is read" if kind == "mutation" else "it lasts"
+    return Plan(unplanned=(Unplanned(path=(), label=kind, why=why),))
+
+
+def holds(conditions: Sequence[Condition], variables: Mapping[str, Any]) -> bool:
+    """Whether one of `conditions` does."""
+    return conditions is ALWAYS or any(
+        all(variables.get(name) is wanted for name, wanted in one) for one in conditions
+    )
+
+
+# --- reading the operation
+
+
+class _TooLarge(Exception):
+    pass
+
+
+_Part: TypeAlias = tuple[SelectionSetNode, Condition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Above:
+    """What is known of the rows whose fields are read."""
+
+    path: tuple[str, ...] = ()
+    step: Step | None = None
+    in_list: bool = False
+    known: Mapping[Path, str] = field(default_factory=dict)
+    """Properties whose values follow from what was asked for."""
+    why_unknown: str = ""
+    """Why nothing below may leave early."""
+
+
+class _Planner:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        fields: FieldTable,
+        fragments: Mapping[str, FragmentDefinitionNode],
+    ) -> None:
+        self._schema = schema
+        self._fields = fields
+        self._fragments = fragments
+        self._seen = 0
+        self.steps: list[Step] = []
+        self.unplanned: list[Unplanned] = []
+        self.places: dict[tuple[tuple[str, ...], str], Step] = {}
+
+    def selection(
+        self, type_: GraphQLObjectType, parts: Sequence[_Part], above: _Above
+    ) -> Selection:
+        steps, insides = [], []
+        for key, nodes in self._collected(type_, parts).items():
+            node = nodes[0][0]
+            definition = type_.fields.get(node.name.value)
+            if definition is None:
+                continue  # __typename and the like
+            path = (*above.path, key)
+            entry = self._fields.get(type_.name, {}).get(node.name.value)
+            match entry:
+                case Fetch() if not entry.is_guarded and entry.form != "write":
+                    steps.append(self._step(type_, path, entry, definition, nodes, above))
+                case Property() if not entry.is_guarded:
+                    if entry.below is not None and (
+                        below := self._inside(path, entry, definition, nodes, above)
+                    ):
+                        conditions = _alternatives(nodes)
+                        insides.append(Inside(property=entry, conditions=conditions, below=below))
+                case _:
+                    self._custom(path, entry, definition, nodes)
+        return Selection(steps=tuple(steps), insides=tuple(insides))
+
+    def _step(
+        self,
+        type_: GraphQLObjectType,
+        path: tuple[str, ...],
+        fetch: Fetch,
+        definition: GraphQLField,
+        nodes: Sequence[tuple[FieldNode, Condition]],
+        above: _Above,
+    ) -> Step:
+        in_list = above.in_list or fetch.form == "many"
+        made = Step(
+            index=len(self.steps),
+            path=path,
+            parent=above.step,
+            in_list=in_list,
+            fetch=fetch,
+            declared=get_named_type(definition.type).name,
+            node=nodes[0][0],
+            definition=definition,
+            conditions=_alternatives(nodes),
+            why_late=_why_late(fetch, above) if above.step else "",
+        )
+        self.steps.append(made)
+        self.places[path, type_.name] = made
+        known = {} if fetch.form == "connection" else fetch.endpoint.known
+        made.below.update(
+            self._below(
+                definition,
+                nodes,
+                _Above(
+                    path=path,
+                    step=made,
+                    in_list=in_list or fetch.is_list or fetch.form == "connection",
+                    known={path: parameter for parameter, path in known.items()},
+                ),
+            )
+        )
+        return made
+
+    def _inside(
+        self,
+        path: tuple[str, ...],
+        entry: Property,
+        definition: GraphQLField,
+        nodes: Sequence[tuple[FieldNode, Condition]],
+        above: _Above,
+    ) -> dict[str, Selection]:
+        paths = entry.reader.paths
+        known = {
+            known[len(paths[0]) :]: parameter
+            for known, parameter in above.known.items()
+            if len(paths) == 1 and known[: len(paths[0])] == paths[0]
+        }
+        return self._below(
+            definition,
+            nodes,
+            _Above(
+                path=path,
+                step=above.step,
+                in_list=above.in_list or entry.is_list,
+                known=known,
+                why_unknown=above.why_unknown,
+            ),
+        )
+
+    def _custom(
+        self,
+        path: tuple[str, ...],
+        entry: Any,
+        definition: GraphQLField,
+        nodes: Sequence[tuple[FieldNode, Condition]],
+    ) -> None:
+        label = entry.label if entry is not None else ".".join(path)
+        if isinstance(entry, Property | Fetch):
+            why = "a permission or an extension is asked first"
+            may_load = isinstance(entry, Fetch)
+        else:
+            why = entry.why if isinstance(entry, Custom) else "Strawberry resolves it"
+            may_load = not isinstance(entry, Custom) or entry.may_load
+        if may_load or self._asks_below(definition, nodes):
+            self.unplanned.append(Unplanned(path=path, label=label, why=why))
+
+    def _asks_below(
+        self, definition: GraphQLField, nodes: Sequence[tuple[FieldNode, Condition]]
+    ) -> bool:
+        """Whether the rows of a field that is not planned are asked for anything."""
+        trial = _Planner(self._schema, self._fields, self._fragments)
+        trial._seen = self._seen
+        trial._below(definition, nodes, _Above())
+        self._seen = trial._seen
+        return bool(trial.steps or trial.unplanned)
+
+    def _below(
+        self,
+        definition: GraphQLField,
+        nodes: Sequence[tuple[FieldNode, Condition]],
+        above: _Above,
+    ) -> dict[str, Selection]:
+        named = get_named_type(definition.type)
+        parts = [(node.selection_set, one) for node, one in nodes if node.selection_set]
+        if not parts:
+            return {}
+        possible = _possible(self._schema, named)
+        if is_abstract_type(named) and len(possible) > 1:
+            why = f"which kind of {named.name} it is shows when it is there"
+            above = _Above(path=above.path, step=above.step, in_list=above.in_list, why_unknown=why)
+        found = {one.name: self.selection(one, parts, above) for one in possible}
+        return {name: one for name, one in found.items() if not one.is_empty}
+
+    def _collected(
+        self, type_: GraphQLObjectType, parts: Sequence[_Part]
+    ) -> dict[str, list[tuple[FieldNode, Condition]]]:
+        """The fields that are asked of a type, by their key in the answer."""
+        found: dict[str, list[tuple[FieldNode, Condition]]] = {}
+        for selections, condition in parts:
+            for node, whole in self._fields_of(type_, selections, condition):
+                key = node.alias.value if node.alias else node.name.value
+                found.setdefault(key, []).append((node, whole))
+        return found
+
+    def _fields_of(
+        self, type_: GraphQLObjectType, selections: SelectionSetNode, condition: Condition
+    ) -> Iterator[tuple[FieldNode, Condition]]:
+        for node in selections.selections:
+            self._seen += 1
+            if self._seen > FIELDS_MAX:
+                raise _TooLarge
+            own = _condition(node)
+            if own is None:
+                continue
+            whole = (*condition, *own)
+            if isinstance(node, FieldNode):
+                yield node, whole
+                continue
+            of: Any = node
+            if isinstance(node, FragmentSpreadNode):
+                of = self._fragments[node.name.value]
+            assert isinstance(of, InlineFragmentNode | FragmentDefinitionNode)
+            if of.type_condition is None or self._fits(type_, of.type_condition.name.value):
+                yield from self._fields_of(type_, of.selection_set, whole)
+
+    def _fits(self, type_: GraphQLObjectType, name: str) -> bool:
+        on = self._schema.type_map[name]
+        return on is type_ or (
+            isinstance(on, GraphQLInterfaceType | GraphQLUnionType)
+            and self._schema.is_sub_type(on, type_)
+        )
+
+
+def _possible(schema: GraphQLSchema, named: Any) -> Sequence[GraphQLObjectType]:
+    if isinstance(named, GraphQLObjectType):
+        return (named,)
+    return schema.get_possible_types(named) if is_abstract_type(named) else ()
+
+
+def _condition(node: Any) -> Condition | None:
+    """What `@skip` and `@include` ask for; `None` where they leave the node out in any case."""
+    found = []
+    for directive in node.directives or ():
+        if directive.name.value not in ("skip", "include") or not directive.arguments:
+            continue
+        wanted, value = directive.name.value == "include", directive.arguments[0].value
+        if isinstance(value, VariableNode):
+            found.append((value.name.value, wanted))
+        elif isinstance(value, BooleanValueNode) and value.value is not wanted:
+            return None
+    return tuple(found)
+
+
+def _alternatives(nodes: Sequence[tuple[FieldNode, Condition]]) -> tuple[Condition, ...]:
+    found = tuple(dict.fromkeys(condition for _, condition in nodes))
+    return ALWAYS if () in found else found
+
+
+# --- early or not
+
+
+def _why_late(fetch: Fetch, above: _Above) -> str:
+    """Why a step waits for the row that it belongs to."""
+    spec = fetch.endpoint
+    rows = dict(_row_parameters(fetch.bindings))
+    if above.why_unknown:
+        return above.why_unknown
+    if not spec.early:
+        return "its endpoint says early=False"
+    for path in rows.values():
+        if path not in above.known:
+            return f"this.{'.'.join(path)} shows when the row is there"
+    batch = spec.batch
+    # The row's key as JSON may be a number where the argument is a text: that makes no difference
+    # in a path or a query, and may in a body.
+    if any(name not in fetch.bindings for name in rows) or (
+        rows and batch and batch.place == "body" and batch.id_type is None
+    ):
+        return "whether the key is a number or a text shows when the row is there"
+    if batch and any(name not in batch.keys for name in rows):
+        return "it is no key of its batch form"
+    return ""
+
+
+def _row_parameters(
+    bindings: Mapping[str, Binding], prefix: str = ""
+) -> Iterator[tuple[str, Path]]:
+    """The parameters that come of the row; those inside a body have the body's name before."""
+    for name, one in bindings.items():
+        if isinstance(one, Row):
+            yield f"{prefix}{name}", one.path
+        elif isinstance(one, Object):
+            yield from _row_parameters(one.parts, f"{prefix}{name}.")
+
+
+def _early(steps: Sequence[Step]) -> frozenset[int]:
+    """The steps that leave together with their parent's, without any endpoint's calls being spread
+    over more waves than they take in their own order."""
+    early = {one.index for one in steps if one.parent is not None and not one.why_late}
+    own = _by_endpoint(steps, _waves(steps, frozenset()))
+    while True:
+        now = _by_endpoint(steps, _waves(steps, frozenset(early)))
+        spread = {spec for spec, waves in now.items() if len(waves) > len(own[spec])}
+        if not spread:
+            return frozenset(early)
+        for one in steps:
+            if one.fetch.endpoint in spread:
+                early -= set(_upward(one))
+
+
+def _upward(step: Step | None) -> Iterator[int]:
+    while step is not None:
+        yield step.index
+        step = step.parent
+
+
+def _by_endpoint(steps: Sequence[Step], waves: Sequence[int]) -> dict[EndpointSpec, set[int]]:
+    """The waves in which each endpoint that has a batch form is asked."""
+    found: dict[EndpointSpec, set[int]] = {}
+    for one, wave in zip(steps, waves, strict=True):
+        if one.fetch.endpoint.batch is not None:
+            found.setdefault(one.fetch.endpoint, set()).add(wave)
+    return found
+
+
+def _waves(steps: Sequence[Step], early: frozenset[int]) -> tuple[int, ...]:
+    waves: list[int] = []
+    for one in steps:  # a parent comes before what is below it
+        above = waves[one.parent.index] if one.parent else 0
+        waves.append(above if one.index in early else above + 1)
+    return tuple(waves)
