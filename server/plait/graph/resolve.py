@@ -146,11 +146,12 @@ class Bound:
         return self._value_later(info, asked)
 
     async def _value_later(self, info: Any, asked: Asked) -> Any:
-        # One after the other: they are under way all the same, and most come together.
+        # One after the other: they are under way all the same, and most come together. Shielded:
+        # a field that is given up must not take the key from the others that wait for it.
         for future in asked.keys:
             if isinstance(future, asyncio.Future) and not future.done():
                 with contextlib.suppress(PlaitError):  # a limit: it is told below
-                    await future
+                    await asyncio.shield(future)
         return self._value(info, asked)
 
     def _value(self, info: Any, asked: Asked) -> Any:

@@ -11,10 +11,10 @@ not to be there is dropped; a row that says another key than it was asked for by
 called anew.
 
 Early is not always better: a step that leaves before its batch would have been complete makes two
-calls of one. So none leaves early where that would spread an endpoint's calls over more waves than
-they take in their own order.
+calls of one. So none leaves early where that would take it from the others of its batch.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -38,8 +38,8 @@ from graphql import (
     is_abstract_type,
 )
 
+from plait.backend.identity import endpoint_identity
 from plait.backend.paths import Path
-from plait.backend.spec import EndpointSpec
 from plait.graph.fields import Binding, Custom, Fetch, FieldTable, Object, Property, Row
 
 FIELDS_MAX = 5_000
@@ -449,18 +449,26 @@ def _row_parameters(
 
 
 def _early(steps: Sequence[Step]) -> frozenset[int]:
-    """The steps that leave together with their parent's, without any endpoint's calls being spread
-    over more waves than they take in their own order."""
+    """The steps that leave together with their parent's, so that no endpoint is called more often:
+    what would be in one batch stays in one, and no batch overtakes another."""
     early = {one.index for one in steps if one.parent is not None and not one.why_late}
-    own = _by_endpoint(steps, _waves(steps, frozenset()))
+    own = _waves(steps, frozenset())
+    alike = _alike(steps)
     while True:
-        now = _by_endpoint(steps, _waves(steps, frozenset(early)))
-        spread = {spec for spec, waves in now.items() if len(waves) > len(own[spec])}
-        if not spread:
+        waves = _waves(steps, frozenset(early))
+        torn = [group for group in alike if not _keeps_order(group, own, waves)]
+        if not torn:
             return frozenset(early)
-        for one in steps:
-            if one.fetch.endpoint in spread:
-                early -= set(_upward(one))
+        early.difference_update(index for group in torn for one in group for index in _upward(one))
+
+
+def _keeps_order(group: Sequence[Step], own: Sequence[int], waves: Sequence[int]) -> bool:
+    """Whether steps of one wave are still in one, and those of a later one not before them."""
+    moves = sorted({(own[one.index], waves[one.index]) for one in group})
+    return all(
+        before[0] < after[0] and before[1] <= after[1]
+        for before, after in itertools.pairwise(moves)
+    )
 
 
 def _upward(step: Step | None) -> Iterator[int]:
@@ -469,13 +477,13 @@ def _upward(step: Step | None) -> Iterator[int]:
         step = step.parent
 
 
-def _by_endpoint(steps: Sequence[Step], waves: Sequence[int]) -> dict[EndpointSpec, set[int]]:
-    """The waves in which each endpoint that has a batch form is asked."""
-    found: dict[EndpointSpec, set[int]] = {}
-    for one, wave in zip(steps, waves, strict=True):
-        if one.fetch.endpoint.batch is not None:
-            found.setdefault(one.fetch.endpoint, set()).add(wave)
-    return found
+def _alike(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps that may ask for the same keys, or in the same batches, together."""
+    found: dict[str, list[Step]] = {}
+    for one in steps:
+        spec = one.fetch.endpoint
+        found.setdefault(endpoint_identity(spec, spec.backend.name), []).append(one)
+    return list(found.values())
 
 
 def _waves(steps: Sequence[Step], early: frozenset[int]) -> tuple[int, ...]:

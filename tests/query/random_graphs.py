@@ -1,0 +1,327 @@
+"""Random graphs over random backends, and random documents over them: the same for the same
+seed."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import strawberry
+from strawberry.permission import BasePermission
+
+from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
+from plait.testing import Answer, Sent, reply
+
+FAULTS = ("missing", "failing", "other key", "null key")
+"""What may be wrong with a row, and makes no other call."""
+MALFORMED = "malformed"
+
+
+class Forbidden(BasePermission):
+    """Refuses by what the row says."""
+
+    message = "Not for you."
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        return getattr(source, "size", None) != 1
+
+
+@dataclass(kw_only=True)
+class World:
+    """A graph, its backend's script, and a document with variables."""
+
+    graph: Graph
+    script: Mapping[str, Answer]
+    document: str
+    variables: dict[str, Any]
+    early: set[str] = field(default_factory=set)
+
+
+def world(seed: int, *, faults: tuple[str, ...] = ()) -> World:
+    """Everything that follows from `seed`."""
+    made = _Maker(random.Random(seed), faults)
+    graph = made.graph()
+    return World(
+        graph=graph,
+        script=_Script(made.answers),
+        document=made.document(),
+        variables={"id": made.choice(["1", "2", "7", "99"]), "yes": True, "no": False, "n": 2},
+    )
+
+
+class _Script(dict[str, Answer]):
+    """Answers whatever is asked."""
+
+    def __init__(self, answers: Any) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return lambda sent: self._answers(sent)
+
+
+class _Maker:
+    def __init__(self, chance: random.Random, faults: tuple[str, ...]) -> None:
+        self._chance = chance
+        self._faults = faults
+        self._salt = chance.random()
+        self._types: dict[str, dict[str, Any]] = {}
+        """Type -> field -> (kind, type below)."""
+        self._groups: dict[str, str] = {}
+        self.choice = chance.choice
+
+    # --- the graph
+
+    def graph(self) -> Graph:
+        chance = self._chance
+        self._backend = Backend("b", "http://b.test", strict=chance.random() < 0.1)
+        classes: list[tuple[str, Any]] = []
+        for number in reversed(range(chance.randint(2, 5))):
+            classes.append((f"T{number}", self._type(f"T{number}", list(classes))))
+            if len(classes) > 1 and chance.random() < 0.3:
+                classes.append(self._union(f"U{number}", classes))
+        return Graph(query=self._query(classes))
+
+    def _type(self, name: str, below: list[tuple[str, Any]]) -> Any:
+        chance, annotations, values = self._chance, {}, {}
+        annotations["id"] = chance.choice([strawberry.ID, int, strawberry.ID | None])
+        fields: dict[str, Any] = {"id": ("leaf", None)}
+        for leaf, type_ in (("name", str), ("size", int), ("rate", float), ("flag", bool)):
+            if chance.random() < 0.7:
+                annotations[leaf] = type_ if chance.random() < 0.5 else type_ | None
+                fields[leaf] = ("leaf", None)
+        if chance.random() < 0.3:
+            annotations["tags"], fields["tags"] = list[str], ("leaf", None)
+        if chance.random() < 0.2:
+            annotations["label"], values["label"] = str | None, prop("inner.name")
+            fields["label"] = ("leaf", None)
+        for number in range(chance.randint(1, 3) if below else 0):
+            type_name, cls = chance.choice(below)
+            self._relation(f"r{number}", type_name, cls, annotations, values, fields)
+        self._resolvers(annotations, values, fields)
+        self._types[name] = fields
+        made = type(name, (), {"__annotations__": annotations, "__module__": __name__, **values})
+        return strawberry.type(discriminator("kind", name)(made))
+
+    def _relation(
+        self, key: str, type_name: str, cls: Any, annotations: Any, values: Any, fields: Any
+    ) -> None:
+        chance = self._chance
+        kind = chance.choice(["one", "one", "group", "group", "many", "object", "objects", "fixed"])
+        nullable = chance.random() < 0.6
+        if kind in ("object", "objects"):
+            of = cls if kind == "object" else list[cls | None if nullable else cls]
+            annotations[key] = of | None if nullable else of
+        else:
+            annotations[key], values[key] = self._fetch(kind, key, type_name, cls, nullable)
+        fields[key] = (kind, type_name)
+
+    def _fetch(self, kind: str, key: str, type_name: str, cls: Any, nullable: bool) -> Any:
+        chance = self._chance
+        own = chance.choice([this.id, this.id, this.key, getattr(this, f"k{key[1]}")])
+        options: dict[str, Any] = {}
+        if chance.random() < 0.15:
+            options["permission_classes"] = (Forbidden,)
+        if kind == "group":
+            if chance.random() < 0.2:
+                options["fallback"] = []
+            return list[cls], self._grouped(type_name)(owner=own, **options)
+        one = self._one(type_name)
+        if kind == "many":
+            return list[cls | None if nullable else cls], one.many(id=this.ks, **options)
+        if nullable and chance.random() < 0.2:
+            options["fallback"] = None
+        value = own if kind == "one" else "3"
+        return (cls | None if nullable else cls), one(id=value, **options)
+
+    def _one(self, type_name: str) -> Any:
+        chance = self._chance
+        rest: dict[str, Any] = {"keyed_by": "id"} if chance.random() < 0.5 else {}
+        rest["early"] = chance.random() < 0.9
+        if chance.random() < 0.4:
+            return self._backend.get(f"/one/{type_name}/{{id}}", **rest)
+        # A batch finds its rows by "key", which is always right; "id" may say something else.
+        batch = by_ids(f"/{type_name}", key="key", ids="id", size=chance.choice([2, 100]))
+        return self._backend.get(f"/{type_name}/{{id}}", batch=batch, **rest)
+
+    def _grouped(self, type_name: str) -> Any:
+        if self._chance.random() < 0.4:
+            return self._backend.get(f"/each/{{owner}}/{type_name}")
+        batch = grouped(f"/of/{type_name}", key="owner")
+        return self._backend.get(f"/of/{{owner}}/{type_name}", batch=batch)
+
+    def _resolvers(self, annotations: Any, values: Any, fields: Any) -> None:
+        chance = self._chance
+
+        def loud(self: Any) -> str:
+            return f"{self.id}!"
+
+        async def later(self: Any) -> str:
+            return f"{self.id}?"
+
+        for name, resolver in (("loud", loud), ("later", later)):
+            if chance.random() < 0.15:
+                values[name] = strawberry.field(resolver=resolver)
+                fields[name] = ("leaf", None)
+
+    def _union(self, name: str, classes: list[tuple[str, Any]]) -> tuple[str, Any]:
+        members = [(type_name, cls) for type_name, cls in classes if type_name[0] == "T"]
+        chosen = self._chance.sample(members, min(2, len(members)))
+        self._groups[name] = " ".join(type_name for type_name, _ in chosen)
+        joined: Any = chosen[0][1]
+        for _, cls in chosen[1:]:
+            joined |= cls
+        return name, Annotated[joined, strawberry.union(name)]
+
+    def _query(self, classes: list[tuple[str, Any]]) -> Any:
+        annotations, values, fields = {}, {}, {}
+        for type_name, cls in classes:
+            lower = type_name.lower()
+            annotations[lower] = cls | None
+            values[lower] = self._one(type_name)(id=arg(strawberry.ID))
+            fields[lower] = ("given", type_name)
+            annotations[f"{lower}s"] = list[cls | None]
+            values[f"{lower}s"] = self._one(type_name).many(id=arg(list[strawberry.ID], name="ids"))
+            fields[f"{lower}s"] = ("listed", type_name)
+            annotations[f"{lower}all"] = list[cls]
+            values[f"{lower}all"] = self._backend.get(f"/all/{type_name}")()
+            fields[f"{lower}all"] = ("all", type_name)
+        self._types["Query"] = fields
+        made = type("Query", (), {"__annotations__": annotations, "__module__": __name__, **values})
+        return strawberry.type(made)
+
+    # --- what the backend says
+
+    def answers(self, sent: Sent) -> Any:
+        url = urlsplit(sent.target)
+        parts = url.path.strip("/").split("/")
+        asked = [value for _, value in parse_qsl(url.query)]
+        match parts:
+            case ["all", type_name]:
+                return [self._row(type_name, str(number)) for number in range(1, 5)]
+            case ["each", owner, type_name]:
+                if self._fault(f"of{type_name}", owner) == "failing":
+                    return reply(status=500)
+                return self._rows_of(type_name, owner)
+            case ["of", owner, type_name]:
+                return self._rows_of(type_name, owner)
+            case ["of", type_name]:
+                return [row for owner in asked for row in self._rows_of(type_name, owner)]
+            case ["one", type_name, id]:
+                match self._fault(type_name, id):
+                    case "missing":
+                        return reply(status=404)
+                    case "failing":
+                        return reply(status=503)
+                return self._row(type_name, id)
+            case [type_name, id]:  # as its batch would have it
+                if self._fault(type_name, id) in ("missing", "failing"):
+                    return reply(status=404)
+                return self._row(type_name, id)
+            case [type_name]:
+                return [
+                    self._row(type_name, id)
+                    for id in asked
+                    if self._fault(type_name, id) not in ("missing", "failing")
+                ]
+        raise AssertionError(sent.target)
+
+    def _rows_of(self, type_name: str, owner: str) -> list[Any]:
+        number = self._hash("of", type_name, owner) % 4
+        return [
+            {**self._row(type_name, str(10 * (index + 1) + number)), "owner": owner}
+            for index in range(number)
+        ]
+
+    def _row(self, type_name: str, id: str) -> dict[str, Any]:
+        pick = self._hash(type_name, id)
+        kind = type_name
+        if type_name in self._groups:
+            names = self._groups[type_name].split()
+            kind = names[pick % len(names)]
+        fault = self._fault(type_name, id)
+        row: dict[str, Any] = {
+            "id": int(id) if id.isdigit() and pick % 2 else id,
+            "key": id,
+            "kind": kind,
+            "name": f"n{id}",
+            "size": pick % 3,
+            "rate": pick % 7 / 2,
+            "flag": pick % 2 == 0,
+            "tags": ["a", "b"][: pick % 3],
+            "inner": {"name": "in"} if pick % 3 else None,
+        }
+        for number in range(3):
+            row[f"k{number}"] = None if (pick + number) % 5 == 0 else (pick + number) % 9
+        row["ks"] = [1 + pick % 5, "2", 1 + pick % 3]
+        if fault == "other key":
+            row["id"] = 900 + pick % 9
+        if fault == "null key":
+            row["id"] = None
+        if fault == MALFORMED:
+            row[("name", "size", "flag", "tags")[pick % 4]] = [{"x": 1}, None][pick % 2]
+        for name, (below_kind, below) in self._types.get(kind, {}).items():
+            if below_kind == "object":
+                row[name] = None if pick % 4 == 0 else self._row(below, str(pick % 6))
+            elif below_kind == "objects":
+                row[name] = [self._row(below, str(number)) for number in range(pick % 3)]
+        return row
+
+    def _fault(self, type_name: str, id: str) -> str | None:
+        if not self._faults or self._hash("fault", type_name, id) % 4:
+            return None
+        return self._faults[self._hash("which", type_name, id) % len(self._faults)]
+
+    def _hash(self, *parts: str) -> int:
+        return random.Random(f"{self._salt}{parts}").randrange(1_000_000)
+
+    # --- the document
+
+    def document(self) -> str:
+        self._fragments: list[str] = []
+        body = self._selection("Query", 0)
+        head = "query Q($id: ID!, $yes: Boolean!, $no: Boolean!)"
+        used = "".join(f"v{name}: __typename @skip(if: ${name}) " for name in ("yes", "no"))
+        ids = "vid: __typename @include(if: $yes) "
+        return f"{head} {{ {used}{ids}{body} }} {' '.join(self._fragments)}".replace(
+            "$unused", "$id"
+        )
+
+    def _selection(self, type_name: str, depth: int) -> str:
+        if type_name in self._groups:
+            return "__typename " + " ".join(
+                f"... on {one} {{ {self._selection(one, depth)} }}"
+                for one in self._groups[type_name].split()
+            )
+        chance, found = self._chance, ["__typename"]
+        fields = list(self._types[type_name].items())
+        for name, (kind, below) in chance.sample(fields, min(len(fields), chance.randint(1, 5))):
+            if kind != "leaf" and depth > 3:
+                continue
+            found.append(self._asked(type_name, name, kind, below, depth))
+        if depth == 0:
+            found.append("idUsed: t0(id: $id) { __typename }")
+        return " ".join(found)
+
+    def _asked(self, type_name: str, name: str, kind: str, below: str, depth: int) -> str:
+        chance = self._chance
+        arguments = {"given": "(id: $id)", "listed": '(ids: ["1", "2", "5", "1"])'}.get(kind, "")
+        if kind == "given" and chance.random() < 0.5:
+            arguments = f'(id: "{chance.choice([1, 2, 3, 42])}")'
+        condition = chance.choice([""] * 6 + ["@include(if: $yes)", "@skip(if: $yes)"])
+        selected = f"{{ {self._selection(below, depth + 1)} }}" if below else ""
+        made = ""
+        for alias in self._aliases(type_name, name):
+            made += f"{alias}: {name}{arguments} {condition} {selected} "
+        if below and chance.random() < 0.2:
+            fragment = f"F{len(self._fragments)}"
+            self._fragments.append(f"fragment {fragment} on {type_name} {{ {made} }}")
+            return f"...{fragment}"
+        return f"... {{ {made} }}" if chance.random() < 0.1 else made
+
+    def _aliases(self, type_name: str, name: str) -> Iterator[str]:
+        self._count = getattr(self, "_count", 0) + 1
+        yield f"a{self._count}{name}"
+        if self._chance.random() < 0.1:
+            yield f"b{self._count}{name}"

@@ -1,0 +1,150 @@
+"""A plan saves time and calls, and never changes an answer: planned execution is held against the
+stock executor of Strawberry and graphql-core over random graphs, documents and faults."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+import plait.graph.graph
+import plait.query.execute
+from plait.testing import GraphTest
+from tests.query.random_graphs import FAULTS, MALFORMED, World, world
+
+MANY = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+SEEDS = st.integers(0, 2**32)
+
+
+class Stock(StrawberryGraphQLCoreExecutionContext):
+    """As Strawberry runs it. Our context only gets to know who executes."""
+
+    background_futures: ClassVar[set[Any]] = set()
+    begun: ClassVar[list[Any]] = []
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.context_value.executor = self
+
+    def let_go(self) -> None:
+        """See `BoundedExecutor`."""
+
+
+@contextmanager
+def stock() -> Iterator[None]:
+    """Without a plan, and by the stock executor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plait.query.execute, "_begun", lambda *_: None)
+        patch.setattr(plait.graph.graph, "BoundedExecutor", Stock)
+        yield
+
+
+def answered(made: World) -> tuple[Any, list[str]]:
+    with GraphTest(made.graph, b=made.script) as test:
+        answer = test.ask(made.document, made.variables)
+    return told(answer), test.calls.get("b", [])
+
+
+def told(answer: Any) -> Any:
+    """An answer, with its errors by the place where they made null.
+
+    An error at a field that may be null stands there as it is. Where it went further up, the first
+    error decides, and what else would have failed below is told or not as time has it (GraphQL,
+    section 6.4.4): there it only counts that an error is told.
+    """
+    places: dict[str, Any] = {}
+    for error in answer.get("errors", []):
+        error["extensions"].pop("request_id", None)
+        place = null_at(answer["data"], error["path"])
+        is_own = len(place) == len(error["path"])
+        places.setdefault(str(place), []).append(error if is_own else "further up")
+    return {
+        "data": answer["data"],
+        "errors": {
+            place: "further up" if "further up" in errors else sorted(errors, key=str)
+            for place, errors in places.items()
+        },
+        "fallbacks": fallbacks(answer),
+    }
+
+
+def fallbacks(answer: Any) -> list[str]:
+    """The fallbacks that are seen: one whose place went further up is told or not."""
+    marks = answer.get("extensions", {}).get("plait", {}).get("fallbacks", [])
+    return sorted(
+        str(mark)
+        for mark in marks
+        if len(null_at(answer["data"], mark["path"])) == len(mark["path"])
+    )
+
+
+def null_at(data: Any, path: list[Any]) -> list[Any]:
+    """How far `path` leads."""
+    for length, key in enumerate(path):
+        if data is None:
+            return path[:length]
+        data = data[key]
+    return path
+
+
+def keys(calls: list[str]) -> Counter[str]:
+    """What was asked for, key by key, in whatever batches."""
+    found: Counter[str] = Counter()
+    for call in calls:
+        url = urlsplit(call.partition(" ")[2])
+        asked = [value for _, value in parse_qsl(url.query)]
+        parts = url.path.strip("/").split("/")
+        if parts[0] == "one":
+            found[url.path] += 1
+        elif asked:
+            found.update(f"{url.path}#{one}" for one in asked)
+        elif parts[0] in ("of", "each"):
+            found[f"/{parts[0]}/{parts[2]}#{parts[1]}"] += 1
+        else:
+            found[f"/{parts[0]}#{parts[1]}"] += 1
+    return found
+
+
+def compared(seed: int, faults: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    made = world(seed, faults=faults)
+    with stock():
+        expected, calls_before = answered(made)
+    found, calls = answered(made)
+    assert found == expected
+    return calls_before, calls
+
+
+@given(SEEDS)
+@MANY
+def test_an_answer_is_the_same(seed: int) -> None:
+    compared(seed, ())
+
+
+@given(SEEDS)
+@MANY
+def test_rows_that_are_missing_failing_or_say_another_key(seed: int) -> None:
+    compared(seed, FAULTS)
+
+
+@given(SEEDS)
+@MANY
+def test_rows_that_are_not_as_declared(seed: int) -> None:
+    compared(seed, (*FAULTS, MALFORMED))
+
+
+@pytest.mark.parametrize("faults", [(), FAULTS])
+def test_there_are_no_more_calls_for_the_same_keys(faults: tuple[str, ...]) -> None:
+    held = 0
+    for seed in range(150):
+        before, after = compared(seed, faults)
+        if not keys(after) - keys(before):  # nothing was asked for in vain
+            assert len(after) <= len(before), seed
+            held += 1
+    assert held > 100
