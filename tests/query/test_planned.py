@@ -21,6 +21,10 @@ MANY = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 SEEDS = st.integers(0, 2**32)
+pytestmark = [  # the stock executor leaves behind what it gave up
+    pytest.mark.filterwarnings("ignore:coroutine"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 class Stock(StrawberryGraphQLCoreExecutionContext):
