@@ -45,8 +45,9 @@ class Asset:
     headers: tuple[tuple[str, str], ...]
 
 
+@functools.cache
 def assets() -> Mapping[str, Asset]:
-    """The page's files by name. Reads and compresses them: call it once."""
+    """The page's files by name. They are read and compressed once in a process."""
     return {Path(name).name: _asset(_FOLDER / name) for name in _FILES}
 
 
