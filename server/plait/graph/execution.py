@@ -11,7 +11,7 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from inspect import iscoroutine
 from math import isfinite
 from typing import Any, Protocol
@@ -115,6 +115,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self._pace: Pace = getattr(context, "pace", None) or Pace()
         self._quicks: dict[int, Quick] = {}
         self._run: Run | None = None
+        self._shared: dict[tuple[int, int], tuple[Any, int]] = {}
+        """What was shown at a field for what was asked, and how many bytes that took."""
         self._loaders: Loaders | None = getattr(context, "loaders", None)
         self.begun: list[asyncio.Future[Any]] = []
         """What was begun at the same time, for whoever gives the operation up."""
@@ -165,7 +167,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             self._budget.spend_object(quick.name_bytes)
         results: dict[str, Any] = {}
         if quick.is_flat and type(source_value) is dict:
-            self._show(quick.parts, parent_type, source_value, path, results)
+            self._show(quick, parent_type, source_value, path, results)
             return results
         waiting: list[str] = []
         parts = iter(quick.parts)
@@ -174,6 +176,16 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         def advance() -> bool:
             for part in parts:
                 name = part.name
+                if part.how is How.NATIVE and is_row and source_value is not None:
+                    value: Any = source_value.get(part.key)
+                    if type(value) is str is part.kind:
+                        self._budget.spend_bytes(len(value) + 2)
+                        results[name] = value
+                        continue
+                    if type(value) is int is part.kind and MIN_INT <= value <= MAX_INT:
+                        self._budget.spend_bytes(NUMBER_BYTES)
+                        results[name] = value
+                        continue
                 own = Path(path, name, parent_type.name)
                 if is_row and part.how is not How.CORE:
                     result = self._shown(part, parent_type, source_value, own)
@@ -212,25 +224,42 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _show(
         self,
-        parts: Sequence[Part],
+        quick: Quick,
         parent_type: GraphQLObjectType,
         row: dict[str, Any],
         path: Path | None,
         results: dict[str, Any],
-    ) -> None:
-        """Put what a row's plain properties hold into `results`."""
-        size = 0
-        for part in parts:
-            if part.how is How.NATIVE:
-                value: Any = row.get(part.key)
-                kind: type = type(value)
-                if kind is part.kind and (kind is str or kind is bool or _is_in_range(kind, value)):
-                    results[part.name] = value
-                    size += len(value) + 2 if kind is str else NUMBER_BYTES
+    ) -> int:
+        """Put what a row's plain properties hold into `results`. How many bytes that took; -1 where
+        something unusual was in it."""
+        size, is_usual = 0, True
+        get = row.get
+        for name, key, kind, null_is_null, is_id, part in quick.native:
+            value: Any = get(key)
+            found: type = type(value)
+            if found is str:
+                if kind is str:
+                    results[name] = value
+                    size += len(value) + 2
                     continue
-            own = Path(path, part.name, parent_type.name)
-            results[part.name] = self._shown(part, parent_type, row, own)
+            elif value is None:
+                if null_is_null:
+                    results[name] = None
+                    continue
+            elif found is kind:
+                if found is bool or _is_in_range(found, value):
+                    results[name] = value
+                    size += NUMBER_BYTES
+                    continue
+            elif is_id and found is int:
+                results[name] = value = str(value)
+                size += len(value) + 2
+                continue
+            is_usual = is_usual and part.how is How.TYPENAME
+            own = Path(path, name, parent_type.name)
+            results[name] = self._shown(part, parent_type, row, own)
         self._budget.spend_bytes(size)
+        return size if is_usual else -1
 
     def _shown(self, part: Part, parent_type: GraphQLObjectType, source: Any, path: Path) -> Any:
         """One field of a row; by graphql-core where there is anything unusual about it."""
@@ -251,9 +280,9 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
                     if part.nullable:
                         return None
                 case How.FETCH:
-                    value = self._fetched(part, source)
+                    value = self._fetch_shown(part, parent_type, source, path)
                     if value is not UNSETTLED:
-                        return self._rows_shown(part, parent_type, value, path)
+                        return value
         except RowMismatch:
             pass  # graphql-core says so, at its place
         return self.execute_field(parent_type, source, part.details, path, None)
@@ -271,14 +300,45 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         except Exception:  # graphql-core tells it, at its place
             return self.execute_field(parent_type, source, part.details, path, None)
 
-    def _fetched(self, part: Part, source: Any) -> Any:
-        """What the plan brought for a row, where it is as it must be."""
+    def _fetch_shown(
+        self, part: Part, parent_type: GraphQLObjectType, source: Any, path: Path
+    ) -> Any:
+        """What the plan brought for a row; `UNSETTLED` where it is not as it must be."""
         assert self._run is not None
         asked = self._run.asked(part.step, source)
         if not isinstance(asked, Asked):
             return UNSETTLED
+        shared = self._shared.get((id(part), id(asked)))
+        if shared is not None:  # the same row at the same field: the same answer, paid for again
+            answer, size = shared
+            self._budget.spend_object(size)
+            return answer
         bound: Any = self._bound_of(part.entry)
-        return bound.settled(asked)
+        value = bound.settled(asked)
+        if value is UNSETTLED:
+            return UNSETTLED
+        if type(value) is dict and isinstance(part.type, GraphQLObjectType):
+            grouped = self.collect_subfields(part.type, part.details).grouped_field_set
+            quick = self._quicks.get(id(grouped)) or self._quick(part.type, path, grouped)
+            if quick.is_flat:
+                return self._flat_shown(part, quick, asked, value, path)
+        return self._rows_shown(part, parent_type, value, path)
+
+    def _flat_shown(
+        self, part: Part, quick: Quick, asked: Asked, row: dict[str, Any], path: Path
+    ) -> Any:
+        """A row without anything below it. Where all of it is as usual, it is shown again as it is
+        wherever the same was asked for: it is the same object in the answer."""
+        answer: dict[str, Any] = {}
+        try:
+            self._budget.spend_object(quick.name_bytes)
+            size = self._show(quick, part.type, row, path, answer)
+        except Exception as error:
+            self.handle_field_error(error, part.definition.type, part.details, path)
+            return None
+        if size >= 0:
+            self._shared[id(part), id(asked)] = answer, size + quick.name_bytes
+        return answer
 
     def _rows_shown(
         self, part: Part, parent_type: GraphQLObjectType, value: Any, path: Path
@@ -325,12 +385,29 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         waiting: list[int] = []
         numbered = enumerate(rows)
         info: Any = None
+        type_, flat = part.type, None
+        if isinstance(type_, GraphQLObjectType):
+            grouped = self.collect_subfields(type_, part.details).grouped_field_set
+            own_quick = self._quicks.get(id(grouped)) or self._quick(type_, path, grouped)
+            flat = own_quick if own_quick.is_flat else None
 
         def advance() -> bool:
             nonlocal info
             for index, row in numbered:
                 self._budget.spend_object(1)
                 own = path.add_key(index, None)
+                if flat is not None and type(row) is dict:
+                    shown: dict[str, Any] = {}
+                    try:
+                        self._budget.spend_bytes(flat.name_bytes)
+                        self._show(flat, type_, row, own, shown)
+                        results.append(shown)
+                    except Exception as error:
+                        self.handle_field_error(error, item_type, part.details, own)
+                        results.append(None)
+                    if self._pace.is_over():
+                        return False
+                    continue
                 if type(row) is dict:
                     try:
                         found = self._object_shown(part, row, own)

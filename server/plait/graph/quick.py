@@ -55,8 +55,12 @@ class Part:
     definition: GraphQLField
     how: How
     key: str = ""
-    """Of a native property that is read under one name."""
-    kind: type = object
+    """Of a native property, the name that it is read under first."""
+    kind: type | None = None
+    """What of JSON is shown as it is."""
+    null_is_null: bool = False
+    """Whether null, or nothing, is null and no more need be asked."""
+    is_id: bool = False
     get: Callable[[dict[str, Any]], Any] = dict
     type: Any = None
     """Its named type; of a list, that of the items."""
@@ -75,6 +79,9 @@ class Quick:
     of: Any
     """graphql-core's own set of fields: kept, so that no other takes its identity."""
     parts: Sequence[Part]
+    native: Sequence[tuple[str, str, type | None, bool, bool, Part]]
+    """Of each part its name, key, kind, `null_is_null` and `is_id`, and itself: what is looked at
+    for every value of an answer stands together."""
     name_bytes: int
     """What the names take in the answer."""
     is_flat: bool
@@ -97,6 +104,7 @@ def quick(
     return Quick(
         of=grouped,
         parts=parts,
+        native=[(one.name, one.key, one.kind, one.null_is_null, one.is_id, one) for one in parts],
         name_bytes=sum(len(name) + NAME_BYTES for name in grouped),
         is_flat=all(one.how in flat for one in parts),
     )
@@ -139,6 +147,9 @@ def _of_property(part: Part, entry: Property, is_strict: bool) -> None:
     path = entry.reader.paths[0]
     if type_.name in _KINDS and len(path) == 1:
         part.how, part.key, part.kind = How.NATIVE, path[0], _KINDS[type_.name]
+        part.is_id = type_.name == "ID"
+        has_one_name = len(entry.reader.paths) == 1 and not entry.reader.has_default
+        part.null_is_null = part.nullable and has_one_name and not is_strict
     else:
         part.how = How.LEAF
 

@@ -82,6 +82,7 @@ class Reader:
     `RowMismatch`."""
     get_strictly: Converter
     """As `get`, and raises for what is absent and has no default."""
+    has_default: bool = False
 
 
 def reader(field: StrawberryField, type_: GraphQLOutputType, default: Default | None) -> Reader:
@@ -168,7 +169,13 @@ def _reader(
         except RowMismatch as error:
             raise RowMismatch(f"{wording} {error.what}") from None
 
-    return Reader(paths=paths, find=partial(_first, paths), get=get, get_strictly=get_strictly)
+    return Reader(
+        paths=paths,
+        find=partial(_first, paths),
+        get=get,
+        get_strictly=get_strictly,
+        has_default=default is not None,
+    )
 
 
 def _first(paths: tuple[tuple[str, ...], ...], row: dict[str, Any]) -> Any:

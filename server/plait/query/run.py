@@ -14,9 +14,10 @@ from typing import Any, Protocol, TypeAlias
 
 from plait.backend.ask import Fetched
 from plait.backend.loader import Loaders
+from plait.backend.paths import Path
 from plait.clock import Pace
 from plait.errors import PlaitError
-from plait.graph.fields import Fetch
+from plait.graph.fields import Fetch, Object, Row
 from plait.graph.resolve import Asked, Bound
 from plait.query.plan import Plan, Selection, Step, holds
 
@@ -65,6 +66,9 @@ class Run:
         self._bounds = [fields.bound_of(one.fetch) for one in plan.steps]
         self._holds = [holds(one.conditions, variables) for one in plan.steps]
         self._asked: list[dict[int, Asked | None]] = [{} for _ in plan.steps]
+        self._own_path = [_own_path(one.fetch) for one in plan.steps]
+        self._by_value: list[dict[int | str, Asked | None]] = [{} for _ in plan.steps]
+        """What was asked, where it hangs on one value of the row, by that value."""
         self._pages: list[Any] = []
         """Made of rows, and kept for as long as something may be found by them."""
         self._visited: set[tuple[int, int]] = set()
@@ -135,11 +139,22 @@ class Run:
         known = self._asked[step.index]
         if id(source) in known or (arguments := self._given(step)) is None:
             return
+        # Many rows ask for the same: then they share what was asked.
+        own, told = self._own_path[step.index], None
+        if own is not None and type(source) is dict and len(own) == 1:
+            told = source.get(own[0])
+            if type(told) is int or type(told) is str:
+                asked = self._by_value[step.index].get(told, MISSING)
+                if asked is not MISSING:
+                    known[id(source)] = asked
+                    return
         try:
             asked = self._bounds[step.index].ask(self._loaders, source, arguments)
         except PlaitError:
             return  # whoever makes the answer asks again, and is told the same at its place
         known[id(source)] = asked
+        if type(told) is int or type(told) is str:
+            self._by_value[step.index][told] = asked
         if asked is None:
             return
         for key, values in zip(asked.keys, asked.values, strict=True):
@@ -260,6 +275,13 @@ class Run:
     def _end(self) -> None:
         if self._done is not None and self.is_over and not self._done.done():
             self._done.set_result(None)
+
+
+def _own_path(fetch: Fetch) -> Path | None:
+    """The one property of the row that decides what a field asks for, if it is one."""
+    rows = [one for one in fetch.bindings.values() if isinstance(one, Row)]
+    nested = any(isinstance(one, Object) for one in fetch.bindings.values())
+    return rows[0].path if len(rows) == 1 and not nested and fetch.form == "one" else None
 
 
 def _put(row: dict[str, Any], path: Sequence[str], value: Any) -> None:

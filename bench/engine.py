@@ -1,0 +1,158 @@
+"""What the engine takes by itself, with rows in memory: `python -m bench.engine`.
+
+Prints CPU microseconds of one operation, from the request to the bytes of its answer, ours beside
+Strawberry's stock executor in the same run: the best of several rounds, since machines have
+neighbours.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import strawberry
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+import plait.graph.graph
+import plait.query.execute
+from bench.graphs.jsonplaceholder import graph
+from plait import Backend, Graph
+from plait.backend.ask import Fetched
+from plait.backend.budget import Allowance
+from plait.backend.build import Load
+from plait.backend.call import Origin
+from plait.backend.spec import EndpointSpec
+from plait.clock import SystemClock, Turns
+from plait.events import Events
+from plait.query.document import DocumentLimits, Documents
+from plait.query.execute import Executor, OperationLimits, Request
+
+wide = Backend("wide", "http://wide.test").get("/rows")
+
+
+@strawberry.type
+class Row:
+    id: int
+    name: str
+    title: str
+    body: str
+    rate: float
+    count: int
+    flag: bool
+    note: str | None
+
+
+@strawberry.type
+class Query:
+    rows: list[Row] = wide()
+
+
+POSTS = [
+    {"id": number, "userId": number % 10 + 1, "title": f"title {number}", "body": "text " * 20}
+    for number in range(1, 101)
+]
+USERS = {
+    str(number): {"id": number, "name": f"name {number}", "email": f"n{number}@example.test"}
+    for number in range(1, 11)
+}
+ROWS = [
+    {
+        "id": number,
+        "name": f"name {number}",
+        "title": f"title {number}",
+        "body": "text",
+        "rate": number / 4,
+        "count": number,
+        "flag": number % 2 == 0,
+        "note": None,
+    }
+    for number in range(5_000)
+]
+CASES: dict[str, tuple[Graph, str, Callable[[EndpointSpec, Load], Any]]] = {
+    "100 posts with 10 users": (
+        graph,
+        "{ posts { id userId title user { id name email } } }",
+        lambda spec, load: POSTS if spec.label == "GET /posts" else USERS[load.key[0]],
+    ),
+    "5,000 rows of 8 fields": (
+        Graph(query=Query),
+        "{ rows { id name title body rate count flag note } }",
+        lambda spec, load: ROWS,
+    ),
+}
+
+
+class InMemory:
+    """Has every row at hand."""
+
+    def __init__(self, row_of: Callable[[EndpointSpec, Load], Any]) -> None:
+        self._row_of = row_of
+
+    def identity(self, endpoint: EndpointSpec) -> str:
+        return endpoint.label
+
+    def now(self) -> float:
+        return 0.0
+
+    async def fetch(
+        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
+    ) -> list[Fetched]:
+        return [Fetched(row=self._row_of(endpoint, load)) for load in loads]
+
+
+class Stock(StrawberryGraphQLCoreExecutionContext):
+    """Strawberry's executor; our context only gets to know it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.begun: list[Any] = []
+        self.context_value.executor = self
+
+
+def executor(of: Graph, row_of: Callable[[EndpointSpec, Load], Any]) -> Executor:
+    fetcher: Any = InMemory(row_of)
+    unused: Any = None
+    allowance = Allowance(objects=100_000, bytes=100_000_000)
+    return Executor(
+        of,
+        documents=Documents(of, DocumentLimits()),
+        fetcher=fetcher,
+        writes=unused,
+        clock=SystemClock(),
+        events=Events(),
+        limits=OperationLimits(allowance=allowance),
+        turns=Turns(),
+    )
+
+
+async def cpu_us(made: Executor, query: str, *, rounds: int, times: int) -> float:
+    """The CPU time of one operation, in microseconds."""
+    request = Request(query=query, origin=Origin())
+    answer = (await made.run(request)).answer
+    assert answer.codes == (), answer.body[:200]
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.process_time()
+        for _ in range(times):
+            await made.run(request)
+        best = min(best, (time.process_time() - start) / times * 1e6)
+    return best
+
+
+def main() -> None:
+    ours: Any = plait.graph.graph.BoundedExecutor
+    begun: Any = plait.query.execute._begun
+    for name, (of, query, row_of) in CASES.items():
+        times = 5 if "5,000" in name else 100
+        made = executor(of, row_of)
+        found = asyncio.run(cpu_us(made, query, rounds=7, times=times))
+        plait.graph.graph.BoundedExecutor = Stock  # type: ignore[misc, assignment]
+        plait.query.execute._begun = lambda *_: None  # type: ignore[assignment]
+        stock = asyncio.run(cpu_us(executor(of, row_of), query, rounds=3, times=max(2, times // 5)))
+        plait.graph.graph.BoundedExecutor = ours  # type: ignore[misc]
+        plait.query.execute._begun = begun
+        print(f"{name:>24}: {found:8,.0f} µs, stock executor {stock:8,.0f} µs")
+
+
+if __name__ == "__main__":
+    main()
