@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cyclopts
+import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,7 @@ from plait.graph.graph import Graph
 from plait.graph.hints import hints_of
 from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
+from plait.query.explain import ROWS_ASSUMED, Explanation, explain_text, tree
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, read_settings
 from plait.writes.sqlite import MEMORY, SqliteLedger
@@ -149,6 +151,83 @@ def schema(
         print(f"Wrote {file}.")  # noqa: T201
     else:
         print(found.sdl, end="")  # noqa: T201
+
+
+@cli.command
+def explain(
+    document: Annotated[Path, Parameter(help="A file with the operation.")],
+    graph: GraphName = None,
+    *,
+    variables: Annotated[
+        str | None, Parameter(help="The operation's variables, as JSON or as @file.")
+    ] = None,
+    operation: Annotated[
+        str | None, Parameter(help="Which operation, where the file has several.")
+    ] = None,
+    rows: Annotated[
+        int, Parameter(help="How many rows a list is taken to have [10].")
+    ] = ROWS_ASSUMED,
+    json: Annotated[bool, Parameter(help="Print JSON, for tools.", negative=())] = False,
+    max_calls: Annotated[
+        int | None, Parameter(help="End with 1 where more calls than this may be made.")
+    ] = None,
+    max_waves: Annotated[
+        int | None, Parameter(help="End with 1 where calls wait for each other longer than this.")
+    ] = None,
+) -> None:
+    """Say which calls an operation will make, in which waves, and why one waits for another.
+
+    Nothing is called, and no backend needs a URL. Lists of unknown length are taken to have --rows
+    rows. How long calls take is known to a running gateway: ask it with the header
+    x-plait-explain: plan.
+    """
+    found = load_graph(graph_name(graph, read_settings().graph))
+    made = explain_text(
+        found,
+        _read(document),
+        variables=_variables(variables),
+        operation_name=operation,
+        rows_assumed=rows,
+    )
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())  # noqa: T201
+    else:
+        for line in tree(made):
+            print(line)  # noqa: T201
+    sys.exit(NOT_UP_TO_DATE if _is_over(made, max_calls, max_waves) else 0)
+
+
+def _is_over(made: Explanation, max_calls: int | None, max_waves: int | None) -> bool:
+    over = [
+        f"{count} {what}, and at most {most} are allowed (--max-{what})."
+        for count, most, what in (
+            (made.calls, max_calls, "calls"),
+            (made.waves, max_waves, "waves"),
+        )
+        if most is not None and count > most
+    ]
+    for one in over:
+        _say(one)
+    if made.unplanned and (max_calls is not None or max_waves is not None):
+        _say("Not all of it can be planned: more calls may come of that.", "yellow")
+    return bool(over)
+
+
+def _variables(given: str | None) -> dict[str, object] | None:
+    if given is None:
+        return None
+    text = _read(Path(given[1:])) if given.startswith("@") else given
+    try:
+        return msgspec.json.decode(text, type=dict[str, object])
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"--variables is no JSON object: {error}.") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from None
 
 
 @cli.command

@@ -12,6 +12,8 @@ from plait.backend.spec import Batch, EndpointSpec
 from plait.backend.template import header_value, plain_text, query_pairs, scalar_text
 from plait.errors import BadUserInput
 
+KEY_CHARACTERS_SHOWN = 80
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
@@ -52,6 +54,15 @@ def load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load:
     if batch is not None and alone and batch.always:
         raise BadUserInput(_why_not_batched(batch, key) or "")
     return Load(values=values, key=key, shared=shared, alone=alone)
+
+
+def key_told(load: Load) -> str:
+    """A load's key for a reader."""
+    return ", ".join(_part_told(part) for part in load.key) or "all"
+
+
+def _part_told(part: str) -> str:
+    return "nothing" if part == "\x00" else part.removeprefix("\x01")[:KEY_CHARACTERS_SHOWN]
 
 
 def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origin) -> Call:

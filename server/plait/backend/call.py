@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from plait.backend.budget import Budget
+from plait.backend.span import Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
 
@@ -24,6 +25,9 @@ class Origin:
     """The operation's share of the event loop."""
     budget: Budget | None = None
     """What the client's operation may still take. `None` for calls that it did not ask for."""
+
+    span: Span | None = None
+    """What notes how it went, where somebody asks."""
 
     @property
     def trace_id(self) -> str:

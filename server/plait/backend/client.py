@@ -19,6 +19,7 @@ from dataclasses import replace
 from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
 from plait.backend.identity import server_identity
 from plait.backend.record import Recorder, layers_of
+from plait.backend.span import CallShown
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import HttpTransport, Wire
 from plait.clock import Clock
@@ -79,21 +80,40 @@ def report(clock: Clock, events: Events) -> Layer:
     def layer(inner: Handler) -> Handler:
         async def handle(call: Call) -> Reply:
             start = clock.now()
+
+            def finished(status: int | None, error: BackendError | None) -> None:
+                end = clock.now()
+                event = _finished(call, end - start, status, error)
+                if call.origin.span is not None:
+                    call.origin.span.calls.append(_shown(event, start, end))
+                events.emit(event)
+
             try:
                 reply = await inner(call)
             except BackendError as error:
-                events.emit(_finished(call, clock.now() - start, error.status, error))
+                finished(error.status, error)
                 raise
             except asyncio.CancelledError:
-                given_up = _given_up(call)
-                events.emit(_finished(call, clock.now() - start, None, given_up))
+                finished(None, _given_up(call))
                 raise
-            events.emit(_finished(call, clock.now() - start, reply.status, None))
+            finished(reply.status, None)
             return reply
 
         return handle
 
     return layer
+
+
+def _shown(event: CallFinished, start: float, end: float) -> CallShown:
+    return CallShown(
+        label=event.endpoint,
+        keys=event.keys,
+        start=start,
+        end=end,
+        status=event.http_status,
+        error=event.error_code,
+        attempts=event.attempts,
+    )
 
 
 def limit(concurrent: int) -> Layer:

@@ -73,7 +73,7 @@ class Fetcher:
         self._endpoints = endpoints
         self._keeper = Keeper(cache, clock)
         self._asker = Asker(self._keeper, clock=clock, events=events)
-        self._clock = clock
+        self.clock = clock
         self._events = events
         self._identities: dict[EndpointSpec, str] = {}
         self._flying: dict[LoadKey, _Flight] = {}
@@ -88,7 +88,7 @@ class Fetcher:
 
     def now(self) -> float:
         """The moment, for `since`."""
-        return self._clock.wall()
+        return self.clock.wall()
 
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
@@ -101,8 +101,12 @@ class Fetcher:
         if self._keeper.keeps(endpoint):
             await self._read_cache(endpoint, wanted, origin, since)
         missing = [one for one in wanted if one.outcome is None]
+        if origin.span is not None:
+            origin.span.cached = len(wanted) - len(missing)
         if missing:
             self._board(endpoint, missing, origin, since)
+            if origin.span is not None:
+                origin.span.joined = sum(one.joined for one in missing)
             await self._land(endpoint, missing, origin)
             # Who joined a call late gets its own time, not what was left of another's.
             if late := [one for one in missing if one.joined and _broke_off(one)]:
@@ -151,7 +155,7 @@ class Fetcher:
         refresh = []
         for one in wanted:
             one.entry = entries.get(one.key)
-            use = use_of(one.entry, self._clock.wall()) if one.entry else Use.EXPIRED
+            use = use_of(one.entry, self.clock.wall()) if one.entry else Use.EXPIRED
             counts[use] += 1
             if one.entry and use in (Use.FRESH, Use.STALE_REVALIDATE):
                 one.outcome = Fetched(row=decode(one.entry.row))
@@ -200,7 +204,7 @@ class Fetcher:
         chunks = _chunks(endpoint, new)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
-        now, alone = self._clock.wall(), replace(origin, deadline=None)
+        now, alone = self.clock.wall(), replace(origin, deadline=None)
         server = self._server(endpoint)
         for chunk in chunks:
             task = asyncio.create_task(self._asker.ask(endpoint, server, chunk, alone))
@@ -220,7 +224,7 @@ class Fetcher:
         flights = list({id(one.flight): one.flight for one in wanted if one.flight}.values())
         for flight in flights:
             flight.waiting += 1
-        left_s = None if origin.deadline is None else origin.deadline - self._clock.now()
+        left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
         try:
             if left_s is None or left_s > 0:
                 await asyncio.wait([flight.task for flight in flights], timeout=left_s)
@@ -239,7 +243,7 @@ class Fetcher:
         assert outcome is not None
         if one.entry is None or not isinstance(outcome, BackendError) or not is_retryable(outcome):
             return outcome
-        if not usable_on_error(one.entry, self._clock.wall()):
+        if not usable_on_error(one.entry, self.clock.wall()):
             return outcome
         return Fetched(row=decode(one.entry.row), stale_because=outcome)
 

@@ -15,13 +15,15 @@ needs.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
-from plait.backend.ask import Outcome
+from plait.backend.ask import Fetched, Outcome
 from plait.backend.budget import Allowance, Budget
-from plait.backend.build import Load, load_of
+from plait.backend.build import Load, key_told, load_of
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
+from plait.backend.span import KEYS_SHOWN, Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
 
@@ -54,6 +56,9 @@ class Loaders:
         self._wave: dict[str, _Batch] = {}
         self._loads = 0
         self._watching = False
+        self.spans: list[Span] | None = None
+        """How each batch went, where somebody asks: a list to be filled."""
+        self._waves = 0
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Future[Outcome]] = set()
@@ -117,6 +122,7 @@ class Loaders:
     def _leave(self) -> None:
         """Send the wave: one task an endpoint, all at the same time."""
         wave, self._wave = self._wave, {}
+        self._waves += 1
         for endpoint, pairs in wave.values():
             task = asyncio.create_task(self._deliver(endpoint, pairs))
             self._tasks.add(task)
@@ -125,9 +131,17 @@ class Loaders:
     async def _deliver(
         self, endpoint: EndpointSpec, pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]]
     ) -> None:
+        loads = [load for load, _ in pairs]
+        origin, span = self._origin, None
+        if self.spans is not None:
+            span = self._span(endpoint, loads)
+            self.spans.append(span)
+            origin = replace(origin, span=span)
         try:
-            loads = [load for load, _ in pairs]
-            outcomes = await self._fetcher.fetch(endpoint, loads, self._origin, since=self._since)
+            outcomes = await self._fetcher.fetch(endpoint, loads, origin, since=self._since)
+            if span is not None:
+                span.end = self._fetcher.clock.now()
+                span.failed = sum(not isinstance(one, Fetched) for one in outcomes)
         except Exception as error:  # a limit, or a defect: every key of the batch has it
             for _, future in pairs:
                 _fail(future, error)
@@ -138,6 +152,16 @@ class Loaders:
             await self._hand_out(pairs, outcomes)
         finally:
             self.holding -= 1
+
+    def _span(self, endpoint: EndpointSpec, loads: Sequence[Load]) -> Span:
+        return Span(
+            backend=endpoint.backend.name,
+            endpoint=endpoint.label,
+            wave=self._waves,
+            keys=tuple(key_told(load) for load in loads[:KEYS_SHOWN]),
+            count=len(loads),
+            start=self._fetcher.clock.now(),
+        )
 
     async def _hand_out(
         self,

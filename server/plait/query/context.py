@@ -50,6 +50,8 @@ class Context:
     """What is executed, parsed and validated."""
     executor: Any = None
     """What executes the operation; it says so itself."""
+    told: Callable[[], Mapping[str, Any]] | None = None
+    """What else the answer tells of the operation, once it has ended."""
     begin: Callable[[Any], Any] | None = None
     """Given the executor, begins the operation's plan; `None` where it has none to run."""
     mutation_fields: dict[str, int] = field(default_factory=dict)

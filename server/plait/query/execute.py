@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
 from graphql.execution.values import get_argument_values
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
+from plait.backend.span import Span
 from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestError, RequestTimeout
 from plait.events import Events, PropertyAbsent
@@ -25,11 +26,16 @@ from plait.graph.absent import Expected
 from plait.graph.graph import Graph
 from plait.query.context import Context
 from plait.query.document import Document, DocumentErrors, Documents
+from plait.query.explain import Explanation, explanation_of, run_told
+from plait.query.latency import Latencies
 from plait.query.plan import Plan, Step
-from plait.query.respond import Answer, Executed, answered, given_up, refused
+from plait.query.respond import Answer, Executed, answered, given_up, refused, told_plan
 from plait.query.run import Run
 from plait.query.variables import VariableLimits, variables_error
 from plait.writes.writes import Writes
+
+EXPLAIN_HEADER = "x-plait-explain"
+"""`plan` in it asks for what an operation would do, instead of doing it; `run` for how it went."""
 
 GRACE_S = 0.5
 """How long after the deadline an operation may take to tell what the deadline did to its calls."""
@@ -96,6 +102,9 @@ class Executor:
         self._events = events
         self._limits = limits
         self._turns = turns
+        self.latencies = Latencies()
+        """How long calls took lately: an observer of events."""
+        events.subscribe(self.latencies)
         self._running = 0
         self._told: set[Expected] = set()
         self._reapers: set[asyncio.Task[None]] = set()
@@ -134,8 +143,15 @@ class Executor:
             only = GraphQLError("A GET can only query: send mutations with POST.")
             answer = refused([only], BadUserInput.code, request_id, document)
             return Done(answer=answer, name=name, kind=kind, not_allowed=True)
+        explain = request.origin.headers.get(EXPLAIN_HEADER, "")
+        if explain and (wrong := self._why_not_explained(explain)):
+            return Done(answer=refused([wrong], BadUserInput.code, request_id, document))
+        if explain == "plan":
+            return Done(answer=told_plan(self._explanation(document, operation, request)))
         context = self._context(request)
         context.document = document.ast
+        if explain == "run":
+            self._trace(context, self._explanation(document, operation, request))
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
         self._tell(context)
@@ -145,6 +161,31 @@ class Executor:
             executed = Executed(schema=self._graph.core, document=document, operation=operation)
             answer = answered(result, context, executed, self._events)
         return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
+
+    def _why_not_explained(self, explain: str) -> GraphQLError | None:
+        """A plan names backends and endpoints: who may not see the schema may not see it either."""
+        if self._documents.hides_suggestions:
+            return GraphQLError("Explaining is turned off here, as introspection is.")
+        if explain not in ("plan", "run"):
+            return GraphQLError(f"The header {EXPLAIN_HEADER} is 'plan' or 'run'.")
+        return None
+
+    def _explanation(
+        self, document: Document, operation: OperationDefinitionNode, request: Request
+    ) -> Explanation:
+        return explanation_of(
+            self._graph,
+            document,
+            operation,
+            request.variables,
+            latency_of=self.latencies.of,
+        )
+
+    def _trace(self, context: Context, plan: Explanation) -> None:
+        """Note how it goes, for the end of the answer."""
+        start, spans = self._clock.now(), list[Span]()
+        context.loaders.spans = spans
+        context.told = lambda: {"plan": plan, "run": run_told(spans, start, self._clock.now())}
 
     async def _executed(
         self, document: Document, request: Request, context: Context

@@ -107,6 +107,12 @@ def refused(
     )
 
 
+def told_plan(plan: Any) -> Answer:
+    """The answer to who asks what an operation would do. Nothing was done."""
+    body = encode({"data": None, "extensions": {"plait": {"plan": plan}}})
+    return Answer(body=body, codes=(), has_data=True)
+
+
 def given_up(
     error: PlaitError,
     request_id: str,
@@ -216,6 +222,8 @@ def _extensions(result: ExecutionResult, context: Context) -> dict[str, Any]:
         ours["writes"] = context.written
     if context.absences and context.shows_warnings:
         ours["warnings"] = [str(one) for one in context.absences.values()][:MARKS_MAX]
+    if context.told is not None:
+        ours |= context.told()
     given = getattr(result, "extensions", None) or {}
     return {**given, **({"plait": ours} if ours else {})}
 
