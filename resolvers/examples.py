@@ -5,7 +5,7 @@ from plait import Example
 EXAMPLES = (
     Example(
         title="Dashboard",
-        query="""# One user over five services, all asked at once: its id is known before it is.
+        query="""# One user over five services, all asked at once.
 query Dashboard($id: ID!) {
   user(id: $id) {
     name

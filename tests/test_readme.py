@@ -14,6 +14,7 @@ import pytest
 
 from plait import create_app
 from plait.backend.transport import scripted
+from plait.cli import main
 from plait.settings import BackendSettings, Settings
 from plait.testing import Scripted, _Defaults, _posted, reply
 from tests.conftest import ROOT, Shop
@@ -133,3 +134,16 @@ def test_make_knows_the_commands_that_the_readme_names() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make (\w+)", TEXT, flags=re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
+
+
+def test_what_plait_explain_prints_is_what_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = TEXT[TEXT.index("### Which calls a query makes") :]
+    query, printed = re.findall(r"```(?:graphql|text)\n(.*?)```", section, flags=re.DOTALL)[:2]
+    file = tmp_path / "dashboard.graphql"
+    file.write_text(query)
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", str(file), "resolvers:graph"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == printed

@@ -166,3 +166,60 @@ def test_nothing_lies_beside_the_screen(
         result = page.locator(".graphiql-response").bounding_box()
         assert result["y"] >= editor["y"] + editor["height"]
         assert result["width"] > 0.8 * (width - 60)
+
+
+# --- the panel: what was asked of backends, and what would be
+
+
+def test_the_panel_shows_the_calls_of_the_last_run(page: Any) -> None:
+    page.click(RUN)
+    page.click("#plait-panel-toggle")
+    bars = page.locator(".plait-bar")
+    assert bars.count() == 5
+    assert "users" in bars.nth(0).inner_text()
+    assert page.locator(".plait-marks >> text=early").count() == 4
+    # What it shows is not in the answer, which is the client's.
+    assert '"run"' not in page.inner_text(".result-window")
+    bars.nth(1).press("Enter")
+    details = page.inner_text("#plait-details-1")
+    assert "GET /users/{user_id}/orders" in details or "1 of 1 were there" in details
+    assert page.evaluate(OUTSIDE) == []
+
+
+def test_an_error_leads_to_the_call_that_caused_it(page: Any, demo_shop: Shop) -> None:
+    demo_shop.configure("rewards", errorRate=1)
+    page.click(RUN)
+    told(page, "1 error")
+    page.click("#plait-panel-toggle")
+    page.click(".plait-errors button")
+    failed = page.locator(".plait-bar[aria-expanded=true]")
+    assert failed.locator(".plait-failed").count() == 1
+    assert "rewards" in failed.inner_text()
+    assert failed.evaluate("node => node === document.activeElement")
+
+
+def test_a_plan_is_shown_before_anything_runs(page: Any, demo_shop: Shop) -> None:
+    page.click("#plait-explain")
+    page.wait_for_selector(".plait-planned")
+    assert page.inner_text("#plait-panel-toggle").strip().endswith("Plan: 1 wave, 5 calls")
+    assert page.inner_text(FOOTER) == "Run a query with Ctrl-Enter"
+    page.evaluate(
+        "document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.setValue('{ no }')"
+    )
+    page.click("#plait-explain")
+    page.wait_for_selector(".plait-note[role=alert]")
+    assert "Cannot query field 'no'" in page.inner_text(".plait-note")
+
+
+def test_the_panel_fits_a_phone(browser: Any, demo_shop: Shop) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page = context.new_page()
+    opened(page, demo_shop)
+    page.click(RUN)
+    page.click("#plait-panel-toggle")
+    page.wait_for_selector(".plait-bar")
+    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / "panel-phone.png")
+    context.close()

@@ -130,6 +130,9 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             error.__traceback__ = error.__context__ = error.__cause__ = None
         self.collected_errors = BoundedErrors()
         self.begun.clear()
+        self._run = None
+        self._quicks.clear()
+        self._shared.clear()
         self.context_value = None
 
     def execute_operation(self, serially: bool | None = None) -> Any:

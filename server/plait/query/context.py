@@ -82,6 +82,7 @@ class Context:
         be its work at once."""
         if self.budget.refused is not None:
             self.budget.refused.__traceback__ = self.budget.refused.__context__ = None
+        self.begin = self.told = None
         if self.executor is not None:
             self.executor.let_go()
             self.executor = None

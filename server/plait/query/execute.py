@@ -150,7 +150,7 @@ class Executor:
             return Done(answer=told_plan(self._explanation(document, operation, request)))
         context = self._context(request)
         context.document = document.ast
-        if explain == "run":
+        if explain == "run" and not self._documents.hides_suggestions:
             self._trace(context, self._explanation(document, operation, request))
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
@@ -160,11 +160,12 @@ class Executor:
         else:
             executed = Executed(schema=self._graph.core, document=document, operation=operation)
             answer = answered(result, context, executed, self._events)
+        context.let_go()
         return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
 
     def _why_not_explained(self, explain: str) -> GraphQLError | None:
         """A plan names backends and endpoints: who may not see the schema may not see it either."""
-        if self._documents.hides_suggestions:
+        if explain == "plan" and self._documents.hides_suggestions:
             return GraphQLError("Explaining is turned off here, as introspection is.")
         if explain not in ("plan", "run"):
             return GraphQLError(f"The header {EXPLAIN_HEADER} is 'plan' or 'run'.")

@@ -23,6 +23,7 @@ _FILES = (
     "vendor/react-dom.production.min.js",
     "vendor/graphiql.min.js",
     "vendor/graphiql.min.css",
+    "panel.js",
     "plait.js",
     "plait.css",
 )

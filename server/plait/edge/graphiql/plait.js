@@ -101,6 +101,7 @@
   // --- one request, which Stop aborts
 
   let showLast = function () {};
+  let lastOperation = null;
 
   function fetcher(params, options) {
     const controller = new AbortController();
@@ -121,11 +122,13 @@
 
   async function ask(params, options, controller) {
     const isQuery = params.operationName !== "IntrospectionQuery";
+    lastOperation = params.operationName;
     const headers = Object.assign(
       {
         "content-type": "application/json",
         accept: "application/json",
         "x-plait-warnings": "true",
+        "x-plait-explain": "run",
       },
       (options && options.headers) || {},
     );
@@ -141,7 +144,10 @@
       });
       const text = await response.text();
       const answer = read(response, text);
-      if (isQuery) showLast(summary(response, answer, performance.now() - start));
+      if (isQuery) {
+        PlaitPanel.take(answer);
+        showLast(summary(response, answer, performance.now() - start));
+      }
       return answer;
     } catch (error) {
       if (controller.signal.aborted && controller.signal.reason === "stopped") {
@@ -196,6 +202,58 @@
     return e("div", { className: "plait-last", id: "plait-last", role: "status" }, last);
   }
 
+  // Asks for the plan of what stands in the editors; nothing is executed.
+  async function explain() {
+    let variables, headers;
+    try {
+      variables = JSON.parse(toolValue(0).trim() || "{}");
+      headers = JSON.parse(toolValue(1).trim() || "{}");
+    } catch (error) {
+      return PlaitPanel.fail("Variables and headers must be JSON: " + error.message);
+    }
+    const query = valueOf(".graphiql-query-editor");
+    const isOne = (query.match(/^\s*(query|mutation|subscription)\b/gm) || []).length < 2;
+    try {
+      const response = await fetch(config.endpoint, {
+        method: "POST",
+        headers: Object.assign(
+          { "content-type": "application/json", accept: "application/json", "x-plait-explain": "plan" },
+          headers,
+        ),
+        body: JSON.stringify({ query, variables, operationName: isOne ? undefined : lastOperation }),
+      });
+      const answer = read(response, await response.text());
+      if (answer.errors) return PlaitPanel.fail(answer.errors.map((one) => one.message).join(" "));
+      PlaitPanel.take(answer);
+    } catch (_) {
+      PlaitPanel.fail("The gateway cannot be reached: it has stopped, or the network is down.");
+    }
+  }
+
+  function toolValue(place) {
+    const editor = document.querySelectorAll(".graphiql-editor-tool .CodeMirror")[place];
+    return editor ? editor.CodeMirror.getValue() : "";
+  }
+
+  function Explain() {
+    return e(
+      "button",
+      {
+        type: "button",
+        className: "graphiql-un-styled graphiql-toolbar-button",
+        id: "plait-explain",
+        "aria-label": "Explain: which calls this query would make",
+        title: "Explain: which calls this query would make",
+        onClick: explain,
+      },
+      e(
+        "svg",
+        { viewBox: "0 0 24 24", className: "graphiql-toolbar-icon", fill: "none", stroke: "currentColor", strokeWidth: 2, strokeLinecap: "round", "aria-hidden": true },
+        e("path", { d: "M4 5h9M8 12h9M13 19h7" }),
+      ),
+    );
+  }
+
   function Share() {
     const [told, tell] = React.useState("Copy a link to this query");
     async function share() {
@@ -246,7 +304,7 @@
   );
 
   const toolbar = e(GraphiQL.Toolbar, null, ({ prettify, merge, copy }) =>
-    e(React.Fragment, null, prettify, merge, copy, e(Share)),
+    e(React.Fragment, null, e(Explain), prettify, merge, copy, e(Share)),
   );
 
   // The editors take Tab for indenting, and a keyboard would never get out of them again.
@@ -279,7 +337,7 @@
       },
       logo,
       toolbar,
-      e(GraphiQL.Footer, null, e(Last)),
+      e(GraphiQL.Footer, null, e(Last), e(PlaitPanel.Panel)),
     ),
   );
 })();
