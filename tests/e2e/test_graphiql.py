@@ -192,6 +192,7 @@ def test_an_error_leads_to_the_call_that_caused_it(page: Any, demo_shop: Shop) -
     told(page, "1 error")
     page.click("#plait-panel-toggle")
     page.click(".plait-errors button")
+    page.wait_for_selector(".plait-bar[aria-expanded=true]")
     failed = page.locator(".plait-bar[aria-expanded=true]")
     assert failed.locator(".plait-failed").count() == 1
     assert "rewards" in failed.inner_text()
