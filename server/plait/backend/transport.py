@@ -5,18 +5,19 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
 from plait.backend.call import Call, Reply
+from plait.backend.http11 import ExchangeError, Failure, Origin, Wanted
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
@@ -43,8 +44,9 @@ _INFLATE_PIECE = 256 * 1024
 
 
 _POOL = 8
-"""Connections of one pool. For each request httpcore looks at all connections of its pool, several
-times: many small pools cost a fraction of a large one."""
+"""Connections of one of httpx's pools. For each request httpcore looks at all connections of its
+pool, several times: many small pools cost a fraction of a large one."""
+_PROBLEM_TYPE = b"application/problem+json"
 
 
 @dataclass(slots=True)
@@ -55,11 +57,23 @@ class _Pool:
     busy: int = 0
 
 
-class HttpTransport:
-    """Pooled httpx clients for one backend; the innermost handler of its calls.
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came, before anything is made of it."""
 
-    `headers` go out with every call. `transport` replaces httpx's own, as tests do with
-    `httpx.MockTransport`.
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    is_decoded: bool = False
+    """Whether its content encoding is undone already."""
+
+
+class HttpTransport:
+    """The exchanges with one backend; the innermost handler of its calls.
+
+    They go over connections of our own (`http11.py`). `transport` takes their place, as tests do
+    with `httpx.MockTransport`; `by_httpx` has httpx's own do it. `headers` go out with every call.
     """
 
     def __init__(
@@ -69,6 +83,7 @@ class HttpTransport:
         headers: Mapping[str, str],
         clock: Clock,
         transport: Wire | None = None,
+        by_httpx: bool = False,
     ) -> None:
         self._backend = backend
         self._clock = clock
@@ -76,12 +91,103 @@ class HttpTransport:
         self._base = httpx.URL(backend.url)
         self._prefix = self._base.raw_path.decode("ascii").partition("?")[0].rstrip("/")
         self._headers = {"accept-encoding": "gzip", **headers}
+        self._sent_headers = {
+            b"host": self._base.netloc,
+            b"accept": b"*/*",
+            b"user-agent": b"plait",
+            **{name.lower().encode(): _header_bytes(one) for name, one in self._headers.items()},
+        }
         self._transport = transport
         self._pools: list[_Pool] = []
+        own = transport is None and not by_httpx
+        self._connections = _connections(self._base, backend) if own else None
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._connections is not None:
+            await self._connections.close()
         await asyncio.gather(*(pool.client.aclose() for pool in self._pools))
+
+    async def __call__(self, call: Call) -> Reply:
+        """Make one attempt. Raises `BackendError`."""
+        query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+        target = f"{self._prefix}{call.path}{query}".encode("ascii")
+        for _ in range(1 + self._redirects_of(call)):
+            ask = self._ask if self._connections else self._by_httpx
+            answer = await ask(call, target)
+            if answer.status < 300 or answer.status == 304:
+                return _reply(answer, call.endpoint)
+            if answer.status >= 400 or "location" not in answer.headers:
+                raise self._refused(answer, call.endpoint)
+            target = self._redirect_target(call, target, answer.headers["location"])
+        raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
+
+    async def probe(self) -> None:
+        """Ask for the backend's health path. Raises `BackendError` when it is down."""
+        endpoint = probe_endpoint(self._backend)
+        try:
+            await self(Call(endpoint=endpoint, path=self._backend.health_path))
+        except BackendHttpError as error:
+            if (error.status or 500) >= 500:
+                raise
+        except BackendRedirected:
+            pass
+
+    def _redirects_of(self, call: Call) -> int:
+        return self._backend.redirects if call.method in SAFE_METHODS else 0
+
+    def _redirect_target(self, call: Call, target: bytes, location: str) -> bytes:
+        """Credentials go with a redirect, so it may not leave the origin that they are for."""
+        if not self._redirects_of(call):
+            raise _error(BackendRedirected, call.endpoint, "answered with a redirect")
+        base = self._base
+        try:
+            found = base.copy_with(raw_path=target).join(location)
+        except httpx.InvalidURL:
+            raise _error(
+                BackendRedirected, call.endpoint, "redirected to no valid address"
+            ) from None
+        if (found.scheme, found.host, found.port) != (base.scheme, base.host, base.port):
+            raise _error(BackendRedirected, call.endpoint, "redirected to another origin")
+        return found.raw_path
+
+    def _refused(self, answer: _Answer, endpoint: EndpointSpec) -> BackendError:
+        return _error(
+            BackendHttpError,
+            endpoint,
+            f"answered with status {answer.status}",
+            status=answer.status,
+            retry_after_s=retry_after_s(answer.headers, self._clock.wall()),
+            problem=_problem(answer, endpoint),
+        )
+
+    # --- over connections of our own
+
+    async def _ask(self, call: Call, target: bytes) -> _Answer:
+        assert self._connections is not None
+        headers = self._sent_headers
+        if call.headers:
+            own = {name.lower().encode(): _header_bytes(value) for name, value in call.headers}
+            headers = {**headers, **own}
+        limit = call.endpoint.reply_bytes_max or call.endpoint.backend.reply_bytes_max
+        try:
+            raw = await self._connections.send(
+                call.method.encode(),
+                target,
+                tuple(headers.items()),
+                call.body,
+                Wanted(
+                    bytes_max=limit + _GZIP_BYTES,
+                    error_bytes_max=PROBLEM_BYTES_MAX,
+                    error_type=_PROBLEM_TYPE,
+                ),
+                is_safe=call.method in SAFE_METHODS,
+            )
+        except ExchangeError as error:
+            raise _failed(error, call.endpoint) from None
+        return _Answer(raw.status, _joined(raw.headers), raw.body)
+
+    # --- by httpx
 
     def _pool(self) -> _Pool:
         """The first pool with room, so that few connections stay open; else a new one."""
@@ -106,83 +212,54 @@ class HttpTransport:
         self._pools.append(_Pool(client))
         return self._pools[-1]
 
-    async def __call__(self, call: Call) -> Reply:
-        """Make one attempt. Raises `BackendError`."""
-        url = self._url(call)
-        for _ in range(1 + self._redirects_of(call)):
-            reply = await self._exchange(call, url)
-            if isinstance(reply, Reply):
-                return reply
-            url = self._redirect_target(call, url, reply)
-        raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
-
-    async def probe(self) -> None:
-        """Ask for the backend's health path. Raises `BackendError` when it is down."""
-        endpoint = probe_endpoint(self._backend)
-        try:
-            await self(Call(endpoint=endpoint, path=self._backend.health_path))
-        except BackendHttpError as error:
-            if (error.status or 500) >= 500:
-                raise
-        except BackendRedirected:
-            pass
-
-    def _redirects_of(self, call: Call) -> int:
-        return self._backend.redirects if call.method in SAFE_METHODS else 0
-
-    def _url(self, call: Call) -> httpx.URL:
-        query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
-        return self._base.copy_with(raw_path=f"{self._prefix}{call.path}{query}".encode("ascii"))
-
-    async def _exchange(self, call: Call, url: httpx.URL) -> Reply | httpx.URL:
-        """The reply; or where to ask instead."""
+    async def _by_httpx(self, call: Call, target: bytes) -> _Answer:
         pool = self._pool()
         pool.busy += 1
         try:
             headers = [(name.encode(), _header_bytes(value)) for name, value in call.headers]
             request = pool.client.build_request(
-                call.method, url, headers=headers, content=call.body
+                call.method,
+                self._base.copy_with(raw_path=target),
+                headers=headers,
+                content=call.body,
             )
             response = await pool.client.send(request, stream=True)
             try:
-                return await self._read(call, response)
+                return await _read(response, call.endpoint)
             finally:
                 await response.aclose()
         except httpx.HTTPError as error:
             raise _translated(error, call.endpoint) from None
-        except httpx.InvalidURL:
-            raise _error(
-                BackendRedirected, call.endpoint, "redirected to no valid address"
-            ) from None
         finally:
             pool.busy -= 1
 
-    async def _read(self, call: Call, response: httpx.Response) -> Reply | httpx.URL:
-        status = response.status_code
-        if status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, section 6.4.1)
-            return Reply(status=status, headers=_headers(response), body=b"")
-        if 200 <= status < 300:
-            body = await _body(response, call.endpoint)
-            return Reply(status=status, headers=_headers(response), body=body)
-        if 300 <= status < 400 and "location" in response.headers:
-            return httpx.URL(response.headers["location"])
-        raise _error(
-            BackendHttpError,
-            call.endpoint,
-            f"answered with status {status}",
-            status=status,
-            retry_after_s=retry_after_s(response.headers, self._clock.wall()),
-            problem=await _problem(response, call.endpoint),
-        )
 
-    def _redirect_target(self, call: Call, url: httpx.URL, location: httpx.URL) -> httpx.URL:
-        """Credentials go with a redirect, so it may not leave the origin that they are for."""
-        if not self._redirects_of(call):
-            raise _error(BackendRedirected, call.endpoint, "answered with a redirect")
-        target = url.join(location)
-        if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-            raise _error(BackendRedirected, call.endpoint, "redirected to another origin")
-        return target
+def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:
+    is_secure = base.scheme == "https"
+    return Origin(
+        host=base.host,
+        port=base.port or (443 if is_secure else 80),
+        tls=_verification() if is_secure else None,
+        connect_s=backend.connect_timeout_s,
+        read_s=backend.read_timeout_s or backend.timeout_s,
+        keepalive_s=backend.keepalive_s,
+    )
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _reply(answer: _Answer, endpoint: EndpointSpec) -> Reply:
+    if answer.status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
+        return Reply(status=answer.status, headers=answer.headers, body=b"")
+    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
+    body = b"".join(_decoded(answer, endpoint, limit))
+    return Reply(status=answer.status, headers=answer.headers, body=body)
 
 
 def scripted(script: Script) -> Wire:
@@ -215,53 +292,72 @@ def _timeout(backend: BackendSpec) -> httpx.Timeout:
     )
 
 
-def _headers(response: httpx.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+_GZIP_BYTES = 1024
+"""By how much what does not compress may be larger than its content."""
 
 
-async def _body(response: httpx.Response, endpoint: EndpointSpec) -> bytes:
-    """The whole body, decompressed. It is never held beyond the limit, whatever it claims or
-    inflates to."""
-    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
+async def _read(response: httpx.Response, endpoint: EndpointSpec) -> _Answer:
+    """What httpx got. Of what is no success only a problem document is read."""
+    status = response.status_code
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if response.is_stream_consumed:  # a transport, such as a mock, that gives the body whole
+        return _Answer(status, headers, response.content, is_decoded=True)
+    limit = (endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max) + _GZIP_BYTES
+    if status in (204, 205, 304):
+        limit = 0
+    elif not 200 <= status < 300:
+        limit = PROBLEM_BYTES_MAX if _is_problem(headers) else 0
     body = bytearray()
-    async for piece in _pieces(response, endpoint):
+    async for piece in response.aiter_raw() if limit else _nothing():
         body += piece
         if len(body) > limit:
-            raise _error(ResponseTooLarge, endpoint, f"sent a reply of more than {limit} bytes")
-    return bytes(body)
+            if status < 300:
+                raise _too_large(endpoint, limit - _GZIP_BYTES)
+            body.clear()
+            break
+    return _Answer(status, headers, bytes(body))
 
 
-async def _pieces(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIterator[bytes]:
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if response.is_stream_consumed:  # a transport, such as a mock, that gives the body whole
-        yield response.content
-    elif encoding in ("identity", ""):
-        async for piece in response.aiter_raw():
-            yield piece
+async def _nothing() -> AsyncIterator[bytes]:
+    for piece in tuple[bytes, ...]():
+        yield piece
+
+
+def _too_large(endpoint: EndpointSpec, limit: int) -> BackendError:
+    return _error(ResponseTooLarge, endpoint, f"sent a reply of more than {limit} bytes")
+
+
+def _decoded(answer: _Answer, endpoint: EndpointSpec, limit: int) -> Iterator[bytes]:
+    """The body, decompressed. It is never held beyond the limit, whatever it claims or inflates
+    to."""
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if answer.is_decoded or encoding in ("identity", ""):
+        pieces = iter((answer.body,))
     elif encoding in ("gzip", "x-gzip"):
-        async for piece in _inflated(response, endpoint):
-            yield piece
+        pieces = _inflated(answer.body, endpoint)
     else:
         raise _error(BadBackendResponse, endpoint, "used a content encoding that was not asked for")
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise _too_large(endpoint, limit)
+        yield piece
 
 
-async def _inflated(response: httpx.Response, endpoint: EndpointSpec) -> AsyncIterator[bytes]:
-    """Inflate in bounded pieces: httpx would inflate a whole network read at once, a
-    thousandfold."""
+def _inflated(body: bytes, endpoint: EndpointSpec) -> Iterator[bytes]:
+    """Inflate in bounded pieces: what was sent may be a thousandth of what it becomes."""
     inflate = zlib.decompressobj(wbits=31)
-    has_begun = False
+    rest = body
     try:
-        async for piece in response.aiter_raw():
-            rest = piece
-            while rest:
-                if inflate.eof:  # a gzip body is one or more members (RFC 1952, section 2.2)
-                    inflate = zlib.decompressobj(wbits=31)
-                has_begun = True
-                yield inflate.decompress(rest, _INFLATE_PIECE)
-                rest = inflate.unconsumed_tail or inflate.unused_data
+        while rest:
+            if inflate.eof:  # a gzip body is one or more members (RFC 1952, section 2.2)
+                inflate = zlib.decompressobj(wbits=31)
+            yield inflate.decompress(rest, _INFLATE_PIECE)
+            rest = inflate.unconsumed_tail or inflate.unused_data
     except zlib.error:
         raise _error(BadBackendResponse, endpoint, "sent gzip that cannot be read") from None
-    if has_begun and not inflate.eof:
+    if body and not inflate.eof:
         raise _error(BackendDisconnected, endpoint, "broke off in the middle of its reply")
 
 
@@ -285,19 +381,19 @@ PROBLEM_BYTES_MAX = 20_000
 _PROBLEM_CHARACTERS_MAX = 300
 
 
-async def _problem(response: httpx.Response, endpoint: EndpointSpec) -> str | None:
+def _is_problem(headers: Mapping[str, str]) -> bool:
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return content_type.encode("latin-1", "replace") == _PROBLEM_TYPE
+
+
+def _problem(answer: _Answer, endpoint: EndpointSpec) -> str | None:
     """The title and detail of a problem document (RFC 9457), on one line."""
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/problem+json":
+    if not _is_problem(answer.headers):
         return None
-    body = bytearray()
     try:
-        async for piece in _pieces(response, endpoint):
-            body += piece
-            if len(body) > PROBLEM_BYTES_MAX:
-                return None
-        told = msgspec.json.decode(bytes(body), type=dict[str, Any])
-    except (BackendError, httpx.HTTPError, msgspec.DecodeError, UnicodeError):
+        body = b"".join(_decoded(answer, endpoint, PROBLEM_BYTES_MAX))
+        told = msgspec.json.decode(body, type=dict[str, Any])
+    except (BackendError, msgspec.DecodeError, UnicodeError):
         return None
     texts = [told.get(name) for name in ("title", "detail")]
     text = ": ".join(one.strip() for one in texts if isinstance(one, str) and one.strip())
@@ -312,6 +408,29 @@ def _no_cookies() -> CookieJar:
 def _header_bytes(value: str) -> bytes:
     """As it came: header values are read as Latin-1 (ASGI gives bytes), and go on so."""
     return value.encode("latin-1")
+
+
+def _failed(error: ExchangeError, endpoint: EndpointSpec) -> BackendError:
+    """Our own connections' errors. What matters most is whether the backend may have seen the
+    request."""
+    match error.failure:
+        case Failure.CONNECT_TIMEOUT:
+            what, reason = "did not accept a connection in time", "connect_timeout"
+            return _error(BackendTimeout, endpoint, what, sent=False, reason=reason)
+        case Failure.CONNECT:
+            what, reason = "cannot be reached", _reason_of(error)
+            return _error(BackendUnreachable, endpoint, what, sent=False, reason=reason)
+        case Failure.READ_TIMEOUT:
+            return _error(BackendTimeout, endpoint, "did not answer in time", reason="read_timeout")
+        case Failure.FORBIDDEN:
+            return _error(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
+        case Failure.TOO_LARGE:
+            limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
+            return _too_large(endpoint, limit)
+        case Failure.PROTOCOL | Failure.CLOSED:
+            reason = _reason_of(error)
+            return _error(BackendDisconnected, endpoint, "broke the connection", reason=reason)
+    assert_never(error.failure)
 
 
 def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
@@ -361,7 +480,10 @@ def _reason_of(error: BaseException) -> str:
     text = str(error).lower()
     if "certificate" in text or "ssl" in text:
         return "tls"
-    return "closed" if isinstance(error, httpx.RemoteProtocolError) else "unreachable"
+    is_closed = isinstance(error, httpx.RemoteProtocolError) or (
+        isinstance(error, ExchangeError) and error.failure in (Failure.PROTOCOL, Failure.CLOSED)
+    )
+    return "closed" if is_closed else "unreachable"
 
 
 def _error(

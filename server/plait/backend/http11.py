@@ -1,0 +1,413 @@
+"""HTTP/1.1 to one origin: bytes in, bytes out, over connections that are kept.
+
+An exchange is one request and its reply. A connection carries one exchange at a time; what ends
+before its reply is whole, whoever ended it, closes its connection at once, so that no reply is ever
+taken for another's. A kept connection may have been closed by the other side meanwhile: a request
+that changes nothing is sent once more on a new one, if not a single byte of a reply has come.
+
+httptools (llhttp) parses. It is strict; what it refuses is no reply.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import cast
+
+import httptools
+
+HEADERS_BYTES_MAX = 64 * 1024
+"""The largest head of a reply."""
+DRAINED_BYTES_MAX = 64 * 1024
+DRAINED_WITHIN_S = 1.0
+"""What is read of a body that nobody wants, and for how long, so that its connection can stay."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Failure(Enum):
+    """How an exchange failed."""
+
+    CONNECT = auto()
+    CONNECT_TIMEOUT = auto()
+    READ_TIMEOUT = auto()
+    FORBIDDEN = auto()
+    """The request is none that HTTP allows. It was not sent."""
+    PROTOCOL = auto()
+    """What came is no HTTP."""
+    CLOSED = auto()
+    """The other side ended the connection before its reply was whole."""
+    TOO_LARGE = auto()
+    """The reply has more bytes than may be read."""
+
+
+class ExchangeError(Exception):
+    """An exchange that brought no reply. Its cause is the system's error, where there is one."""
+
+    def __init__(self, failure: Failure, told: str = "") -> None:
+        super().__init__(told or failure.name.lower())
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """A reply as it came: names in lower case, the body still encoded."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is wanted of a reply's body."""
+
+    bytes_max: int
+    error_bytes_max: int
+    """Of a reply that is no success and whose type is `error_type`."""
+    error_type: bytes
+
+
+class Origin:
+    """Connections to one host and port. At most as many are open as exchanges are under way at
+    once: who calls bounds that."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        connect_s: float,
+        read_s: float,
+        keepalive_s: float,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._connect_s = connect_s
+        self._read_s = read_s
+        self._keepalive_s = keepalive_s
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+
+    async def send(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes | None,
+        wanted: Wanted,
+        *,
+        is_safe: bool,
+    ) -> RawReply:
+        """Make one exchange. `is_safe`: whether it changes nothing, and may be sent again. Raises
+        `ExchangeError`."""
+        request = _request(method, target, headers, body)
+        while True:
+            connection = self._take()
+            is_kept = connection is not None
+            if connection is None:
+                connection = await self._connect()
+            try:
+                return await connection.exchange(request, wanted)
+            except ExchangeError as error:
+                is_stale = is_kept and error.failure is Failure.CLOSED and not connection.has_heard
+                if not (is_stale and is_safe):
+                    raise
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for connection in list(self._open):
+            connection.abort()
+        self._idle.clear()
+
+    def keep(self, connection: "_Connection") -> None:
+        """Take a connection back, for the next exchange."""
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def forget(self, connection: "_Connection") -> None:
+        """A connection has ended."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _take(self) -> "_Connection | None":
+        """The connection that was used last; those that were idle for too long are closed."""
+        expired = asyncio.get_running_loop().time() - self._keepalive_s
+        while self._idle and self._idle[0].idle_since <= expired:
+            self._idle.pop(0).abort()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_ended:
+                return connection
+        return None
+
+    async def _connect(self) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self, self._read_s),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls else None,
+                )
+        except TimeoutError as error:
+            raise ExchangeError(Failure.CONNECT_TIMEOUT) from error
+        except (OSError, ssl.SSLError) as error:
+            raise ExchangeError(Failure.CONNECT, str(error)) from error
+        self._open.add(connection)
+        return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, and the exchange that is under way on it, if one is."""
+
+    def __init__(self, origin: Origin, read_s: float) -> None:
+        self._origin = origin
+        self._read_s = read_s
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._reply: asyncio.Future[RawReply] | None = None
+        self._wanted: Wanted | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self._is_draining = False
+        self._drained = 0
+        self._may_stay = False
+        self._is_complete = False
+        self._has_more = False
+        """Whether something follows the reply, which nobody asked for."""
+        self.is_ended = False
+        self.idle_since = 0.0
+        self.has_heard = False
+        """Whether anything of the reply has come."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._status = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._bytes_max = 0
+        self._has_head = False
+        self._ends_with_connection = False
+        self._is_complete = self._has_more = False
+
+    async def exchange(self, request: bytes, wanted: Wanted) -> RawReply:
+        """Send a request, and wait for its reply. Raises `ExchangeError`."""
+        loop = asyncio.get_running_loop()
+        transport = self._transport
+        if transport is None or self.is_ended:
+            raise ExchangeError(Failure.CLOSED)
+        self._begin()
+        self.has_heard = False
+        self._wanted = wanted
+        reply: asyncio.Future[RawReply] = loop.create_future()
+        self._reply = reply
+        self._heard_at = loop.time()
+        self._timer = loop.call_later(self._read_s, self._check_silence)
+        transport.write(request)
+        try:
+            return await reply
+        finally:
+            # Once a reply is whole, the connection may carry another's exchange already.
+            if self._reply is reply:
+                self._reply = None
+                if not self._is_draining:
+                    self.abort()  # what is still to come belongs to nobody
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self.is_ended = True
+        self._stop_timer()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- what the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        # uvloop's is none by its class, and is one by all that it does.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self.is_ended:
+            return
+        if self._reply is None and not self._is_draining:
+            self.abort()  # nobody asked
+            return
+        self.has_heard = True
+        self._heard_at = asyncio.get_running_loop().time()
+        if not self._has_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(Failure.PROTOCOL, "an upgrade that was not asked for")
+        except httptools.HttpParserError as error:
+            self._has_more = True
+            if not self._is_complete:
+                self._fail(Failure.PROTOCOL, str(error))
+        if self._is_complete and not self.is_ended:
+            self._complete()
+        elif not self._has_head and self._head_bytes > HEADERS_BYTES_MAX:
+            self._fail(Failure.PROTOCOL, f"a head of more than {HEADERS_BYTES_MAX} bytes")
+
+    def eof_received(self) -> bool:
+        """See `asyncio.Protocol`."""
+        return False  # and the transport closes itself
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        is_whole = self._has_head and self._ends_with_connection and error is None
+        self.is_ended = True
+        self._origin.forget(self)
+        if is_whole and self._reply is not None and not self._reply.done():
+            self._reply.set_result(self._made())
+        else:
+            self._fail(Failure.CLOSED, "", error)
+
+    # --- what the parser calls
+
+    def on_status(self, status: bytes) -> None:
+        """Nothing: the code is asked for when the head is whole."""
+
+    def on_message_begin(self) -> None:
+        """See `httptools`."""
+        self._has_more = self._is_complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See `httptools`."""
+        if not self._has_head:  # what follows a body in pieces says nothing that is asked for
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """See `httptools`."""
+        if self._is_complete:
+            return
+        self._status = self._parser.get_status_code()
+        if 100 <= self._status < 200:
+            return
+        self._has_head = True
+        names = {name for name, _ in self._headers}
+        bodiless = self._status in (204, 304)
+        self._ends_with_connection = not (
+            bodiless or b"content-length" in names or b"transfer-encoding" in names
+        )
+        wanted = self._wanted
+        assert wanted is not None
+        if 200 <= self._status < 300 or bodiless:
+            self._bytes_max = wanted.bytes_max
+        elif self._is_of(wanted.error_type):
+            self._bytes_max = wanted.error_bytes_max
+        else:
+            self._drain()  # its status says all: the body is read only to keep the connection
+
+    def on_body(self, data: bytes) -> None:
+        """See `httptools`."""
+        if self._is_complete:
+            return
+        if self._is_draining:
+            self._drained += len(data)
+            if self._drained > DRAINED_BYTES_MAX:
+                self.abort()
+            return
+        self._body_bytes += len(data)
+        if self._body_bytes <= self._bytes_max:
+            self._body.append(data)
+        elif 200 <= self._status < 300:
+            self._fail(Failure.TOO_LARGE)
+        else:
+            self._drain()
+
+    def on_message_complete(self) -> None:
+        """See `httptools`."""
+        if 100 <= self._status < 200:
+            self._begin()  # the reply proper follows (RFC 9110, section 15.2)
+            return
+        if self.is_ended or self._is_complete:
+            return
+        self._is_complete = True
+        self._may_stay = self._parser.should_keep_alive()
+
+    # --- within
+
+    def _complete(self) -> None:
+        """The reply is whole: hand it over, and keep the connection where it can be used again."""
+        reply = self._reply
+        self._stop_timer()
+        if self._is_draining:
+            self._is_draining = False
+        elif reply is not None and not reply.done():
+            reply.set_result(self._made())
+        self._reply = None
+        if self._may_stay and not self._has_more:
+            self._parser = httptools.HttpResponseParser(self)
+            self._origin.keep(self)
+        else:
+            self.abort()
+
+    def _made(self) -> RawReply:
+        body = self._body
+        return RawReply(self._status, self._headers, body[0] if len(body) == 1 else b"".join(body))
+
+    def _is_of(self, content_type: bytes) -> bool:
+        given = next((value for name, value in self._headers if name == b"content-type"), b"")
+        return given.partition(b";")[0].strip().lower() == content_type
+
+    def _drain(self) -> None:
+        """Answer with what there is, and read the rest for the connection's sake."""
+        self._is_draining, self._drained = True, 0
+        self._stop_timer()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(DRAINED_WITHIN_S, self.abort)
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(RawReply(self._status, self._headers, b""))
+
+    def _fail(self, failure: Failure, told: str = "", cause: Exception | None = None) -> None:
+        if self._reply is not None and not self._reply.done():
+            error = ExchangeError(failure, told)
+            error.__cause__ = cause
+            self._reply.set_exception(error)
+        self.abort()
+
+    def _check_silence(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._heard_at + self._read_s - loop.time()
+        if left > 0:
+            self._timer = loop.call_later(left, self._check_silence)
+        else:
+            self._fail(Failure.READ_TIMEOUT)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_NAME_CHARACTERS = frozenset(
+    b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+
+def _request(method: bytes, target: bytes, headers: Headers, body: bytes | None) -> bytes:
+    """A request as bytes. Raises `ExchangeError` for one that could be taken for something else."""
+    if not target.startswith(b"/") or any(not 0x20 < one < 0x7F for one in target):
+        raise ExchangeError(Failure.FORBIDDEN, "the path holds what no path may")
+    lines = [b"%b %b HTTP/1.1" % (method, target)]
+    for name, value in headers:
+        if not name or not _NAME_CHARACTERS.issuperset(name):
+            raise ExchangeError(Failure.FORBIDDEN, "a header's name holds what none may")
+        if b"\r" in value or b"\n" in value or b"\0" in value:
+            raise ExchangeError(Failure.FORBIDDEN, "a header's value holds what none may")
+        lines.append(b"%b: %b" % (name, value))
+    if body is not None or method in (b"POST", b"PUT", b"PATCH"):
+        lines.append(b"content-length: %d" % len(body or b""))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")
