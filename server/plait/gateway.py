@@ -52,6 +52,7 @@ class Gateway:
                 events=events,
                 headers=secret_headers(settings.backends.get(spec.name)),
                 transport=transports.get(spec.name),
+                by_httpx=settings.transport == "httpx",
                 recorder=recorder,
             )
             for spec in graph.backends

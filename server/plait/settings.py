@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     cache_timeout_s: float = Field(
         0.1, gt=0, description="How long a cache may take before it is left alone."
     )
+    transport: Literal["plait", "httpx"] = Field(
+        "plait",
+        description="Who speaks HTTP/1.1 with backends: Plait's own connections, or httpx's, which "
+        "take a multiple of the CPU.",
+    )
     ledger_path: Path = Field(
         Path(".plait/ledger.sqlite3"),
         description="The ledger of writes; `:memory:` forgets on exit.",

@@ -15,6 +15,7 @@ from plait.clock import SystemClock
 from plait.events import Events
 from tests.conftest import free_port
 
+pytestmark = pytest.mark.usefixtures("every_wire")
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 

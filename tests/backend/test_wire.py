@@ -21,6 +21,7 @@ from plait.events import CallFinished, Events
 from plait.observe.logs import log_observer
 
 SPEC = BackendSpec(name="b", url="http://b.test/v1", forward=("x-name",))
+pytestmark = pytest.mark.usefixtures("every_wire")
 ENDPOINT = EndpointSpec(backend=SPEC, method="GET", path=PathTemplate("/x"))
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
 

@@ -38,6 +38,7 @@ class Client:
         events: Events,
         headers: Mapping[str, str] | None = None,
         transport: Wire | None = None,
+        by_httpx: bool = False,
         recorder: Recorder | None = None,
     ) -> None:
         self.backend = backend
@@ -47,7 +48,9 @@ class Client:
         assert backend.url is not None  # checked when the app was made
         self.url = backend.url
         self.identity = server_identity(backend.url, fixed)
-        self._transport = HttpTransport(backend, headers=fixed, clock=clock, transport=transport)
+        self._transport = HttpTransport(
+            backend, headers=fixed, clock=clock, transport=transport, by_httpx=by_httpx
+        )
         layers: tuple[Layer, ...] = (
             report(clock, events),
             limit(backend.connections),
