@@ -130,7 +130,10 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             error.__traceback__ = error.__context__ = error.__cause__ = None
         self.collected_errors = BoundedErrors()
         self.begun.clear()
-        self._run = None
+        # What graphql-core hands to resolvers knows the executor, which knows it.
+        self.async_helpers = None  # type: ignore[assignment]
+        self._run = self._loaders = None
+        self._relevant_sub_fields.clear()
         self._quicks.clear()
         self._shared.clear()
         self.context_value = None
