@@ -195,6 +195,49 @@ def test_check_shows_policies_and_hints(
     assert "hunter2" not in out + err
 
 
+@pytest.mark.parametrize(
+    ("options", "status", "told"),
+    [
+        ((), 0, ""),
+        (("--max-calls", "11", "--max-waves", "2"), 0, ""),
+        (("--max-calls", "10"), 1, "11 calls, and at most 10 are allowed (--max-calls)."),
+        (("--max-waves", "1"), 1, "2 waves, and at most 1 are allowed (--max-waves)."),
+        (("--rows", "3", "--max-calls", "4"), 0, ""),
+        (("--variables", "{"), 2, "--variables is no JSON object"),
+        (("--variables", "@none.json"), 2, "none.json cannot be read"),
+    ],
+)
+def test_explain_says_which_calls_and_may_fail_for_too_many(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    status: int,
+    told: str,
+) -> None:
+    (folder / "q.graphql").write_text("{ books { author { id } } }")
+    arguments = ("explain", "q.graphql", named(folder, "library"), *options)
+    ended_with, out, err = ended(capsys, *arguments)
+    assert ended_with == status
+    assert told in err
+    assert status == 2 or "books.author  books: GET /authors/{id}" in out
+
+
+def test_explain_speaks_json_and_takes_variables_from_a_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "q.graphql").write_text(
+        "query A { books { id } } query B { books { author { id } } }"
+    )
+    (folder / "v.json").write_text("{}")
+    arguments = ("explain", "q.graphql", named(folder, "library"), "--json")
+    status, out, _ = ended(capsys, *arguments, "--operation", "B", "--variables", "@v.json")
+    assert status == 0
+    assert [one["path"] for one in json.loads(out)["steps"]] == ["books", "books.author"]
+    status, _, err = ended(capsys, *arguments)
+    assert status == 2
+    assert "the named ones are: A, B" in err
+
+
 def test_help_shows_names_in_angles_and_commands_whole(capsys: pytest.CaptureFixture[str]) -> None:
     out = ended(capsys, "serve", "--help")[1]
     assert "PLAIT_BACKENDS__BOOKS__URL=http://127.0.0.1:9000\n" in re.sub(r" +\n", "\n", out)

@@ -93,8 +93,6 @@ class HttpTransport:
         self._headers = {"accept-encoding": "gzip", **headers}
         self._sent_headers = {
             b"host": self._base.netloc,
-            b"accept": b"*/*",
-            b"user-agent": b"plait",
             **{name.lower().encode(): _header_bytes(one) for name, one in self._headers.items()},
         }
         self._transport = transport
@@ -237,7 +235,7 @@ class HttpTransport:
 def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:
     is_secure = base.scheme == "https"
     return Origin(
-        host=base.host,
+        host=base.raw_host.decode("ascii"),
         port=base.port or (443 if is_secure else 80),
         tls=_verification() if is_secure else None,
         connect_s=backend.connect_timeout_s,
