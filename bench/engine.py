@@ -108,6 +108,9 @@ class Stock(StrawberryGraphQLCoreExecutionContext):
         self.begun: list[Any] = []
         self.context_value.executor = self
 
+    def let_go(self) -> None:
+        """See `BoundedExecutor`."""
+
 
 def executor(of: Graph, row_of: Callable[[EndpointSpec, Load], Any]) -> Executor:
     fetcher: Any = InMemory(row_of)

@@ -6,12 +6,12 @@ not raise. One that does raise is dropped from that event only; the failure goes
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestFinished:
+
+class RequestFinished(msgspec.Struct, frozen=True, kw_only=True):
     """One GraphQL request was answered."""
 
     request_id: str
@@ -29,8 +29,7 @@ class RequestFinished:
     """Whether the client left before it was answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFinished:
+class CallFinished(msgspec.Struct, frozen=True, kw_only=True):
     """One call to a backend ended, well or not."""
 
     request_id: str
@@ -50,8 +49,7 @@ class CallFinished:
     for debugging alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheRead:
+class CacheRead(msgspec.Struct, frozen=True, kw_only=True):
     """The cache was asked for the keys of one batch."""
 
     request_id: str
@@ -62,16 +60,14 @@ class CacheRead:
     missed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheFailed:
+class CacheFailed(msgspec.Struct, frozen=True, kw_only=True):
     """The cache could not be used; the calls went to the backends instead."""
 
     operation: Literal["read", "write"]
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowsUnexpected:
+class RowsUnexpected(msgspec.Struct, frozen=True, kw_only=True):
     """A batch's reply held rows that nobody asked for. They were left out."""
 
     backend: str
@@ -79,8 +75,7 @@ class RowsUnexpected:
     extra: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PropertyAbsent:
+class PropertyAbsent(msgspec.Struct, frozen=True, kw_only=True):
     """A field reads a property that none of an endpoint's first rows had, while they had one of
     nearly that name. Told once."""
 
@@ -97,8 +92,7 @@ class PropertyAbsent:
     """How many rows had been seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteSettled:
+class WriteSettled(msgspec.Struct, frozen=True, kw_only=True):
     """One write of a mutation has its outcome."""
 
     request_id: str
@@ -111,8 +105,7 @@ class WriteSettled:
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerOpened:
+class LedgerOpened(msgspec.Struct, frozen=True, kw_only=True):
     """The ledger of writes is in use from now on, and holds writes of which nobody knows what
     became."""
 
@@ -121,8 +114,7 @@ class LedgerOpened:
     them, where that cannot do a write twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldFailed:
+class FieldFailed(msgspec.Struct, frozen=True, kw_only=True):
     """A field raised something that is not ours: the client sees a masked message, this has the
     truth."""
 

@@ -1,8 +1,7 @@
 """RFC 9111 and RFC 5861, as tables of cases."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from plait.backend.call import Reply
 from plait.backend.freshness import (

@@ -3,8 +3,10 @@ when it is refused, a list's further pages."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from plait.backend.build import Load, batch_call, single_call
 from plait.backend.call import Call, Handler, Origin, Reply
@@ -32,8 +34,7 @@ ONE_KEY_IS_BAD = frozenset({400, 404, 410, 413, 414, 422})
 """What a backend answers to a whole batch because of one of its keys, or of their number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """The row, or rows, of one load. `row` is `None` when the backend has none. It is shared: who
     hands it to somebody that may change it makes a copy."""
 
@@ -217,4 +218,4 @@ def _none(endpoint: EndpointSpec, status: int | None) -> Fetched:
 def _conditional(call: Call, entry: Entry | None) -> Call:
     if entry is None or not (added := conditional_headers(entry)):
         return call
-    return replace(call, headers=(*call.headers, *added))
+    return call.with_headers(*added)

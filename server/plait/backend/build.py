@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+
+import msgspec
 
 from plait.backend.call import Call, Origin
 from plait.backend.numbers import encode
@@ -15,8 +16,7 @@ from plait.errors import BadUserInput
 KEY_CHARACTERS_SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(msgspec.Struct, frozen=True, kw_only=True):
     """One row, or group of rows, asked for.
 
     Equal `key` and `shared` on one endpoint mean the same thing to the backend: `7` and `"7"` are

@@ -1,8 +1,10 @@
 """One call to one REST API and its reply, and the one shape that every layer has."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from plait.backend.budget import Budget
 from plait.backend.span import Span
@@ -10,13 +12,12 @@ from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """On whose behalf a call is made: what it inherits from the client's request."""
 
     request_id: str = ""
     traceparent: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The client's headers, names in lower case. Only what a backend's `forward` names is ever
     sent on."""
     deadline: float | None = None
@@ -35,8 +36,7 @@ class Origin:
         return self.traceparent[3:35]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange asked for. `path` is encoded and relative to the backend's base URL."""
 
     endpoint: EndpointSpec
@@ -53,9 +53,12 @@ class Call:
     """How logs name it, where it is not the endpoint's own method and path: a batch's."""
     origin: Origin = Origin()
 
+    def with_headers(self, *headers: tuple[str, str]) -> "Call":
+        """The same call with further headers."""
+        return replace(self, headers=(*self.headers, *headers))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a backend answered: a success, or 304 where the call was conditional."""
 
     status: int

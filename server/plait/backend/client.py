@@ -14,7 +14,8 @@ inside `limit`, waiting would be invisible.
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
 from plait.backend.identity import server_identity

@@ -15,9 +15,11 @@ before are no longer served from the cache, nor by joining the call that asks fo
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from plait.backend.ask import Asker, Fetched, Outcome, Outcomes, Server
 from plait.backend.build import Load

@@ -7,9 +7,12 @@ freshness (RFC 9111, section 4.2.2): data that nobody declared cacheable is aske
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
+
+import msgspec
+from msgspec.structs import replace
 
 from plait.backend.call import Reply
 from plait.backend.spec import CachePolicy
@@ -49,8 +52,7 @@ class Lifetime:
     last_modified: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One kept row."""
 
     row: bytes

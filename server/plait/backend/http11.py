@@ -11,11 +11,11 @@ httptools (llhttp) parses. It is strict; what it refuses is no reply.
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import cast
 
 import httptools
+import msgspec
 
 HEADERS_BYTES_MAX = 64 * 1024
 """The largest head of a reply."""
@@ -50,8 +50,7 @@ class ExchangeError(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True, slots=True)
-class RawReply:
+class RawReply(msgspec.Struct, frozen=True):
     """A reply as it came: names in lower case, the body still encoded."""
 
     status: int
@@ -59,8 +58,7 @@ class RawReply:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of a reply's body."""
 
     bytes_max: int

@@ -15,8 +15,9 @@ needs.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
+
+from msgspec.structs import replace
 
 from plait.backend.ask import Fetched, Outcome
 from plait.backend.budget import Allowance, Budget

@@ -4,12 +4,12 @@ import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from plait.backend.build import Load
 from plait.backend.call import Call, Reply

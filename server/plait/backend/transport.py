@@ -57,8 +57,7 @@ class _Pool:
     busy: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(msgspec.Struct, frozen=True):
     """What came, before anything is made of it."""
 
     status: int

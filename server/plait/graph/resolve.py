@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import msgspec
+
 from plait.backend.ask import Fetched, Outcome
 from plait.backend.loader import Loaders
 from plait.backend.paths import is_absent, path_text
@@ -27,8 +29,7 @@ UNSETTLED: Any = object()
 """In place of a value that is not there yet, or that needs a closer look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What one field has asked for: its keys, and the values of each."""
 
     keys: Sequence[Key]

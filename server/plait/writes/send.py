@@ -1,8 +1,9 @@
 """One write over HTTP: the call with its idempotency key, and what the reply says."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
+
+from msgspec.structs import replace
 
 from plait.backend.build import single_call
 from plait.backend.call import Call, Handler, Origin, Reply
@@ -23,7 +24,7 @@ def http_send(clients: Mapping[str, Handler], written: Written) -> Send:
         endpoint = write.endpoint
         call = single_call(endpoint, write.values, replace(origin, deadline=None))
         if key is not None and endpoint.key_header is not None:
-            call = replace(call, headers=(*call.headers, (endpoint.key_header.lower(), key)))
+            call = call.with_headers((endpoint.key_header.lower(), key))
         try:
             reply = await clients[endpoint.backend.name](call)
             if reply.status == 304:
