@@ -29,17 +29,19 @@ def main() -> None:
         made.reset()
         for name in NAMES:
             made.configure(name, delayMs=DELAY_MS)
-        show("one after the other", median(lambda id: sequential(made, id)))
-        show("through the graph", median(lambda id: graph(made, id)))
+        with httpx.Client() as client:
+            show("one after the other", median(lambda id: sequential(made, client, id)))
+            show("through the graph", median(lambda id: graph(made, client, id)))
 
 
-def sequential(made: Shop, id: int) -> None:
+def sequential(made: Shop, client: httpx.Client, id: int) -> None:
     for name, path in zip(NAMES, PATHS, strict=True):
-        httpx.get(made.services[name] + path.format(id=id)).raise_for_status()
+        client.get(made.services[name] + path.format(id=id)).raise_for_status()
 
 
-def graph(made: Shop, id: int) -> None:
-    assert "errors" not in made.ask(EXAMPLES[0].query, {"id": str(id)}).json()
+def graph(made: Shop, client: httpx.Client, id: int) -> None:
+    body = {"query": EXAMPLES[0].query, "variables": {"id": str(id)}}
+    assert "errors" not in client.post(f"{made.url}/graphql", json=body).json()
 
 
 def median(step: Callable[[int], None]) -> float:
