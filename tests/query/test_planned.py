@@ -1,6 +1,7 @@
 """A plan saves time and calls, and never changes an answer: planned execution is held against the
 stock executor of Strawberry and graphql-core over random graphs, documents and faults."""
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,3 +153,12 @@ def test_there_are_no_more_calls_for_the_same_keys(faults: tuple[str, ...]) -> N
             assert len(after) <= len(before), seed
             held += 1
     assert held > 70
+
+
+def test_what_is_given_up_says_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    for seed in range(60):
+        made = world(seed, faults=(*FAULTS, MALFORMED))
+        with GraphTest(made.graph, b=made.script) as test:
+            answered(test, made)
+    gc.collect()  # what nobody looked at speaks when it goes
+    assert [one.getMessage() for one in caplog.records if one.name == "asyncio"] == []

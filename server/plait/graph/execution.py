@@ -11,7 +11,7 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from inspect import iscoroutine
 from math import isfinite
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from graphql import (
     GraphQLString,
 )
 from graphql.execution.executor import CollectedErrors, Executor, to_nodes
-from graphql.pyutils import Path, Undefined, gather_with_cancel
+from graphql.pyutils import Path, Undefined
 from graphql.type.scalars import GRAPHQL_MAX_INT as MAX_INT
 from graphql.type.scalars import GRAPHQL_MIN_INT as MIN_INT
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -523,7 +523,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         if len(waiting) == 1:  # without the cost of doing things at the same time
             results[waiting[0]] = await results[waiting[0]]
         elif waiting:
-            values = await gather_with_cancel(*(results[place] for place in waiting))
+            values = await _all([results[place] for place in waiting])
             for place, value in zip(waiting, values, strict=True):
                 results[place] = value
         return results
@@ -567,6 +567,33 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         size = len(value) + 2 if kind is str else NUMBER_BYTES if kind is int else _size(value)
         self._budget.spend_bytes(size)
         return value
+
+
+async def _all(futures: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    """What all of them bring; the first error ends the others. As `asyncio.gather` with graphql-
+    core's way of giving up, and without a word in the log of what was given up."""
+    try:
+        _, pending = await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+    except asyncio.CancelledError:
+        await _given_up(futures)
+        raise
+    failed = [one for one in futures if one.done() and (one.cancelled() or one.exception())]
+    if not failed:
+        return [one.result() for one in futures]
+    await _given_up(pending)
+    failed[0].result()
+    raise AssertionError  # it has failed
+
+
+async def _given_up(futures: Iterable[asyncio.Future[Any]]) -> None:
+    left = [one for one in futures if not one.done()]
+    for one in left:
+        one.cancel()
+    if left:
+        await asyncio.wait(left)
+    for one in left:
+        if not one.cancelled():
+            one.exception()  # seen: nobody else will look at it
 
 
 def _is_in_range(kind: type, value: Any) -> bool:

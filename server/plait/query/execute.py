@@ -268,7 +268,7 @@ class Executor:
             one = begun.pop()
             if not one.done():
                 await asyncio.wait((one,))
-            elif not one.cancelled():
+            if not one.cancelled():
                 one.exception()  # seen: nobody else will look at it
             if context.pace.is_over():
                 await context.pace.breathe()
