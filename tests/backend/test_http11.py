@@ -349,6 +349,19 @@ def test_many_at_once_get_their_own_replies() -> None:
     assert served(script, test) == (True, 40)
 
 
+def test_what_comes_unasked_ends_a_connection_that_is_kept() -> None:
+    async def main() -> None:
+        of, wire = origin(1), Wire()
+        connection = http11._Connection(of, 10)
+        connection.connection_made(wire)
+        of.keep(connection)
+        connection.data_received(OK)  # it would be taken for the next request's reply
+        assert wire.is_aborted
+        assert of._take() is None
+
+    asyncio.run(main())
+
+
 def test_connections_that_are_idle_for_too_long_are_not_used() -> None:
     assert served(answering(OK), twice, keepalive_s=0.01) == ((b"ok", b"ok"), 2)
 

@@ -8,7 +8,7 @@ import strawberry
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 from strawberry.permission import BasePermission
 
-from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
+from plait import Backend, BadUserInput, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.query import plan as planning
 from plait.query.plan import Plan, holds, planned
 from plait.testing import GraphTest, reply
@@ -288,23 +288,59 @@ def test_few_keys_are_asked_for_in_vain(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(calls) == 1 + 5 + 1  # of the three that left early, one was in vain
 
 
-def test_a_field_that_is_given_up_takes_no_row_from_the_others() -> None:
+@pytest.mark.parametrize("waiting", ["slow { total }", "own", "several"])
+def test_a_field_that_is_given_up_takes_no_row_from_the_others(waiting: str) -> None:
     @strawberry.type
     class Must:
-        bad: str  # null, and may not be
         slow: Points = get_points(id="9")
+
+        @strawberry.field
+        async def own(self, info: strawberry.Info) -> int:
+            return int((await get_points.load(info, id="9"))["total"])
+
+        @strawberry.field
+        async def several(self, info: strawberry.Info) -> int:
+            return len(await get_points.load_many(info, id=["9"]))
+
+        @strawberry.field
+        async def bad(self) -> str:
+            raise BadUserInput("No.")
 
     @strawberry.type
     class Root:
-        must: Must | None = get_plain(id="1")
         other: Points | None = get_points(id="9")
 
         @strawberry.field
-        async def early(self, info: strawberry.Info) -> int:
-            row = await get_points.load(info, id="9")
-            return int(row["total"])
+        def must(self) -> Must | None:
+            return Must()
 
-    script: dict[str, Any] = {"GET /plain/1": {"bad": None}, "GET /points/9": {"total": 3}}
-    with GraphTest(Graph(query=Root), b=script) as test:
-        answer = test.ask("{ early must { slow { total } bad } other { total } }")
-    assert answer["data"] == {"early": 3, "must": None, "other": {"total": 3}}
+        @strawberry.field
+        async def loaded(self, info: strawberry.Info) -> int:
+            return int((await get_points.load(info, id="9"))["total"])
+
+    with GraphTest(Graph(query=Root), b={"GET /points/9": {"total": 3}}) as test:
+        answer = test.ask(f"{{ must {{ {waiting} bad }} other {{ total }} loaded }}")
+    assert answer["data"] == {"must": None, "other": {"total": 3}, "loaded": 3}
+    assert [one["message"] for one in answer["errors"]] == ["No."]
+
+
+@pytest.mark.parametrize(
+    "row", [[{"id": 1, "bestId": 2}], {"rows": [{"bestId": 2}]}, "text", 7, None]
+)
+def test_what_is_not_as_declared_asks_for_nothing_more(row: Any) -> None:
+    answer, calls = asked({"GET /users/1": row}, "{ user(id: 1) { best { name } } }")
+    assert calls == ["GET /users/1"]
+    assert answer["data"]["user"] in (None, {"best": None})
+
+
+def test_a_row_that_is_shown_twice_is_paid_for_twice() -> None:
+    rows = [{"id": number, "bestId": 1} for number in range(10)]
+    script: dict[str, Any] = {"GET /users": rows, "GET /users/1": {"id": 1, "name": "x"}}
+    with GraphTest(graph, b=script) as test:
+        enough = test.settings.model_copy(update={"answer_objects_max": 21})
+        short = test.settings.model_copy(update={"answer_objects_max": 20})
+    text = "{ all { best { name } } }"  # the root, ten rows, and what is best ten times
+    with GraphTest(graph, settings=enough, b=script) as test:
+        assert test.ask(text)["data"] == {"all": [{"best": {"name": "x"}}] * 10}
+    with GraphTest(graph, settings=short, b=script) as test:
+        assert test.ask(text)["errors"][0]["extensions"]["limit"] == "answer_objects_max"
