@@ -199,3 +199,36 @@ def test_a_property_with_an_extension_reads_as_the_graph_that_executes_declares_
         (error,) = second.ask("{ row { name } }")["errors"]
         assert error["extensions"]["code"] == "BAD_BACKEND_RESPONSE"
         assert first.ask("{ row { name } }") == {"data": {"row": {"name": None}}}
+
+
+def test_all_resolvers_of_a_row_at_one_place_have_one_self() -> None:
+    @strawberry.type
+    class Counted:
+        id: int
+
+        @strawberry.field
+        def first(self) -> int:
+            self.id += 10
+            return self.id
+
+        @strawberry.field
+        async def second(self) -> int:
+            self.id += 10
+            return self.id
+
+    @strawberry.type
+    class Root:
+        row: Counted | None = b.get("/counted/{id}")(id=arg(int))
+        rows: list[Counted] = b.get("/counted")()
+
+    script = {"GET /counted/1": {"id": 1}, "GET /counted": [{"id": 1}, {"id": 2}]}
+    with GraphTest(Graph(query=Root), b=script) as test:
+        answer = test.ask(
+            "{ a: row(id: 1) { first second id } b: row(id: 1) { first } rows { second first } }"
+        )
+    # Another place has another, though the row is the same.
+    assert answer["data"] == {
+        "a": {"first": 11, "second": 21, "id": 1},
+        "b": {"first": 11},
+        "rows": [{"second": 21, "first": 11}, {"second": 22, "first": 12}],
+    }

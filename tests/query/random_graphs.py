@@ -10,12 +10,30 @@ from urllib.parse import parse_qsl, urlsplit
 import strawberry
 from strawberry.permission import BasePermission
 
-from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
+from plait import (
+    Backend,
+    Connection,
+    Graph,
+    arg,
+    by_ids,
+    cursor_pages,
+    discriminator,
+    grouped,
+    prop,
+    this,
+)
 from plait.testing import Answer, Sent, reply
 
 FAULTS = ("missing", "failing", "other key", "null key")
 """What may be wrong with a row, and makes no other call."""
 MALFORMED = "malformed"
+
+
+@strawberry.interface
+class Noted:
+    """What some of the types are."""
+
+    note: str | None
 
 
 class Forbidden(BasePermission):
@@ -69,6 +87,7 @@ class _Maker:
         self._types: dict[str, dict[str, Any]] = {}
         """Type -> field -> (kind, type below)."""
         self._groups: dict[str, str] = {}
+        self._noted: set[str] = set()
         self.choice = chance.choice
 
     # --- the graph
@@ -81,7 +100,11 @@ class _Maker:
             classes.append((f"T{number}", self._type(f"T{number}", list(classes))))
             if len(classes) > 1 and chance.random() < 0.3:
                 classes.append(self._union(f"U{number}", classes))
-        return Graph(query=self._query(classes))
+        noted = [(name, cls) for name, cls in classes if name in self._noted]
+        if noted:
+            self._groups["Noted"] = " ".join(name for name, _ in noted)
+            classes.append(("Noted", Noted))
+        return Graph(query=self._query(classes), types=[cls for _, cls in noted])
 
     def _type(self, name: str, below: list[tuple[str, Any]]) -> Any:
         chance, annotations, values = self._chance, {}, {}
@@ -100,8 +123,12 @@ class _Maker:
             type_name, cls = chance.choice(below)
             self._relation(f"r{number}", type_name, cls, annotations, values, fields)
         self._resolvers(annotations, values, fields)
+        bases: tuple[type, ...] = ()
+        if chance.random() < 0.4:
+            bases, fields["note"] = (Noted,), ("leaf", None)
+            self._noted.add(name)
         self._types[name] = fields
-        made = type(name, (), {"__annotations__": annotations, "__module__": __name__, **values})
+        made = type(name, bases, {"__annotations__": annotations, "__module__": __name__, **values})
         return strawberry.type(discriminator("kind", name)(made))
 
     def _relation(
@@ -187,6 +214,12 @@ class _Maker:
             annotations[f"{lower}all"] = list[cls]
             values[f"{lower}all"] = self._backend.get(f"/all/{type_name}")()
             fields[f"{lower}all"] = ("all", type_name)
+            if type_name[0] == "T":
+                annotations[f"{lower}paged"] = Connection[cls]
+                pages = cursor_pages(items="items", next="next")
+                listed = self._backend.get(f"/paged/{type_name}", pages=pages)
+                values[f"{lower}paged"] = listed.connection()
+                fields[f"{lower}paged"] = ("paged", type_name)
         self._types["Query"] = fields
         made = type("Query", (), {"__annotations__": annotations, "__module__": __name__, **values})
         return strawberry.type(made)
@@ -204,6 +237,9 @@ class _Maker:
                 if self._fault(f"of{type_name}", owner) == "failing":
                     return reply(status=500)
                 return self._rows_of(type_name, owner)
+            case ["paged", type_name]:
+                rows = [self._row(type_name, str(number)) for number in range(1, 4)]
+                return {"items": rows, "next": "n"}
             case ["of", owner, type_name]:
                 return self._rows_of(type_name, owner)
             case ["of", type_name]:
@@ -244,6 +280,7 @@ class _Maker:
         row: dict[str, Any] = {
             "id": int(id) if id.isdigit() and pick % 2 else id,
             "key": id,
+            "note": f"about {id}" if pick % 3 else None,
             "kind": kind,
             "name": f"n{id}",
             "size": pick % 3,
@@ -290,7 +327,7 @@ class _Maker:
 
     def _selection(self, type_name: str, depth: int) -> str:
         if type_name in self._groups:
-            return "__typename " + " ".join(
+            return ("note " if type_name == "Noted" else "__typename ") + " ".join(
                 f"... on {one} {{ {self._selection(one, depth)} }}"
                 for one in self._groups[type_name].split()
             )
@@ -311,6 +348,9 @@ class _Maker:
             arguments = f'(id: "{chance.choice([1, 2, 3, 42])}")'
         condition = chance.choice([""] * 6 + ["@include(if: $yes)", "@skip(if: $yes)"])
         selected = f"{{ {self._selection(below, depth + 1)} }}" if below else ""
+        if kind == "paged":
+            edges = f"edges {{ cursor node {{ {self._selection(below, depth + 1)} }} }}"
+            selected = f"{{ nodes {selected} pageInfo {{ hasNextPage }} {edges} }}"
         made = ""
         for alias in self._aliases(type_name, name):
             made += f"{alias}: {name}{arguments} {condition} {selected} "

@@ -105,7 +105,7 @@ def keys(calls: list[str]) -> Counter[str]:
         url = urlsplit(call.partition(" ")[2])
         asked = [value for _, value in parse_qsl(url.query)]
         parts = url.path.strip("/").split("/")
-        if parts[0] == "one":
+        if parts[0] == "one" or parts[0] == "paged":
             found[url.path] += 1
         elif asked:
             found.update(f"{url.path}#{one}" for one in asked)

@@ -294,9 +294,20 @@ def _with_self(
 
     def with_self(source: Any, info: Any, **arguments: Any) -> Any:
         if type(source) is dict:
-            is_strict = schema.has_strict and _is_of_strict(info)
-            source = materialised(cls, source, strict if is_strict else getters)
+            source = self_of(source, info)
         return resolve(source, info, **arguments)
+
+    def self_of(row: dict[str, Any], info: Any) -> Any:
+        # One for all resolvers of a row at one place of the answer, as an object would be. Places
+        # are told apart by identity: a row that is shown twice has two.
+        selves, place = getattr(info.context, "selves", None), info.path.prev
+        if selves is not None and (found := selves.get(id(place))) is not None:
+            return found[1]
+        is_strict = schema.has_strict and _is_of_strict(info)
+        made = materialised(cls, row, strict if is_strict else getters)
+        if selves is not None and place is not None:
+            selves[id(place)] = place, made
+        return made
 
     return with_self
 

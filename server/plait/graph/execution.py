@@ -11,7 +11,7 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from inspect import iscoroutine
 from math import isfinite
 from typing import Any, Protocol
@@ -585,13 +585,13 @@ async def _all(futures: Sequence[asyncio.Future[Any]]) -> list[Any]:
     raise AssertionError  # it has failed
 
 
-async def _given_up(futures: Iterable[asyncio.Future[Any]]) -> None:
+async def _given_up(futures: Collection[asyncio.Future[Any]]) -> None:
     left = [one for one in futures if not one.done()]
     for one in left:
         one.cancel()
     if left:
         await asyncio.wait(left)
-    for one in left:
+    for one in futures:
         if not one.cancelled():
             one.exception()  # seen: nobody else will look at it
 

@@ -63,6 +63,9 @@ class Context:
     """What is read on the way to each call of `write_together`, by its place. A task, since
     resolvers read many rows at once, and all of them wait for what an earlier request had read."""
     written: list[dict[str, Any]] = field(default_factory=list)
+    selves: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    """What resolvers of rows get as `self`, by the identity of the row's place, which is kept with
+    it."""
     absences: dict[Expected, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
 
@@ -83,6 +86,7 @@ class Context:
         if self.budget.refused is not None:
             self.budget.refused.__traceback__ = self.budget.refused.__context__ = None
         self.begin = self.told = None
+        self.selves.clear()
         if self.executor is not None:
             self.executor.let_go()
             self.executor = None
