@@ -11,7 +11,7 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from inspect import iscoroutine
 from math import isfinite
 from typing import Any, Protocol
@@ -33,9 +33,11 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
 from plait.clock import Pace
-from plait.graph.quick import NAME_BYTES, How, Part, Quick, quick
+from plait.graph.gather import all_of
+from plait.graph.quick import How, Part, Quick, quick
 from plait.graph.resolve import UNSETTLED, Asked
 from plait.graph.rows import RowMismatch
+from plait.graph.sizes import NUMBER_BYTES, size_of
 
 ERRORS_MAX = 1_000
 """How many errors of one operation are kept; the rest are counted."""
@@ -43,9 +45,6 @@ ERRORS_MAX = 1_000
 BEGUN_AT_ONCE = 16
 """Rows that are begun between two looks at the time."""
 
-NUMBER_BYTES = 8
-"""What a number or a boolean takes, roughly: the size of the answer's bytes is checked again."""
-_VALUE_DEPTH_MAX = 100
 
 # Work that was begun and is given up, because the client left or a limit was reached, leaves
 # coroutines behind that nobody will await. That is meant.
@@ -99,10 +98,6 @@ class Run(Protocol):
     def asked(self, step: Any, source: object) -> Any:
         """What a step asked for a source."""
         ...
-
-
-class UnshowableValue(TypeError):
-    """A scalar's serializer returned something that is no JSON; its text may hold anything."""
 
 
 class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -523,7 +518,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         if len(waiting) == 1:  # without the cost of doing things at the same time
             results[waiting[0]] = await results[waiting[0]]
         elif waiting:
-            values = await _all([results[place] for place in waiting])
+            values = await all_of([results[place] for place in waiting])
             for place, value in zip(waiting, values, strict=True):
                 results[place] = value
         return results
@@ -564,62 +559,10 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         if value is None or value is Undefined:
             return Executor.complete_leaf_value(return_type, result)  # it says what is wrong
         kind = type(value)  # the usual ones first: this runs once for every value of an answer
-        size = len(value) + 2 if kind is str else NUMBER_BYTES if kind is int else _size(value)
+        size = len(value) + 2 if kind is str else NUMBER_BYTES if kind is int else size_of(value)
         self._budget.spend_bytes(size)
         return value
 
 
-async def _all(futures: Sequence[asyncio.Future[Any]]) -> list[Any]:
-    """What all of them bring; the first error ends the others. As `asyncio.gather` with graphql-
-    core's way of giving up, and without a word in the log of what was given up."""
-    try:
-        _, pending = await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
-    except asyncio.CancelledError:
-        await _given_up(futures)
-        raise
-    failed = [one for one in futures if one.done() and (one.cancelled() or one.exception())]
-    if not failed:
-        return [one.result() for one in futures]
-    await _given_up(pending)
-    failed[0].result()
-    raise AssertionError  # it has failed
-
-
-async def _given_up(futures: Collection[asyncio.Future[Any]]) -> None:
-    left = [one for one in futures if not one.done()]
-    for one in left:
-        one.cancel()
-    if left:
-        await asyncio.wait(left)
-    for one in futures:
-        if not one.cancelled():
-            one.exception()  # seen: nobody else will look at it
-
-
 def _is_in_range(kind: type, value: Any) -> bool:
     return MIN_INT <= value <= MAX_INT if kind is int else isfinite(value)
-
-
-def _size(value: Any, depth: int = 0) -> int:
-    """The size of a JSON value, roughly."""
-    if isinstance(value, str):
-        return len(value) + 2
-    if value is None or isinstance(value, int | float):
-        return NUMBER_BYTES
-    if depth > _VALUE_DEPTH_MAX:
-        raise UnshowableValue(f"A scalar's value nests more than {_VALUE_DEPTH_MAX} deep.")
-    if isinstance(value, list | tuple):
-        return 2 + sum(_size(item, depth + 1) for item in value)
-    if isinstance(value, dict):
-        return 2 + sum(
-            len(name) + NAME_BYTES + _size(item, depth + 1)
-            for name, item in value.items()
-            if _is_name(name)
-        )
-    raise UnshowableValue(f"A scalar was serialized as a {type(value).__name__}, not as JSON.")
-
-
-def _is_name(name: object) -> bool:
-    if isinstance(name, str):
-        return True
-    raise UnshowableValue(f"A scalar's object has a name that is a {type(name).__name__}.")

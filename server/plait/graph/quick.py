@@ -22,9 +22,8 @@ from graphql import (
 )
 
 from plait.graph.fields import Fetch, FieldTable, Property
+from plait.graph.sizes import NAME_BYTES
 
-NAME_BYTES = 4
-"""What JSON puts around a name: two quotes, a colon and a comma."""
 _KINDS: dict[str, type] = {"String": str, "ID": str, "Int": int, "Boolean": bool, "Float": float}
 """What of JSON is shown as it is, by scalar."""
 
