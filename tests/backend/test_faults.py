@@ -145,8 +145,9 @@ def test_what_cannot_be_reached_was_not_sent(host: str) -> None:
     [
         ("http://nowhere.invalid", "dns"),
         (f"http://127.0.0.1:{free_port()}", "refused"),
+        (f"http://localhost:{free_port()}", "refused"),
     ],
-    ids=("dns", "refused"),
+    ids=("dns", "refused", "refused at both addresses"),
 )
 def test_logs_tell_why_a_backend_cannot_be_reached(url: str, reason: str) -> None:
     with pytest.raises(errors.BackendUnreachable) as caught:

@@ -477,6 +477,8 @@ def _reason_of(error: BaseException) -> str:
     text = str(error).lower()
     if "certificate" in text or "ssl" in text:
         return "tls"
+    if "connect call failed" in text or "connection refused" in text:
+        return "refused"  # at each of several addresses
     is_closed = isinstance(error, httpx.RemoteProtocolError) or (
         isinstance(error, ExchangeError) and error.failure in (Failure.PROTOCOL, Failure.CLOSED)
     )
