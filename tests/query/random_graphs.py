@@ -3,7 +3,7 @@ seed."""
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -53,7 +53,6 @@ class World:
     script: Mapping[str, Answer]
     document: str
     variables: dict[str, Any]
-    early: set[str] = field(default_factory=set)
 
 
 def world(seed: int, *, faults: tuple[str, ...] = ()) -> World:

@@ -59,8 +59,6 @@ class Step:
     """Keys of the answer, outermost first."""
     parent: "Step | None"
     """The step whose rows it belongs to."""
-    in_list: bool
-    """Whether it is asked for more than once: it stands in a list, or has one of keys."""
     fetch: Fetch
     declared: str
     """The name of the type that the field shows, as the schema has it."""
@@ -124,14 +122,6 @@ class Plan:
         """Whether everything that the operation asks for is in it."""
         return not self.unplanned
 
-    @property
-    def depth(self) -> int:
-        """How many waves there are."""
-        return max(self.waves, default=0)
-
-
-NOTHING = Plan()
-
 
 def planned(
     operation: OperationDefinitionNode,
@@ -191,7 +181,6 @@ class _Above:
 
     path: tuple[str, ...] = ()
     step: Step | None = None
-    in_list: bool = False
     known: Mapping[Path, str] = field(default_factory=dict)
     """Properties whose values follow from what was asked for."""
     why_unknown: str = ""
@@ -246,12 +235,10 @@ class _Planner:
         nodes: Sequence[tuple[FieldNode, Condition]],
         above: _Above,
     ) -> Step:
-        in_list = above.in_list or fetch.form == "many"
         made = Step(
             index=len(self.steps),
             path=path,
             parent=above.step,
-            in_list=in_list,
             fetch=fetch,
             declared=get_named_type(definition.type).name,
             node=nodes[0][0],
@@ -269,7 +256,6 @@ class _Planner:
                 _Above(
                     path=path,
                     step=made,
-                    in_list=in_list or fetch.is_list or fetch.form == "connection",
                     known={path: parameter for parameter, path in known.items()},
                 ),
             )
@@ -296,7 +282,6 @@ class _Planner:
             _Above(
                 path=path,
                 step=above.step,
-                in_list=above.in_list or entry.is_list,
                 known=known,
                 why_unknown=above.why_unknown,
             ),
@@ -342,7 +327,7 @@ class _Planner:
         possible = _possible(self._schema, named)
         if is_abstract_type(named) and len(possible) > 1:
             why = f"which kind of {named.name} it is shows when it is there"
-            above = _Above(path=above.path, step=above.step, in_list=above.in_list, why_unknown=why)
+            above = _Above(path=above.path, step=above.step, why_unknown=why)
         found = {one.name: self.selection(one, parts, above) for one in possible}
         return {name: one for name, one in found.items() if not one.is_empty}
 
