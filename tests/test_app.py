@@ -10,6 +10,7 @@ import strawberry
 from fastapi import FastAPI
 from strawberry.extensions import SchemaExtension
 
+import resolvers
 from plait import Backend, Graph, SettingsError, arg, by_ids, create_app, write_together
 from plait.testing import GraphTest, reply
 
@@ -182,3 +183,17 @@ def test_an_operators_timeout_moves_the_whole_limit(
     monkeypatch.setenv("PLAIT_BACKENDS__SLOW__TIMEOUT_S", str(set_s))
     answer = asyncio.run(main())
     assert ("errors" not in answer) is answers
+
+
+@pytest.mark.parametrize(("transport", "by_httpx"), [("plait", False), ("httpx", True)])
+def test_an_operator_chooses_who_speaks_with_backends(transport: str, by_httpx: bool) -> None:
+    settings = GraphTest(resolvers.graph).settings.model_copy(update={"transport": transport})
+    app = create_app(resolvers.graph, settings, observers=())
+
+    async def main() -> set[bool]:
+        async with app.lifespan():
+            assert app._running is not None
+            clients = app._running.clients.values()
+            return {one._transport._connections is None for one in clients}
+
+    assert asyncio.run(main()) == {by_httpx}

@@ -362,6 +362,24 @@ def test_what_comes_unasked_ends_a_connection_that_is_kept() -> None:
     asyncio.run(main())
 
 
+def test_a_connection_that_is_about_to_close_is_not_used() -> None:
+    async def main() -> None:
+        of, wire = origin(1), Wire()
+        connection = http11._Connection(of, 10)
+        connection.connection_made(wire)
+        of.keep(connection)
+        wire.has_ended = True  # the other side has said so, and the loop is about to tell
+        assert of._take() is None
+
+    asyncio.run(main())
+
+
+def test_how_long_a_request_is_is_said_once() -> None:
+    headers = ((b"host", b"h"), (b"Content-Length", b"9"), (b"transfer-encoding", b"chunked"))
+    sent = http11._request(b"POST", b"/x", headers, b"{}")
+    assert sent == b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}"
+
+
 def test_connections_that_are_idle_for_too_long_are_not_used() -> None:
     assert served(answering(OK), twice, keepalive_s=0.01) == ((b"ok", b"ok"), 2)
 
@@ -414,13 +432,16 @@ class Wire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_aborted = False
+        self.is_aborted = self.has_ended = False
 
     def write(self, data: Any) -> None:
         pass
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted or self.has_ended
 
 
 @given(

@@ -344,3 +344,31 @@ def test_a_row_that_is_shown_twice_is_paid_for_twice() -> None:
         assert test.ask(text)["data"] == {"all": [{"best": {"name": "x"}}] * 10}
     with GraphTest(graph, settings=short, b=script) as test:
         assert test.ask(text)["errors"][0]["extensions"]["limit"] == "answer_objects_max"
+
+
+class Odd:
+    """Has no JSON."""
+
+
+@pytest.mark.parametrize("place", ["row", "child"])
+def test_a_defect_in_what_is_asked_is_told_at_its_field_alone(place: str) -> None:
+    @strawberry.type
+    class Child:
+        id: int
+        odd: Points | None = get_points(id=Odd())
+
+    @strawberry.type
+    class Root:
+        row: Child | None = get_plain(id="1")
+        child: Points | None = get_points(id=Odd())
+        fine: Points | None = get_points(id="1")
+
+    asked_for = "row { id odd { total } }" if place == "row" else "child { total }"
+    script: dict[str, Any] = {"GET /plain/1": {"id": 1}, "GET /points/1": {"total": 5}}
+    with GraphTest(Graph(query=Root), b=script) as test:
+        answer = test.ask(f"{{ {asked_for} fine {{ total }} }}")
+    data = {"row": {"id": 1, "odd": None}} if place == "row" else {"child": None}
+    assert answer["data"] == {**data, "fine": {"total": 5}}
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "INTERNAL_ERROR"
+    assert error["path"] == (["row", "odd"] if place == "row" else ["child"])

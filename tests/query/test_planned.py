@@ -51,6 +51,15 @@ def stock() -> Iterator[None]:
         yield
 
 
+def opened(made: World) -> GraphTest:
+    """The world's graph, with room for whatever document it has."""
+    limits = ("characters", "tokens", "fields")
+    room = dict.fromkeys([f"document_{name}_max" for name in limits], 10_000_000)
+    room["answer_objects_max"] = 10_000_000
+    settings = GraphTest(made.graph).settings.model_copy(update=room)
+    return GraphTest(made.graph, settings=settings, b=made.script)
+
+
 def answered(test: GraphTest, made: World) -> tuple[Any, list[str]]:
     test.sent.clear()
     return told(test.ask(made.document, made.variables)), test.calls.get("b", [])
@@ -118,7 +127,7 @@ def keys(calls: list[str]) -> Counter[str]:
 
 def compared(seed: int, faults: tuple[str, ...]) -> tuple[list[str], list[str]]:
     made = world(seed, faults=faults)
-    with GraphTest(made.graph, b=made.script) as test:
+    with opened(made) as test:
         with stock():
             expected, calls_before = answered(test, made)
         found, calls = answered(test, made)
@@ -158,7 +167,7 @@ def test_there_are_no_more_calls_for_the_same_keys(faults: tuple[str, ...]) -> N
 def test_what_is_given_up_says_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     for seed in range(60):
         made = world(seed, faults=(*FAULTS, MALFORMED))
-        with GraphTest(made.graph, b=made.script) as test:
+        with opened(made) as test:
             answered(test, made)
     gc.collect()  # what nobody looked at speaks when it goes
     assert [one.getMessage() for one in caplog.records if one.name == "asyncio"] == []

@@ -139,7 +139,7 @@ class Origin:
             self._idle.pop(0).abort()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_ended:
+            if not connection.is_closing:
                 return connection
         return None
 
@@ -219,6 +219,11 @@ class _Connection(asyncio.Protocol):
                 self._reply = None
                 if not self._is_draining:
                     self.abort()  # what is still to come belongs to nobody
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended, or is about to: what is sent on it now arrives nowhere."""
+        return self.is_ended or self._transport is None or self._transport.is_closing()
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -390,6 +395,8 @@ class _Connection(asyncio.Protocol):
             self._timer = None
 
 
+_LENGTHS = (b"content-length", b"transfer-encoding")
+"""Said here, and by nobody else: a second word on it would make two requests of one."""
 _NAME_CHARACTERS = frozenset(
     b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
@@ -405,7 +412,8 @@ def _request(method: bytes, target: bytes, headers: Headers, body: bytes | None)
             raise ExchangeError(Failure.FORBIDDEN, "a header's name holds what none may")
         if b"\r" in value or b"\n" in value or b"\0" in value:
             raise ExchangeError(Failure.FORBIDDEN, "a header's value holds what none may")
-        lines.append(b"%b: %b" % (name, value))
+        if name.lower() not in _LENGTHS:
+            lines.append(b"%b: %b" % (name, value))
     if body is not None or method in (b"POST", b"PUT", b"PATCH"):
         lines.append(b"content-length: %d" % len(body or b""))
     return b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")

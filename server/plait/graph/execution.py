@@ -91,6 +91,10 @@ class Run(Protocol):
         """Wait until all has come."""
         ...
 
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        ...
+
     def step_at(self, path: tuple[str, ...], type_name: str) -> Any:
         """The step at a place of the answer, if there is one."""
         ...
@@ -125,6 +129,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             error.__traceback__ = error.__context__ = error.__cause__ = None
         self.collected_errors = BoundedErrors()
         self.begun.clear()
+        if self._run is not None:
+            self._run.stop()
         # What graphql-core hands to resolvers knows the executor, which knows it.
         self.async_helpers = None  # type: ignore[assignment]
         self._run = self._loaders = None

@@ -48,6 +48,8 @@ class Context:
     """Whether the schema may be asked for; if not, no error may name what it has."""
     document: DocumentNode | None = None
     """What is executed, parsed and validated."""
+    is_left: bool = False
+    """Whether something of it is still under way, and being ended behind the answer's back."""
     executor: Any = None
     """What executes the operation; it says so itself."""
     told: Callable[[], Mapping[str, Any]] | None = None

@@ -160,7 +160,8 @@ class Executor:
         else:
             executed = Executed(schema=self._graph.core, document=document, operation=operation)
             answer = answered(result, context, executed, self._events)
-        context.let_go()
+        if not context.is_left:
+            context.let_go()
         return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
 
     def _why_not_explained(self, explain: str) -> GraphQLError | None:
@@ -252,6 +253,7 @@ class Executor:
         if work.done() and not left:
             await context.loaders.close()
             return
+        context.is_left = True
         reaper = asyncio.ensure_future(self._reap([work, *left], context))
         self._reapers.add(reaper)
         reaper.add_done_callback(self._reapers.discard)

@@ -7,6 +7,7 @@ through the same loaders, so that a plan can save time and calls, and never chan
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -16,8 +17,8 @@ from plait.backend.ask import Fetched
 from plait.backend.loader import Loaders
 from plait.backend.paths import Path
 from plait.clock import Pace
-from plait.errors import PlaitError
 from plait.graph.fields import Fetch, Object, Row
+from plait.graph.pages import Window
 from plait.graph.resolve import Asked, Bound
 from plait.query.plan import Plan, Selection, Step, holds
 
@@ -104,7 +105,11 @@ class Run:
             try:
                 await self._done
             finally:
-                self._work.clear()  # of what was given up, nothing is asked for any more
+                self.stop()
+
+    def stop(self) -> None:
+        """Ask for nothing more: nobody waits for it."""
+        self._work.clear()
 
     def asked(self, step: Step, source: object) -> Asked | None:
         """What `step` asked for a source; `None` where there was nothing to ask for, `MISSING`
@@ -150,7 +155,7 @@ class Run:
                     return
         try:
             asked = self._bounds[step.index].ask(self._loaders, source, arguments)
-        except PlaitError:
+        except Exception:
             return  # whoever makes the answer asks again, and is told the same at its place
         known[id(source)] = asked
         if type(told) is int or type(told) is str:
@@ -194,12 +199,17 @@ class Run:
             return
         rows = outcome.row
         if asked.window is not None:
-            assert step.fetch.pages is not None
-            rows = step.fetch.pages.row(asked.window, rows["body"], rows["headers"])
-            self._pages.append(rows)
-        elif step.fetch.form == "one" and (type(rows) is list) is not step.fetch.is_list:
+            self._add(self._visit_page(step, asked.window, rows))
+            return
+        if step.fetch.form == "one" and (type(rows) is list) is not step.fetch.is_list:
             return  # not as declared: it will be an error at its place
         self._add(self._visit_all(step.below, step.declared, rows))
+
+    def _visit_page(self, step: Step, window: Window, page: Any) -> Iterator[None]:
+        assert step.fetch.pages is not None
+        row = step.fetch.pages.row(window, page["body"], page["headers"])
+        self._pages.append(row)
+        yield from self._visit_all(step.below, step.declared, row)
 
     def _given(self, step: Step) -> Mapping[str, Any] | None:
         """The arguments of a step's field; the same for all of its rows."""
@@ -238,7 +248,7 @@ class Run:
         before = self._loaders.count
         try:
             asked = self._bounds[step.index].ask(self._loaders, stub, arguments)
-        except PlaitError:
+        except Exception:
             return
         if asked is None:
             return
@@ -263,11 +273,16 @@ class Run:
 
     def _go_on(self) -> None:
         while self._work:
-            for _ in self._work[0]:
-                if self._pace.is_over():
-                    self._pace.call_later(self._go_on)
-                    return
-            self._work.popleft()
+            work = self._work[0]
+            # A defect here must not keep the operation waiting: its field meets it again, and
+            # tells it at its place.
+            with contextlib.suppress(Exception):
+                for _ in work:
+                    if self._pace.is_over():
+                        self._pace.call_later(self._go_on)
+                        return
+            if self._work and self._work[0] is work:
+                self._work.popleft()
         self._loaders.holding -= 1
         self._is_working = False
         self._end()
