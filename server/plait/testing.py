@@ -129,14 +129,20 @@ class GraphTest:
 
     def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
-        self._runner.run(self.__aenter__())
+        try:
+            self._runner.run(self.__aenter__())
+        except BaseException:
+            self._runner.close()  # nobody calls `__exit__` then
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._runner is not None
-        self._runner.run(self.__aexit__())
-        self._runner.close()
-        self._runner = None
+        try:
+            self._runner.run(self.__aexit__())
+        finally:
+            self._runner.close()
+            self._runner = None
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._app.lifespan())
