@@ -17,10 +17,10 @@ import plait.graph.graph
 import plait.query.execute
 from bench.graphs.jsonplaceholder import graph
 from plait import Backend, Graph
-from plait.backend.ask import Fetched
 from plait.backend.budget import Allowance
 from plait.backend.build import Load
 from plait.backend.call import Origin
+from plait.backend.flight import Fetched
 from plait.backend.spec import EndpointSpec
 from plait.clock import SystemClock, Turns
 from plait.events import Events

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from plait import Backend, by_ids, grouped
-from plait.backend.ask import SPLIT_CALLS_MAX, Asker, Fetched
+from plait.backend.ask import SPLIT_CALLS_MAX, Asker
 from plait.backend.budget import Allowance, Budget
 from plait.backend.build import Load, load_of
 from plait.backend.call import Call, Origin, Reply
+from plait.backend.flight import Fetched
 from plait.backend.freshness import Entry
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.keep import Keeper
@@ -45,6 +46,9 @@ class Server:
         self.answers = answers
         self.asked: list[str] = []
         self.calls: list[Call] = []
+
+    def begin(self, call: Call, then: object) -> None:
+        """Nothing: every call waits."""
 
     async def call(self, call: Call) -> Reply:
         query = "&".join(f"{name}={value}" for name, value in call.query)

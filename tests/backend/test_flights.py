@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from plait.backend.ask import Fetched, Outcome
 from plait.backend.build import load_of
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.fetch import Fetcher
+from plait.backend.flight import Fetched, Outcome
 from plait.backend.identity import endpoint_identity, server_identity
 from plait.backend.spec import BackendSpec, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
@@ -35,6 +35,9 @@ class Backend:
         self.url = "http://b"
         self.identity = server_identity(self.url, {})
         self.asked: list[asyncio.Future[Reply]] = []
+
+    def begin(self, call: Call, then: object) -> None:
+        """Nothing: every call waits."""
 
     async def call(self, call: Call) -> Reply:
         self.asked.append(asyncio.get_running_loop().create_future())

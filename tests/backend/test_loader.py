@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-from plait.backend.ask import Fetched, Outcome
 from plait.backend.build import Load
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
+from plait.backend.flight import Fetched, Outcome
 from plait.backend.loader import HANDED_OUT, QUIET_TURNS, Loaders
 from plait.backend.spec import BackendSpec, Batch, EndpointSpec
 from plait.backend.template import PathTemplate

@@ -18,6 +18,7 @@ from plait.backend.client import (
     timeout,
 )
 from plait.backend.freshness import Entry
+from plait.backend.slots import Slots
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import scripted
 from plait.clock import TestClock
@@ -358,7 +359,7 @@ def test_no_more_calls_than_connections_are_under_way() -> None:
             running -= 1
             return await answer(call())
 
-        handle = limit(2)(count)
+        handle = limit(Slots(2))(count)
         tasks = [asyncio.ensure_future(handle(call())) for _ in range(5)]
         await asyncio.sleep(0.01)
         assert most == 2

@@ -13,16 +13,18 @@ inside `limit`, waiting would be invisible.
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
 from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
 from plait.backend.identity import server_identity
 from plait.backend.record import Recorder, layers_of
+from plait.backend.slots import Slots
 from plait.backend.span import CallShown
 from plait.backend.spec import BackendSpec
-from plait.backend.transport import HttpTransport, Wire
+from plait.backend.transport import AGAIN, Ended, HttpTransport, Wire
 from plait.clock import Clock
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout
 from plait.events import CallFinished, Events
@@ -52,17 +54,60 @@ class Client:
         self._transport = HttpTransport(
             backend, headers=fixed, clock=clock, transport=transport, by_httpx=by_httpx
         )
+        self._clock = clock
+        self._events = events
+        self._content_type = fixed.get("content-type", JSON)
+        self._is_recorded = recorder is not None
+        self._slots = Slots(backend.connections)
         layers: tuple[Layer, ...] = (
             report(clock, events),
-            limit(backend.connections),
+            limit(self._slots),
             timeout(backend),
-            identify(backend, fixed.get("content-type", JSON)),
+            identify(backend, self._content_type),
             *layers_of(recorder),
         )
         call: Handler = self._transport
         for layer in reversed(layers):
             call = layer(call)
         self.call = call
+
+    def begin(self, call: Call, then: Ended) -> Callable[[], None] | None:
+        """As `call`, where nothing need be waited for: a turn is free and a connection kept. The
+        layers do the same in the same order, without a task or a coroutine; `then` gets the reply,
+        the `BackendError`, or `AGAIN` where `call` should be used after all.
+
+        What it returns gives the call up; `None` where nothing was done. Raises `BackendError`.
+        """
+        if self._is_recorded or not self._slots.take():
+            return None
+        start, clock, slots = self._clock.now(), self._clock, self._slots
+
+        def ended(found: Any) -> None:
+            slots.give_back()
+            if found is not AGAIN:
+                error = found if isinstance(found, BackendError) else None
+                status = error.status if error else found.status
+                _tell(self._events, call, start, clock.now(), status, error)
+            then(found)
+
+        limit_s = call.endpoint.timeout_s or self.backend.timeout_s
+        give_up = None
+        try:
+            identified = _identified(call, self.backend, self._content_type)
+            give_up = self._transport.begin(identified, limit_s, ended)
+        finally:
+            if give_up is None:
+                slots.give_back()
+        if give_up is None:
+            return None
+        end = give_up
+
+        def given_up() -> None:
+            slots.give_back()
+            end()
+            _tell(self._events, call, start, clock.now(), None, _given_up(call))
+
+        return given_up
 
     async def probe(self) -> None:
         """Raises `BackendError` when the backend is down."""
@@ -86,11 +131,7 @@ def report(clock: Clock, events: Events) -> Layer:
             start = clock.now()
 
             def finished(status: int | None, error: BackendError | None) -> None:
-                end = clock.now()
-                event = _finished(call, end - start, status, error)
-                if call.origin.span is not None:
-                    call.origin.span.calls.append(_shown(event, start, end))
-                events.emit(event)
+                _tell(events, call, start, clock.now(), status, error)
 
             try:
                 reply = await inner(call)
@@ -108,6 +149,20 @@ def report(clock: Clock, events: Events) -> Layer:
     return layer
 
 
+def _tell(
+    events: Events,
+    call: Call,
+    start: float,
+    end: float,
+    status: int | None,
+    error: BackendError | None,
+) -> None:
+    event = _finished(call, end - start, status, error)
+    if call.origin.span is not None:
+        call.origin.span.calls.append(_shown(event, start, end))
+    events.emit(event)
+
+
 def _shown(event: CallFinished, start: float, end: float) -> CallShown:
     return CallShown(
         label=event.endpoint,
@@ -120,19 +175,20 @@ def _shown(event: CallFinished, start: float, end: float) -> CallShown:
     )
 
 
-def limit(concurrent: int) -> Layer:
-    """At most `concurrent` calls at once; the others wait in order. Those that begin together take
-    several turns of the loop: a call costs milliseconds before it waits for anything."""
+def limit(slots: Slots) -> Layer:
+    """At most as many calls at once as there are slots; the others wait in order. Those that begin
+    together take several turns of the loop: one that waits costs more than it seems."""
 
     def layer(inner: Handler) -> Handler:
-        turns = asyncio.Semaphore(concurrent)
-
         async def handle(call: Call) -> Reply:
-            async with turns:
+            await slots.wait()
+            try:
                 pace = call.origin.pace
                 if pace and pace.is_over():
                     await pace.breathe()
                 return await inner(call)
+            finally:
+                slots.give_back()
 
         return handle
 

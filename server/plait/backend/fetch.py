@@ -15,17 +15,18 @@ before are no longer served from the cache, nor by joining the call that asks fo
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
-from plait.backend.ask import Asker, Fetched, Outcome, Outcomes, Server
+from plait.backend.ask import Asker, Server
 from plait.backend.build import Load
 from plait.backend.cache import RowCache
 from plait.backend.call import Call, Origin
 from plait.backend.client import forwarded_headers
+from plait.backend.flight import Fetched, Flight, Outcome
 from plait.backend.forget import Stale, linked_uris, stale_after
 from plait.backend.freshness import Entry, Use, usable_on_error, use_of
 from plait.backend.identity import LoadKey, endpoint_identity, load_key
@@ -37,24 +38,14 @@ from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_r
 from plait.events import CacheRead, Events
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Flight:
-    """One call in flight: what it brings, since when, and how many are waiting for it."""
-
-    task: "asyncio.Task[Outcomes]"
-    asked_at: float
-    waiting: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Wanted:
+class _Wanted(msgspec.Struct, kw_only=True):
     """One load on its way through a fetch."""
 
     load: Load
     key: LoadKey
     entry: Entry | None = None
     outcome: Outcome | None = None
-    flight: _Flight | None = None
+    flight: Flight | None = None
     joined: bool = False
 
 
@@ -78,7 +69,7 @@ class Fetcher:
         self.clock = clock
         self._events = events
         self._identities: dict[EndpointSpec, str] = {}
-        self._flying: dict[LoadKey, _Flight] = {}
+        self._flying: dict[LoadKey, Flight] = {}
 
     def identity(self, endpoint: EndpointSpec) -> str:
         """Equal for endpoints whose loads are the same. Raises `LookupError`."""
@@ -118,10 +109,9 @@ class Fetcher:
 
     async def close(self) -> None:
         """Cancel what is still in flight."""
-        tasks = {flight.task for flight in self._flying.values()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for flight in set(self._flying.values()):
+            flight.give_up()
+        await self._asker.close()
 
     async def written(
         self, call: Call, values: Mapping[str, Any], headers: Mapping[str, str]
@@ -198,7 +188,7 @@ class Fetcher:
         new = []
         for one in wanted:
             flight = self._flying.get(one.key) if endpoint.reads else None
-            if flight is not None and (flight.asked_at <= since or flight.task.done()):
+            if flight is not None and (flight.asked_at <= since or flight.is_over):
                 flight = None
             one.flight, one.joined = flight, flight is not None
             if flight is None:
@@ -209,13 +199,13 @@ class Fetcher:
         now, alone = self.clock.wall(), replace(origin, deadline=None)
         server = self._server(endpoint)
         for chunk in chunks:
-            task = asyncio.create_task(self._asker.ask(endpoint, server, chunk, alone))
-            flight = _Flight(task=task, asked_at=now)
+            flight = Flight(now)
             for one in chunk:
                 one.flight = self._flying[one.key] = flight
-            task.add_done_callback(partial(self._gone, chunk, flight))
+            flight.then(partial(self._gone, chunk, flight))
+            self._asker.begin(endpoint, server, chunk, alone, flight)
 
-    def _gone(self, chunk: Sequence[_Wanted], flight: _Flight, _: object) -> None:
+    def _gone(self, chunk: Sequence[_Wanted], flight: Flight) -> None:
         for one in chunk:
             if self._flying.get(one.key) is flight:
                 del self._flying[one.key]
@@ -229,12 +219,10 @@ class Fetcher:
         left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
         try:
             if left_s is None or left_s > 0:
-                await asyncio.wait([flight.task for flight in flights], timeout=left_s)
+                await _all_over(flights, left_s)
         finally:
             for flight in flights:
-                flight.waiting -= 1
-                if flight.waiting == 0 and not flight.task.done():
-                    flight.task.cancel()
+                flight.leave()
         for one in wanted:
             assert one.flight is not None
             one.outcome = _landed(endpoint, one.key, one.flight)
@@ -278,21 +266,40 @@ def _chunks(endpoint: EndpointSpec, wanted: Sequence[_Wanted]) -> list[Sequence[
     return chunks
 
 
-def _landed(endpoint: EndpointSpec, key: LoadKey, flight: _Flight) -> Outcome:
+async def _all_over(flights: Sequence[Flight], timeout_s: float | None) -> None:
+    """Wait until all have landed, or for so long."""
+    left = [one for one in flights if not one.is_over]
+    if not left:
+        return
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    count = len(left)
+
+    def one_over() -> None:
+        nonlocal count
+        count -= 1
+        if not count and not over.done():
+            over.set_result(None)
+
+    for one in left:
+        one.then(one_over)
+    await asyncio.wait((over,), timeout=timeout_s)
+
+
+def _landed(endpoint: EndpointSpec, key: LoadKey, flight: Flight) -> Outcome:
     name = endpoint.backend.name
-    if not flight.task.done():
+    if not flight.is_over:
         message = f"Backend '{name}' did not answer before the request's deadline."
         return BackendTimeout(message, backend=name, endpoint=endpoint.label)
-    if flight.task.cancelled():
+    if flight.defect is not None:
+        raise flight.defect
+    if flight.brought is None:
         message = f"The call to backend '{name}' was given up."
         return BackendDisconnected(message, backend=name, endpoint=endpoint.label)
-    return flight.task.result()[key]
+    return flight.brought.outcomes()[key]
 
 
 def _broke_off(one: _Wanted) -> bool:
     """Whether the call that was joined ended by its clock, and not by an answer."""
     flight = one.flight
     assert flight is not None
-    return flight.task.done() and (
-        flight.task.cancelled() or isinstance(one.outcome, BackendTimeout)
-    )
+    return flight.is_over and (flight.brought is None or isinstance(one.outcome, BackendTimeout))

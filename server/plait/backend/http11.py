@@ -9,10 +9,13 @@ httptools (llhttp) parses. It is strict; what it refuses is no reply.
 """
 
 import asyncio
+import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import cast
+from functools import partial
+from math import inf
+from typing import TypeAlias, cast
 
 import httptools
 import msgspec
@@ -32,6 +35,8 @@ class Failure(Enum):
     CONNECT = auto()
     CONNECT_TIMEOUT = auto()
     READ_TIMEOUT = auto()
+    TIMEOUT = auto()
+    """The exchange as a whole took longer than it may."""
     FORBIDDEN = auto()
     """The request is none that HTTP allows. It was not sent."""
     PROTOCOL = auto()
@@ -48,6 +53,8 @@ class ExchangeError(Exception):
     def __init__(self, failure: Failure, told: str = "") -> None:
         super().__init__(told or failure.name.lower())
         self.failure = failure
+        self.is_stale = False
+        """Whether not a byte had come: a kept connection may have been closed long before."""
 
 
 class RawReply(msgspec.Struct, frozen=True):
@@ -65,6 +72,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     error_bytes_max: int
     """Of a reply that is no success and whose type is `error_type`."""
     error_type: bytes
+
+
+Then: TypeAlias = Callable[[RawReply | ExchangeError], object]
+"""Called with what came of an exchange, in the turn of the loop in which it came."""
 
 
 class Origin:
@@ -99,10 +110,11 @@ class Origin:
         wanted: Wanted,
         *,
         is_safe: bool,
+        ready: bytes = b"",
     ) -> RawReply:
-        """Make one exchange. `is_safe`: whether it changes nothing, and may be sent again. Raises
-        `ExchangeError`."""
-        request = _request(method, target, headers, body)
+        """Make one exchange. `is_safe`: whether it changes nothing, and may be sent again. `ready`
+        are further headers, as `header_lines` makes them. Raises `ExchangeError`."""
+        request = _request(method, target, headers, body, ready)
         while True:
             connection = self._take()
             is_kept = connection is not None
@@ -111,9 +123,33 @@ class Origin:
             try:
                 return await connection.exchange(request, wanted)
             except ExchangeError as error:
-                is_stale = is_kept and error.failure is Failure.CLOSED and not connection.has_heard
-                if not (is_stale and is_safe):
+                if not (is_kept and error.is_stale and is_safe):
                     raise
+
+    def begin(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes | None,
+        wanted: Wanted,
+        *,
+        within_s: float,
+        then: Then,
+        ready: bytes = b"",
+    ) -> Callable[[], None] | None:
+        """As `send`, over a connection that is kept: the request has left when this returns. What
+        it returns gives the exchange up. `None` where no connection is kept, and nothing was done.
+
+        It is not sent again where the connection turns out to be stale: see `is_stale`. Raises
+        `ExchangeError` for what cannot be sent.
+        """
+        request = _request(method, target, headers, body, ready)
+        connection = self._take()
+        if connection is None:
+            return None
+        connection.start(request, wanted, then, within_s)
+        return partial(connection.give_up, then)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -170,10 +206,11 @@ class _Connection(asyncio.Protocol):
         self._read_s = read_s
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._reply: asyncio.Future[RawReply] | None = None
+        self._then: Then | None = None
         self._wanted: Wanted | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
+        self._until = inf
         self._is_draining = False
         self._drained = 0
         self._may_stay = False
@@ -199,26 +236,44 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes, wanted: Wanted) -> RawReply:
         """Send a request, and wait for its reply. Raises `ExchangeError`."""
-        loop = asyncio.get_running_loop()
-        transport = self._transport
-        if transport is None or self.is_ended:
-            raise ExchangeError(Failure.CLOSED)
-        self._begin()
-        self.has_heard = False
-        self._wanted = wanted
-        reply: asyncio.Future[RawReply] = loop.create_future()
-        self._reply = reply
-        self._heard_at = loop.time()
-        self._timer = loop.call_later(self._read_s, self._check_silence)
-        transport.write(request)
+        reply: asyncio.Future[RawReply] = asyncio.get_running_loop().create_future()
+
+        def then(found: RawReply | ExchangeError) -> None:
+            if reply.done():
+                return
+            if isinstance(found, ExchangeError):
+                reply.set_exception(found)
+            else:
+                reply.set_result(found)
+
+        self.start(request, wanted, then)
         try:
             return await reply
         finally:
-            # Once a reply is whole, the connection may carry another's exchange already.
-            if self._reply is reply:
-                self._reply = None
-                if not self._is_draining:
-                    self.abort()  # what is still to come belongs to nobody
+            self.give_up(then)
+
+    def start(self, request: bytes, wanted: Wanted, then: Then, within_s: float = inf) -> None:
+        """Send a request. `then` gets what comes of it."""
+        loop = asyncio.get_running_loop()
+        transport = self._transport
+        if transport is None or self.is_ended:
+            then(self._error(Failure.CLOSED, has_heard=False))
+            return
+        self._begin()
+        self.has_heard = False
+        self._wanted = wanted
+        self._then = then
+        self._heard_at = loop.time()
+        self._until = self._heard_at + within_s
+        self._timer = loop.call_later(min(self._read_s, within_s), self._check_silence)
+        transport.write(request)
+
+    def give_up(self, then: Then) -> None:
+        """Nobody waits for the exchange that was to end with `then` any more. Once a reply is
+        whole, the connection may carry another's already."""
+        if self._then is then:
+            self._then = None
+            self.abort()  # what is still to come belongs to nobody
 
     @property
     def is_closing(self) -> bool:
@@ -243,7 +298,7 @@ class _Connection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         if self.is_ended:
             return
-        if self._reply is None and not self._is_draining:
+        if self._then is None and not self._is_draining:
             self.abort()  # nobody asked
             return
         self.has_heard = True
@@ -272,8 +327,9 @@ class _Connection(asyncio.Protocol):
         is_whole = self._has_head and self._ends_with_connection and error is None
         self.is_ended = True
         self._origin.forget(self)
-        if is_whole and self._reply is not None and not self._reply.done():
-            self._reply.set_result(self._made())
+        if is_whole and self._then is not None:
+            self._stop_timer()
+            self._tell(self._made())
         else:
             self._fail(Failure.CLOSED, "", error)
 
@@ -344,18 +400,17 @@ class _Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         """The reply is whole: hand it over, and keep the connection where it can be used again."""
-        reply = self._reply
         self._stop_timer()
-        if self._is_draining:
-            self._is_draining = False
-        elif reply is not None and not reply.done():
-            reply.set_result(self._made())
-        self._reply = None
+        made = None if self._is_draining else self._made()
+        self._is_draining = False
+        then, self._then = self._then, None
         if self._may_stay and not self._has_more:
             self._parser = httptools.HttpResponseParser(self)
             self._origin.keep(self)
         else:
             self.abort()
+        if made is not None and then is not None:
+            then(made)  # last: it may send something on this very connection
 
     def _made(self) -> RawReply:
         body = self._body
@@ -371,23 +426,33 @@ class _Connection(asyncio.Protocol):
         self._stop_timer()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(DRAINED_WITHIN_S, self.abort)
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(RawReply(self._status, self._headers, b""))
+        self._tell(RawReply(self._status, self._headers, b""))
 
     def _fail(self, failure: Failure, told: str = "", cause: Exception | None = None) -> None:
-        if self._reply is not None and not self._reply.done():
-            error = ExchangeError(failure, told)
-            error.__cause__ = cause
-            self._reply.set_exception(error)
         self.abort()
+        if self._then is not None:
+            error = self._error(failure, told, has_heard=self.has_heard)
+            error.__cause__ = cause
+            self._tell(error)
+
+    def _error(self, failure: Failure, told: str = "", *, has_heard: bool) -> ExchangeError:
+        error = ExchangeError(failure, told)
+        error.is_stale = failure is Failure.CLOSED and not has_heard
+        return error
+
+    def _tell(self, found: RawReply | ExchangeError) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then(found)
 
     def _check_silence(self) -> None:
         loop = asyncio.get_running_loop()
-        left = self._heard_at + self._read_s - loop.time()
+        now = loop.time()
+        left = min(self._heard_at + self._read_s, self._until) - now
         if left > 0:
             self._timer = loop.call_later(left, self._check_silence)
         else:
-            self._fail(Failure.READ_TIMEOUT)
+            self._fail(Failure.TIMEOUT if now >= self._until else Failure.READ_TIMEOUT)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -402,18 +467,37 @@ _NAME_CHARACTERS = frozenset(
 )
 
 
-def _request(method: bytes, target: bytes, headers: Headers, body: bytes | None) -> bytes:
+_TARGET = re.compile(rb"/[!-~]*")
+
+
+def _request(
+    method: bytes, target: bytes, headers: Headers, body: bytes | None, ready: bytes = b""
+) -> bytes:
     """A request as bytes. Raises `ExchangeError` for one that could be taken for something else."""
-    if not target.startswith(b"/") or any(not 0x20 < one < 0x7F for one in target):
+    if _TARGET.fullmatch(target) is None:
         raise ExchangeError(Failure.FORBIDDEN, "the path holds what no path may")
-    lines = [b"%b %b HTTP/1.1" % (method, target)]
+    length = b""
+    if body is not None or method in (b"POST", b"PUT", b"PATCH"):
+        length = b"content-length: %d\r\n" % len(body or b"")
+    return b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (
+        method,
+        target,
+        ready,
+        header_lines(headers),
+        length,
+        body or b"",
+    )
+
+
+def header_lines(headers: Headers) -> bytes:
+    """Headers as they stand in a request; without those that say how long it is. Raises
+    `ExchangeError` for what could be taken for something else."""
+    lines = []
     for name, value in headers:
         if not name or not _NAME_CHARACTERS.issuperset(name):
             raise ExchangeError(Failure.FORBIDDEN, "a header's name holds what none may")
         if b"\r" in value or b"\n" in value or b"\0" in value:
             raise ExchangeError(Failure.FORBIDDEN, "a header's value holds what none may")
         if name.lower() not in _LENGTHS:
-            lines.append(b"%b: %b" % (name, value))
-    if body is not None or method in (b"POST", b"PUT", b"PATCH"):
-        lines.append(b"content-length: %d" % len(body or b""))
-    return b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")
+            lines.append(b"%b: %b\r\n" % (name, value))
+    return b"".join(lines)

@@ -25,6 +25,10 @@ class Keeper:
         """Whether its rows may be kept at all."""
         return self._cache is not None and endpoint.cache.enabled
 
+    def would_keep(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> bool:
+        """Whether what a reply brings will be kept."""
+        return self._lifetime(endpoint, (reply,), personal=personal) is not None
+
     async def read(
         self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
     ) -> dict[LoadKey, Entry]:

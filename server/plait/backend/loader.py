@@ -19,11 +19,11 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from plait.backend.ask import Fetched, Outcome
 from plait.backend.budget import Allowance, Budget
 from plait.backend.build import Load, key_told, load_of
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
+from plait.backend.flight import Fetched, Outcome
 from plait.backend.span import KEYS_SHOWN, Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace

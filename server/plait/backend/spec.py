@@ -162,6 +162,11 @@ class EndpointSpec:
         return self.batch.keys if self.batch.key_matches == "exact" else {}
 
     @property
+    def body_is_all(self) -> bool:
+        """Whether one reply's body is all that is needed of it."""
+        return not (self.failed_when or self.next) and self.page_headers is None
+
+    @property
     def is_strict(self) -> bool:
         """Whether its rows must have every property that is read of them."""
         return self.backend.strict if self.strict is None else self.strict

@@ -75,14 +75,21 @@ def decoded(endpoint: EndpointSpec, reply: Reply) -> Any:
     if not body:
         return None
     try:
-        content_type = reply.headers.get("content-type", "")
-        charset = content_type.lower().partition("charset")[2]
-        if body[:1] not in b'{["' or b"\x00" in body[:4] or (charset and "utf-8" not in charset):
-            body = _as_utf8(body, content_type)
+        if not is_plain_json(reply):
+            body = _as_utf8(body, reply.headers.get("content-type", ""))
         return decode(body) if body.strip() else None
     except (msgspec.DecodeError, UnicodeError, LookupError, RecursionError):
         kind = "HTML" if body.lstrip()[:1] == b"<" else "not valid JSON"
         raise bad_reply(endpoint, f"the reply is {kind}") from None
+
+
+def is_plain_json(reply: Reply) -> bool:
+    """Whether a body is JSON in UTF-8 as far as its beginning and its headers tell."""
+    body = reply.body
+    if body[:1] not in (b"{", b"[", b'"') or b"\x00" in body[:4]:
+        return False
+    charset = reply.headers.get("content-type", "").lower().partition("charset")[2]
+    return not charset or "utf-8" in charset
 
 
 def accepted(endpoint: EndpointSpec, reply: Reply) -> Any:

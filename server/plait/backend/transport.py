@@ -2,22 +2,31 @@
 out."""
 
 import asyncio
+import re
 import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
 from typing import Any, TypeAlias, assert_never
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from plait.backend.call import Call, Reply
-from plait.backend.http11 import ExchangeError, Failure, Origin, Wanted
+from plait.backend.http11 import (
+    ExchangeError,
+    Failure,
+    Origin,
+    RawReply,
+    Wanted,
+    header_lines,
+)
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
@@ -57,6 +66,12 @@ class _Pool:
     busy: int = 0
 
 
+AGAIN = object()
+"""In place of a reply: the connection turned out to be stale, and the call can be made anew."""
+Ended: TypeAlias = Callable[[Any], object]
+"""Called with a `Reply`, a `BackendError` or `AGAIN`."""
+
+
 class _Answer(msgspec.Struct, frozen=True):
     """What came, before anything is made of it."""
 
@@ -94,6 +109,10 @@ class HttpTransport:
             b"host": self._base.netloc,
             **{name.lower().encode(): _header_bytes(one) for name, one in self._headers.items()},
         }
+        try:
+            self._ready = header_lines(tuple(self._sent_headers.items()))
+        except ExchangeError:
+            self._ready = b""  # each call says so
         self._transport = transport
         self._pools: list[_Pool] = []
         own = transport is None and not by_httpx
@@ -107,17 +126,71 @@ class HttpTransport:
 
     async def __call__(self, call: Call) -> Reply:
         """Make one attempt. Raises `BackendError`."""
-        query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
-        target = f"{self._prefix}{call.path}{query}".encode("ascii")
+        target = self._target(call)
         for _ in range(1 + self._redirects_of(call)):
             ask = self._ask if self._connections else self._by_httpx
-            answer = await ask(call, target)
-            if answer.status < 300 or answer.status == 304:
-                return _reply(answer, call.endpoint)
-            if answer.status >= 400 or "location" not in answer.headers:
-                raise self._refused(answer, call.endpoint)
-            target = self._redirect_target(call, target, answer.headers["location"])
+            found = self._made(call, target, await ask(call, target))
+            if isinstance(found, Reply):
+                return found
+            target = found
         raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
+
+    def begin(self, call: Call, within_s: float, then: Ended) -> Callable[[], None] | None:
+        """As calling it, where a connection is kept and nothing need be waited for: the request has
+        left when this returns. What it returns gives the call up; `None` where nothing was done.
+
+        `within_s` bounds the call as a whole. Raises `BackendError` for what cannot be sent.
+        """
+        if self._connections is None or self._redirects_of(call):
+            return None
+        target = self._target(call)
+        ready, headers = self._headers_of(call)
+        try:
+            return self._connections.begin(
+                call.method.encode(),
+                target,
+                headers,
+                call.body,
+                _wanted(call.endpoint),
+                within_s=within_s,
+                then=partial(self._came, call, target, within_s, then),
+                ready=ready,
+            )
+        except ExchangeError as error:
+            raise _failed(error, call.endpoint) from None
+
+    def _came(
+        self,
+        call: Call,
+        target: bytes,
+        within_s: float,
+        then: Ended,
+        raw: RawReply | ExchangeError,
+    ) -> None:
+        if isinstance(raw, ExchangeError):
+            again = raw.is_stale and call.method in SAFE_METHODS
+            then(AGAIN if again else _failed(raw, call.endpoint, within_s))
+            return
+        try:
+            found = self._made(call, target, _Answer(raw.status, _joined(raw.headers), raw.body))
+            assert isinstance(found, Reply)  # a redirect that is not followed is an error
+        except BackendError as error:
+            then(error)
+        else:
+            then(found)
+
+    def _target(self, call: Call) -> bytes:
+        query = f"?{query_text(call.query)}" if call.query else ""
+        return f"{self._prefix}{call.path}{query}".encode("ascii")
+
+    def _made(self, call: Call, target: bytes, answer: _Answer) -> Reply | bytes:
+        """The reply that an answer is, or where it says that it can be had. Raises
+        `BackendError`."""
+        if answer.status < 300 or answer.status == 304:
+            return _reply(answer, call.endpoint)
+        if answer.status >= 400 or "location" not in answer.headers:
+            raise self._refused(answer, call.endpoint)
+        return self._redirect_target(call, target, answer.headers["location"])
 
     async def probe(self) -> None:
         """Ask for the backend's health path. Raises `BackendError` when it is down."""
@@ -162,27 +235,28 @@ class HttpTransport:
 
     async def _ask(self, call: Call, target: bytes) -> _Answer:
         assert self._connections is not None
-        headers = self._sent_headers
-        if call.headers:
-            own = {name.lower().encode(): _header_bytes(value) for name, value in call.headers}
-            headers = {**headers, **own}
-        limit = call.endpoint.reply_bytes_max or call.endpoint.backend.reply_bytes_max
+        ready, headers = self._headers_of(call)
         try:
             raw = await self._connections.send(
                 call.method.encode(),
                 target,
-                tuple(headers.items()),
+                headers,
                 call.body,
-                Wanted(
-                    bytes_max=limit + _GZIP_BYTES,
-                    error_bytes_max=PROBLEM_BYTES_MAX,
-                    error_type=_PROBLEM_TYPE,
-                ),
+                _wanted(call.endpoint),
                 is_safe=call.method in SAFE_METHODS,
+                ready=ready,
             )
         except ExchangeError as error:
             raise _failed(error, call.endpoint) from None
         return _Answer(raw.status, _joined(raw.headers), raw.body)
+
+    def _headers_of(self, call: Call) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """The headers of a call: those that are always the same, ready to be sent, and the rest.
+        What a call says itself goes before what is always said."""
+        own = [(name.lower().encode(), _header_bytes(value)) for name, value in call.headers]
+        if self._ready and not any(name in self._sent_headers for name, _ in own):
+            return self._ready, tuple(own)
+        return b"", tuple({**self._sent_headers, **dict(own)}.items())
 
     # --- by httpx
 
@@ -229,6 +303,28 @@ class HttpTransport:
             raise _translated(error, call.endpoint) from None
         finally:
             pool.busy -= 1
+
+
+def _wanted(endpoint: EndpointSpec) -> Wanted:
+    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
+    return Wanted(
+        bytes_max=limit + _GZIP_BYTES,
+        error_bytes_max=PROBLEM_BYTES_MAX,
+        error_type=_PROBLEM_TYPE,
+    )
+
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
+
+
+def query_text(pairs: Sequence[tuple[str, str]]) -> str:
+    """A query string: everything but unreserved characters (RFC 3986, section 2.3) and slashes is
+    percent-encoded."""
+    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in pairs])
+
+
+def _encoded(text: str) -> str:
+    return text if _UNRESERVED.fullmatch(text) else quote(text)
 
 
 def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:
@@ -407,7 +503,7 @@ def _header_bytes(value: str) -> bytes:
     return value.encode("latin-1")
 
 
-def _failed(error: ExchangeError, endpoint: EndpointSpec) -> BackendError:
+def _failed(error: ExchangeError, endpoint: EndpointSpec, within_s: float = inf) -> BackendError:
     """Our own connections' errors. What matters most is whether the backend may have seen the
     request."""
     match error.failure:
@@ -419,6 +515,8 @@ def _failed(error: ExchangeError, endpoint: EndpointSpec) -> BackendError:
             return _error(BackendUnreachable, endpoint, what, sent=False, reason=reason)
         case Failure.READ_TIMEOUT:
             return _error(BackendTimeout, endpoint, "did not answer in time", reason="read_timeout")
+        case Failure.TIMEOUT:
+            return _error(BackendTimeout, endpoint, f"did not answer within {within_s:.3g} s")
         case Failure.FORBIDDEN:
             return _error(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
         case Failure.TOO_LARGE:

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from plait.backend.ask import Fetched, Outcome
+from plait.backend.flight import Fetched, Outcome
 from plait.backend.loader import Loaders
 from plait.backend.numbers import copied
 from plait.backend.spec import EndpointSpec

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from plait.backend.ask import Fetched, Outcome
+from plait.backend.flight import Fetched, Outcome
 from plait.backend.loader import Loaders
 from plait.backend.paths import is_absent, path_text
 from plait.backend.spec import EndpointSpec

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from plait.backend.ask import Fetched
+from plait.backend.flight import Fetched
 from plait.backend.loader import Loaders
 from plait.backend.paths import Path
 from plait.clock import Pace
