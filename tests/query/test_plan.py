@@ -10,7 +10,8 @@ from strawberry.permission import BasePermission
 
 from plait import Backend, BadUserInput, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.query import plan as planning
-from plait.query.plan import Plan, holds, planned
+from plait.query.plan import Plan, planned
+from plait.query.selection import holds
 from plait.testing import GraphTest, reply
 
 b = Backend("b", "http://b.test")

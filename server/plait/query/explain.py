@@ -17,7 +17,8 @@ from plait.graph.fields import Binding, Constant, Fetch, Given, Row
 from plait.graph.graph import Graph
 from plait.query.document import Document, DocumentErrors, DocumentLimits, Documents
 from plait.query.latency import Latency
-from plait.query.plan import ALWAYS, Condition, Plan, Selection, Step, holds
+from plait.query.plan import Plan, Selection, Step
+from plait.query.selection import ALWAYS, Condition, holds
 
 ROWS_ASSUMED = 10
 """How many rows a list is taken to have where nobody can know."""

@@ -17,23 +17,16 @@ calls of one. So none leaves early where that would take it from the others of i
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import (
-    BooleanValueNode,
     FieldNode,
     FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLField,
-    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
-    GraphQLUnionType,
-    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
-    SelectionSetNode,
-    VariableNode,
     get_named_type,
     is_abstract_type,
 )
@@ -41,13 +34,16 @@ from graphql import (
 from plait.backend.identity import endpoint_identity
 from plait.backend.paths import Path
 from plait.graph.fields import Binding, Custom, Fetch, FieldTable, Object, Property, Row
-
-FIELDS_MAX = 5_000
-"""How many fields, fragments spread, a plan looks at."""
-
-Condition: TypeAlias = tuple[tuple[str, bool], ...]
-"""Variables and what each must be, all of them."""
-ALWAYS: tuple[Condition, ...] = ((),)
+from plait.query.selection import (
+    FIELDS_MAX,
+    Condition,
+    Nodes,
+    Part,
+    Selections,
+    TooLarge,
+    alternatives,
+    below_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,7 +133,7 @@ def planned(
     planner = _Planner(schema, fields, fragments)
     try:
         selection = planner.selection(root, [(operation.selection_set, ())], _Above())
-    except _TooLarge:
+    except TooLarge:
         why = f"the operation has more than {FIELDS_MAX} fields, its fragments spread"
         return Plan(unplanned=(Unplanned(path=(), label=root.name, why=why),))
     steps = tuple(planner.steps)
@@ -158,21 +154,7 @@ def _mutation(operation: OperationDefinitionNode) -> Plan:
     return Plan(unplanned=(Unplanned(path=(), label=kind, why=why),))
 
 
-def holds(conditions: Sequence[Condition], variables: Mapping[str, Any]) -> bool:
-    """Whether one of `conditions` does."""
-    return conditions is ALWAYS or any(
-        all(variables.get(name) is wanted for name, wanted in one) for one in conditions
-    )
-
-
 # --- reading the operation
-
-
-class _TooLarge(Exception):
-    pass
-
-
-_Part: TypeAlias = tuple[SelectionSetNode, Condition]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,16 +179,16 @@ class _Planner:
         self._schema = schema
         self._fields = fields
         self._fragments = fragments
-        self._seen = 0
+        self._selections = Selections(schema, fragments)
         self.steps: list[Step] = []
         self.unplanned: list[Unplanned] = []
         self.places: dict[tuple[tuple[str, ...], str], Step] = {}
 
     def selection(
-        self, type_: GraphQLObjectType, parts: Sequence[_Part], above: _Above
+        self, type_: GraphQLObjectType, parts: Sequence[Part], above: _Above
     ) -> Selection:
         steps, insides = [], []
-        for key, nodes in self._collected(type_, parts).items():
+        for key, nodes in self._selections.collected(type_, parts).items():
             node = nodes[0][0]
             definition = type_.fields.get(node.name.value)
             if definition is None:
@@ -220,7 +202,7 @@ class _Planner:
                     if entry.below is not None and (
                         below := self._inside(path, entry, definition, nodes, above)
                     ):
-                        conditions = _alternatives(nodes)
+                        conditions = alternatives(nodes)
                         insides.append(Inside(property=entry, conditions=conditions, below=below))
                 case _:
                     self._custom(path, entry, definition, nodes)
@@ -232,7 +214,7 @@ class _Planner:
         path: tuple[str, ...],
         fetch: Fetch,
         definition: GraphQLField,
-        nodes: Sequence[tuple[FieldNode, Condition]],
+        nodes: Nodes,
         above: _Above,
     ) -> Step:
         made = Step(
@@ -243,7 +225,7 @@ class _Planner:
             declared=get_named_type(definition.type).name,
             node=nodes[0][0],
             definition=definition,
-            conditions=_alternatives(nodes),
+            conditions=alternatives(nodes),
             why_late=_why_late(fetch, above) if above.step else "",
         )
         self.steps.append(made)
@@ -267,7 +249,7 @@ class _Planner:
         path: tuple[str, ...],
         entry: Property,
         definition: GraphQLField,
-        nodes: Sequence[tuple[FieldNode, Condition]],
+        nodes: Nodes,
         above: _Above,
     ) -> dict[str, Selection]:
         paths = entry.reader.paths
@@ -292,7 +274,7 @@ class _Planner:
         path: tuple[str, ...],
         entry: Any,
         definition: GraphQLField,
-        nodes: Sequence[tuple[FieldNode, Condition]],
+        nodes: Nodes,
     ) -> None:
         label = entry.label if entry is not None else ".".join(path)
         if isinstance(entry, Property | Fetch):
@@ -304,96 +286,29 @@ class _Planner:
         if may_load or self._asks_below(definition, nodes):
             self.unplanned.append(Unplanned(path=path, label=label, why=why))
 
-    def _asks_below(
-        self, definition: GraphQLField, nodes: Sequence[tuple[FieldNode, Condition]]
-    ) -> bool:
+    def _asks_below(self, definition: GraphQLField, nodes: Nodes) -> bool:
         """Whether the rows of a field that is not planned are asked for anything."""
         trial = _Planner(self._schema, self._fields, self._fragments)
-        trial._seen = self._seen
+        trial._selections = self._selections
         trial._below(definition, nodes, _Above())
-        self._seen = trial._seen
         return bool(trial.steps or trial.unplanned)
 
     def _below(
         self,
         definition: GraphQLField,
-        nodes: Sequence[tuple[FieldNode, Condition]],
+        nodes: Nodes,
         above: _Above,
     ) -> dict[str, Selection]:
         named = get_named_type(definition.type)
-        parts = [(node.selection_set, one) for node, one in nodes if node.selection_set]
+        parts = below_of(nodes)
         if not parts:
             return {}
-        possible = _possible(self._schema, named)
+        possible = self._selections.possible(named)
         if is_abstract_type(named) and len(possible) > 1:
             why = f"which kind of {named.name} it is shows when it is there"
             above = _Above(path=above.path, step=above.step, why_unknown=why)
         found = {one.name: self.selection(one, parts, above) for one in possible}
         return {name: one for name, one in found.items() if not one.is_empty}
-
-    def _collected(
-        self, type_: GraphQLObjectType, parts: Sequence[_Part]
-    ) -> dict[str, list[tuple[FieldNode, Condition]]]:
-        """The fields that are asked of a type, by their key in the answer."""
-        found: dict[str, list[tuple[FieldNode, Condition]]] = {}
-        for selections, condition in parts:
-            for node, whole in self._fields_of(type_, selections, condition):
-                key = node.alias.value if node.alias else node.name.value
-                found.setdefault(key, []).append((node, whole))
-        return found
-
-    def _fields_of(
-        self, type_: GraphQLObjectType, selections: SelectionSetNode, condition: Condition
-    ) -> Iterator[tuple[FieldNode, Condition]]:
-        for node in selections.selections:
-            self._seen += 1
-            if self._seen > FIELDS_MAX:
-                raise _TooLarge
-            own = _condition(node)
-            if own is None:
-                continue
-            whole = (*condition, *own)
-            if isinstance(node, FieldNode):
-                yield node, whole
-                continue
-            of: Any = node
-            if isinstance(node, FragmentSpreadNode):
-                of = self._fragments[node.name.value]
-            assert isinstance(of, InlineFragmentNode | FragmentDefinitionNode)
-            if of.type_condition is None or self._fits(type_, of.type_condition.name.value):
-                yield from self._fields_of(type_, of.selection_set, whole)
-
-    def _fits(self, type_: GraphQLObjectType, name: str) -> bool:
-        on = self._schema.type_map[name]
-        return on is type_ or (
-            isinstance(on, GraphQLInterfaceType | GraphQLUnionType)
-            and self._schema.is_sub_type(on, type_)
-        )
-
-
-def _possible(schema: GraphQLSchema, named: Any) -> Sequence[GraphQLObjectType]:
-    if isinstance(named, GraphQLObjectType):
-        return (named,)
-    return schema.get_possible_types(named) if is_abstract_type(named) else ()
-
-
-def _condition(node: Any) -> Condition | None:
-    """What `@skip` and `@include` ask for; `None` where they leave the node out in any case."""
-    found = []
-    for directive in node.directives or ():
-        if directive.name.value not in ("skip", "include") or not directive.arguments:
-            continue
-        wanted, value = directive.name.value == "include", directive.arguments[0].value
-        if isinstance(value, VariableNode):
-            found.append((value.name.value, wanted))
-        elif isinstance(value, BooleanValueNode) and value.value is not wanted:
-            return None
-    return tuple(found)
-
-
-def _alternatives(nodes: Sequence[tuple[FieldNode, Condition]]) -> tuple[Condition, ...]:
-    found = tuple(dict.fromkeys(condition for _, condition in nodes))
-    return ALWAYS if () in found else found
 
 
 # --- early or not

@@ -20,7 +20,8 @@ from plait.clock import Pace
 from plait.graph.fields import Fetch, Object, Row
 from plait.graph.pages import Window
 from plait.graph.resolve import Asked, Bound
-from plait.query.plan import Plan, Selection, Step, holds
+from plait.query.plan import Plan, Selection, Step
+from plait.query.selection import holds
 
 EARLY_KEYS_MAX = 200
 """How many keys one operation may have asked for whose rows have not said them yet: what may be
