@@ -9,7 +9,7 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 from strawberry.permission import BasePermission
 
 from plait import Backend, BadUserInput, Graph, arg, by_ids, discriminator, grouped, prop, this
-from plait.query import plan as planning
+from plait.query import selection
 from plait.query.plan import Plan, planned
 from plait.query.selection import holds
 from plait.testing import GraphTest, reply
@@ -216,7 +216,7 @@ def test_what_depends_on_variables() -> None:
 
 
 def test_an_operation_may_be_too_large_to_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "FIELDS_MAX", 3)
+    monkeypatch.setattr(selection, "FIELDS_MAX", 3)
     assert plan_of("{ user(id: 1) { name id } }").is_whole
     large = plan_of("{ user(id: 1) { name id loud } }")
     assert (large.steps, large.is_whole) == ((), False)

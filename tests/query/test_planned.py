@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 import plait.graph.graph
+import plait.query.document
 import plait.query.execute
 from plait.testing import GraphTest
 from tests.query.random_graphs import FAULTS, MALFORMED, World, world
@@ -125,13 +126,30 @@ def keys(calls: list[str]) -> Counter[str]:
     return found
 
 
+@contextmanager
+def compiled(sights: int) -> Iterator[None]:
+    """With operations compiled after so many sights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plait.query.document, "SIGHTS_BEFORE_COMPILED", sights)
+        yield
+
+
+NEVER = 1_000_000
+
+
 def compared(seed: int, faults: tuple[str, ...]) -> tuple[list[str], list[str]]:
     made = world(seed, faults=faults)
     with opened(made) as test:
-        with stock():
+        with stock(), compiled(NEVER):
             expected, calls_before = answered(test, made)
-        found, calls = answered(test, made)
+        with compiled(NEVER):
+            found, calls = answered(test, made)
+        with compiled(0):
+            by_code, calls_by_code = answered(test, made)
     assert found == expected
+    assert by_code == expected
+    assert not keys(calls_by_code) - keys([*calls_before, *calls])
+    assert len(calls_by_code) <= max(len(calls), len(calls_before))
     return calls_before, calls
 
 

@@ -69,6 +69,10 @@ class Budget:
         self.check_calls(count)
         self.calls += count
 
+    def has_room(self, objects: int, size: int) -> bool:
+        """Whether an answer may still hold so many objects and list items, and so many bytes."""
+        return objects <= self._objects_left and size <= self._bytes_left
+
     def spend_key(self) -> None:
         """Raises `OperationTooCostly`."""
         self._keys_left -= 1

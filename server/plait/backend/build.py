@@ -56,6 +56,25 @@ def load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load:
     return Load(values=values, key=key, shared=shared, alone=alone)
 
 
+def loads_of(
+    endpoint: EndpointSpec, values: Mapping[str, Any], name: str, items: Sequence[str | int]
+) -> list[Load]:
+    """As `load_of`, for loads that differ in one parameter. Raises `BadUserInput`."""
+    made: list[Load] = []
+    shared: str | None = None
+    for item in items:
+        one = {**values, name: item}
+        if shared is None or type(item) is not int:
+            load = load_of(endpoint, one)
+            if load.key == (item if type(item) is str else str(item),):
+                shared = load.shared  # the parameter is the key, and the only one
+        else:
+            # A whole number is the same text everywhere, and never stands in a batch's way.
+            load = Load(values=one, key=(str(item),), shared=shared)
+        made.append(load)
+    return made
+
+
 def key_told(load: Load) -> str:
     """A load's key for a reader."""
     return ", ".join(_part_told(part) for part in load.key) or "all"

@@ -57,13 +57,30 @@ class RowCache:
         """Whether anything may be out of date: another process may know of it, or this one does."""
         return bool(self._marks) or not isinstance(self._store, BoundedMemory)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is in this process, so that nothing need be waited for."""
+        return isinstance(self._store, BoundedMemory)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known to keep nothing."""
+        return isinstance(self._store, BoundedMemory) and not len(self._store)
+
+    def get_here(
+        self, keys: Sequence[str], marks: Sequence[str] = ()
+    ) -> tuple[dict[str, Entry], dict[str, float]]:
+        """As `get_many`, of a cache in this process."""
+        assert isinstance(self._store, BoundedMemory)
+        return self._store.peek_many(keys), self._marks.get_many(marks)
+
     async def get_many(
         self, keys: Sequence[str], marks: Sequence[str] = ()
     ) -> tuple[dict[str, Entry], dict[str, float]]:
         """What is kept under `keys`, and since when what goes by each of `marks` is out of date;
         read at once. Nothing when the store is down."""
-        if isinstance(self._store, BoundedMemory):
-            return self._store.peek_many(keys), self._marks.get_many(marks)
+        if self.is_here:
+            return self.get_here(keys, marks)
         past = self._marks.get_many(marks)
         names = [*keys, *marks]
         values = await self._guarded("read", self._store.multi_get, names)

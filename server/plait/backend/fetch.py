@@ -14,9 +14,9 @@ before are no longer served from the cache, nor by joining the call that asks fo
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -38,15 +38,26 @@ from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_r
 from plait.events import CacheRead, Events
 
 
-class _Wanted(msgspec.Struct, kw_only=True):
-    """One load on its way through a fetch."""
+class Wanted(msgspec.Struct, kw_only=True, eq=False):
+    """One load on its way, and what became of it."""
 
     load: Load
     key: LoadKey
     entry: Entry | None = None
+    """What the cache has of it."""
     outcome: Outcome | None = None
+    """Where the cache could answer it."""
     flight: Flight | None = None
     joined: bool = False
+    """Whether the call was under way already, for somebody else."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its outcome is known."""
+        return self.outcome is not None or (self.flight is not None and self.flight.is_over)
+
+
+Entries: TypeAlias = Mapping[LoadKey, Entry] | None
 
 
 class Fetcher:
@@ -83,29 +94,35 @@ class Fetcher:
         """The moment, for `since`."""
         return self.clock.wall()
 
+    def wanted(self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin) -> list[Wanted]:
+        """The loads on their way, on somebody's behalf."""
+        scope = forwarded_headers(endpoint.backend, origin)
+        identity = self.identity(endpoint)
+        return [Wanted(load=load, key=load_key(identity, load, scope)) for load in loads]
+
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
     ) -> list[Outcome]:
         """One outcome for each load, in order. A failed key is an outcome too; only defects
         raise. Nothing that was asked for until `since` is used."""
-        scope = forwarded_headers(endpoint.backend, origin)
-        identity = self.identity(endpoint)
-        wanted = [_Wanted(load=load, key=load_key(identity, load, scope)) for load in loads]
-        if self._keeper.keeps(endpoint):
-            await self._read_cache(endpoint, wanted, origin, since)
-        missing = [one for one in wanted if one.outcome is None]
-        if origin.span is not None:
-            origin.span.cached = len(wanted) - len(missing)
-        if missing:
-            self._board(endpoint, missing, origin, since)
-            if origin.span is not None:
-                origin.span.joined = sum(one.joined for one in missing)
-            await self._land(endpoint, missing, origin)
-            # Who joined a call late gets its own time, not what was left of another's.
-            if late := [one for one in missing if one.joined and _broke_off(one)]:
-                self._board(endpoint, late, origin, since)
-                await self._land(endpoint, late, origin)
-        return [self._settled(one) for one in wanted]
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def then() -> None:
+            if not over.done():
+                over.set_result(None)
+
+        wanted = self.wanted(endpoint, loads, origin)
+        fetching = Fetching(self, endpoint, wanted, origin, since, then=then)
+        try:
+            fetching.begin()
+            left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
+            if not over.done() and (left_s is None or left_s > 0):
+                await asyncio.wait((over,), timeout=left_s)
+        finally:
+            fetching.leave()
+        if fetching.defect is not None:
+            raise fetching.defect
+        return [self.settled(endpoint, one) for one in wanted]
 
     async def close(self) -> None:
         """Cancel what is still in flight."""
@@ -137,10 +154,26 @@ class Fetcher:
 
     # --- the cache
 
-    async def _read_cache(
-        self, endpoint: EndpointSpec, wanted: Sequence[_Wanted], origin: Origin, since: float
+    def keeps(self, endpoint: EndpointSpec) -> bool:
+        """Whether the cache may have its rows."""
+        return self._keeper.keeps(endpoint)
+
+    def kept_here(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], since: float) -> Entries:
+        """What the cache has; `None` where it must be waited for."""
+        return self._keeper.read_here(endpoint, [one.key for one in wanted], since)
+
+    async def kept(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], since: float) -> Entries:
+        """As `kept_here`, wherever the cache is."""
+        return await self._keeper.read(endpoint, [one.key for one in wanted], since)
+
+    def use(
+        self,
+        endpoint: EndpointSpec,
+        wanted: Sequence[Wanted],
+        entries: Mapping[LoadKey, Entry],
+        origin: Origin,
     ) -> None:
-        entries = await self._keeper.read(endpoint, [one.key for one in wanted], since)
+        """Take what the cache has and may be used."""
         if not entries:
             return
         counts = dict.fromkeys(Use, 0)
@@ -165,7 +198,7 @@ class Fetcher:
             )
         )
 
-    def _refresh(self, endpoint: EndpointSpec, wanted: Sequence[_Wanted], origin: Origin) -> None:
+    def _refresh(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin) -> None:
         """Bring stale rows up to date behind the answer's back (RFC 5861, section 3)."""
         absent = [one for one in wanted if one.key not in self._flying]
         if absent:
@@ -173,15 +206,15 @@ class Fetcher:
             later = Origin(
                 request_id=origin.request_id, traceparent=origin.traceparent, headers=origin.headers
             )
-            self._board(endpoint, absent, later, 0.0)
+            self.board(endpoint, absent, later, 0.0)
             for flight in {id(one.flight): one.flight for one in absent}.values():
                 assert flight is not None
                 flight.waiting += 1  # for ever: nobody will leave it
 
     # --- calls in flight
 
-    def _board(
-        self, endpoint: EndpointSpec, wanted: Sequence[_Wanted], origin: Origin, since: float
+    def board(
+        self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin, since: float
     ) -> None:
         """Join each load to the call in flight for its key, or start one. Changes all state at
         once."""
@@ -205,32 +238,18 @@ class Fetcher:
             flight.then(partial(self._gone, chunk, flight))
             self._asker.begin(endpoint, server, chunk, alone, flight)
 
-    def _gone(self, chunk: Sequence[_Wanted], flight: Flight) -> None:
+    def _gone(self, chunk: Sequence[Wanted], flight: Flight) -> None:
         for one in chunk:
             if self._flying.get(one.key) is flight:
                 del self._flying[one.key]
 
-    async def _land(
-        self, endpoint: EndpointSpec, wanted: Sequence[_Wanted], origin: Origin
-    ) -> None:
-        flights = list({id(one.flight): one.flight for one in wanted if one.flight}.values())
-        for flight in flights:
-            flight.waiting += 1
-        left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
-        try:
-            if left_s is None or left_s > 0:
-                await _all_over(flights, left_s)
-        finally:
-            for flight in flights:
-                flight.leave()
-        for one in wanted:
-            assert one.flight is not None
-            one.outcome = _landed(endpoint, one.key, one.flight)
-
-    def _settled(self, one: _Wanted) -> Outcome:
-        """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4)."""
+    def settled(self, endpoint: EndpointSpec, one: Wanted) -> Outcome:
+        """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
+        Raises defects."""
         outcome = one.outcome
-        assert outcome is not None
+        if outcome is None:
+            assert one.flight is not None
+            outcome = _landed(endpoint, one.key, one.flight)
         if one.entry is None or not isinstance(outcome, BackendError) or not is_retryable(outcome):
             return outcome
         if not usable_on_error(one.entry, self.clock.wall()):
@@ -247,12 +266,12 @@ class Fetcher:
         return server
 
 
-def _chunks(endpoint: EndpointSpec, wanted: Sequence[_Wanted]) -> list[Sequence[_Wanted]]:
+def _chunks(endpoint: EndpointSpec, wanted: Sequence[Wanted]) -> list[Sequence[Wanted]]:
     batch = endpoint.batch
     if batch is None:
         return [[one] for one in wanted]
-    alike: dict[str, list[_Wanted]] = {}
-    chunks: list[Sequence[_Wanted]] = []
+    alike: dict[str, list[Wanted]] = {}
+    chunks: list[Sequence[Wanted]] = []
     for one in wanted:
         if one.load.alone:
             chunks.append([one])
@@ -264,25 +283,6 @@ def _chunks(endpoint: EndpointSpec, wanted: Sequence[_Wanted]) -> list[Sequence[
         for start in range(0, len(group), batch.size)
     )
     return chunks
-
-
-async def _all_over(flights: Sequence[Flight], timeout_s: float | None) -> None:
-    """Wait until all have landed, or for so long."""
-    left = [one for one in flights if not one.is_over]
-    if not left:
-        return
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    count = len(left)
-
-    def one_over() -> None:
-        nonlocal count
-        count -= 1
-        if not count and not over.done():
-            over.set_result(None)
-
-    for one in left:
-        one.then(one_over)
-    await asyncio.wait((over,), timeout=timeout_s)
 
 
 def _landed(endpoint: EndpointSpec, key: LoadKey, flight: Flight) -> Outcome:
@@ -298,8 +298,126 @@ def _landed(endpoint: EndpointSpec, key: LoadKey, flight: Flight) -> Outcome:
     return flight.brought.outcomes()[key]
 
 
-def _broke_off(one: _Wanted) -> bool:
+def broke_off(endpoint: EndpointSpec, one: Wanted) -> bool:
     """Whether the call that was joined ended by its clock, and not by an answer."""
     flight = one.flight
     assert flight is not None
-    return flight.is_over and (flight.brought is None or isinstance(one.outcome, BackendTimeout))
+    return (
+        one.joined
+        and flight.is_over
+        and (
+            flight.brought is None or isinstance(_landed(endpoint, one.key, flight), BackendTimeout)
+        )
+    )
+
+
+class Fetching:
+    """Loads of one endpoint on their way: the cache, then calls. No task, where nothing but calls
+    is waited for. `then` is called once, when all are over."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        endpoint: EndpointSpec,
+        wanted: Sequence[Wanted],
+        origin: Origin,
+        since: float,
+        *,
+        then: Callable[[], object],
+    ) -> None:
+        self.endpoint = endpoint
+        self.wanted = wanted
+        self.defect: BaseException | None = None
+        self._fetcher = fetcher
+        self._origin = origin
+        self._since = since
+        self._then: Callable[[], object] | None = then
+        self._flights: list[Flight] = []
+        self._under_way = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._is_left = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all are."""
+        return self._then is None
+
+    def begin(self) -> None:
+        """Ask for them. Raises `OperationTooCostly`, where no call has left."""
+        endpoint, fetcher = self.endpoint, self._fetcher
+        if not fetcher.keeps(endpoint):
+            self._ask()
+            return
+        entries = fetcher.kept_here(endpoint, self.wanted, self._since)
+        if entries is None:
+            self._reading = asyncio.create_task(self._read())
+            return
+        fetcher.use(endpoint, self.wanted, entries, self._origin)
+        self._ask()
+
+    def leave(self) -> None:
+        """Nobody waits for them any more."""
+        self._is_left = True
+        self._then = None
+        if self._reading is not None:
+            self._reading.cancel()
+        flights, self._flights = self._flights, []
+        for flight in flights:
+            flight.leave()
+
+    async def _read(self) -> None:
+        try:
+            entries = await self._fetcher.kept(self.endpoint, self.wanted, self._since)
+            self._fetcher.use(self.endpoint, self.wanted, entries or {}, self._origin)
+            self._ask()
+        except Exception as error:  # a limit, or a defect: who waits has it
+            self.defect = error
+            self._end()
+
+    def _ask(self) -> None:
+        missing = [one for one in self.wanted if one.outcome is None]
+        span = self._origin.span
+        if span is not None:
+            span.cached = len(self.wanted) - len(missing)
+        self._board(missing, self._came)
+        if span is not None:
+            span.joined = sum(one.joined for one in missing)
+
+    def _board(self, wanted: Sequence[Wanted], then: Callable[[], object]) -> None:
+        if not wanted:
+            self._end()
+            return
+        self._fetcher.board(self.endpoint, wanted, self._origin, self._since)
+        flights = list({id(one.flight): one.flight for one in wanted if one.flight}.values())
+        self._flights += flights
+        self._under_way = 1
+        for flight in flights:
+            flight.waiting += 1
+            if not flight.is_over:
+                self._under_way += 1
+                flight.then(then)
+        then()
+
+    def _came(self) -> None:
+        """One of the calls is over; the last one ends it, unless there is something to ask for
+        anew: who joined a call late gets its own time, not what was left of another's."""
+        self._under_way -= 1
+        if self._under_way or self._is_left:
+            return
+        try:
+            missing = [one for one in self.wanted if one.outcome is None]
+            late = [one for one in missing if broke_off(self.endpoint, one)]
+            self._board(late, self._came_late)
+        except Exception as error:
+            self.defect = error
+            self._end()
+
+    def _came_late(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._end()
+
+    def _end(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
+from functools import lru_cache
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +27,9 @@ transfer."""
 
 _DIRECTIVE = re.compile(r'\s*([A-Za-z0-9_-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;]*)))?\s*(?:,|$)')
 _ALWAYS_CONSTANT = frozenset({"accept", "accept-encoding", "user-agent"})
+
+
+_DECLARES = frozenset({"expires", "etag", "last-modified"})
 
 
 class Use(Enum):
@@ -109,6 +113,8 @@ def lifetime_of(
     all calls under one key.
     """
     directives = cache_control(reply.headers.get("cache-control", ""))
+    if not directives and policy.ttl_s is None and not (_DECLARES & reply.headers.keys()):
+        return None  # the usual case of what nobody declared
     if not policy.enabled or "no-store" in directives or ("private" in directives and not personal):
         return None
     if not _vary_holds(reply.headers.get("vary", ""), varies_with):
@@ -156,7 +162,8 @@ def renewed(
     )
 
 
-def cache_control(text: str) -> dict[str, str | None]:
+@lru_cache(maxsize=1_000)  # servers say the same few things again and again
+def cache_control(text: str) -> Mapping[str, str | None]:
     """Directives by lower-case name. Of one that is given twice, the smaller number holds (section
     4.2.1)."""
     directives: dict[str, str | None] = {}
@@ -225,6 +232,7 @@ def _seconds(text: str | None) -> float | None:
     return float(min(int(text[:12]), SECONDS_MAX))
 
 
+@lru_cache(maxsize=1_000)
 def _date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()

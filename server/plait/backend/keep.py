@@ -35,23 +35,21 @@ class Keeper:
         """What is kept of one endpoint and was asked for after `since`, and after all that was
         written there."""
         assert self._cache is not None
-        name = endpoint.backend.name
-        names = [cache_key(name, key) for key in keys]
-        whole, rows = endpoint_mark(name, keys[0][0]), names
-        marks: Sequence[str] = ()
-        if self._cache.has_marks:
-            rows = [row_mark(name, key) for key in keys]
-            marks = [whole, *rows]
-        entries, past = await self._cache.get_many(names, marks)
-        if not entries:
+        names = _Names(endpoint, keys, with_marks=self._cache.has_marks)
+        entries, past = await self._cache.get_many(names.rows, names.marks)
+        return names.usable(entries, past, since)
+
+    def read_here(
+        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
+    ) -> dict[LoadKey, Entry] | None:
+        """As `read`, without waiting; `None` where the cache is not in this process."""
+        assert self._cache is not None
+        if not self._cache.is_here:
+            return None
+        if self._cache.is_empty:
             return {}
-        since = max(since, past.get(whole, 0.0))
-        return {
-            key: entry
-            for key, name, row in zip(keys, names, rows, strict=True)
-            if (entry := entries.get(name)) is not None
-            and entry.asked_at > max(since, past.get(row, 0.0))
-        }
+        names = _Names(endpoint, keys, with_marks=self._cache.has_marks)
+        return names.usable(*self._cache.get_here(names.rows, names.marks), since)
 
     async def store(
         self,
@@ -135,6 +133,36 @@ class Keeper:
             etag=lifetimes[0].etag,
             last_modified=lifetimes[0].last_modified,
         )
+
+
+class _Names:
+    """What the rows of some keys, and what makes them out of date, go by in the cache."""
+
+    def __init__(
+        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], *, with_marks: bool
+    ) -> None:
+        name = endpoint.backend.name
+        self._keys = keys
+        self.rows = [cache_key(name, key) for key in keys]
+        self._whole, self._past = endpoint_mark(name, keys[0][0]), self.rows
+        self.marks: Sequence[str] = ()
+        if with_marks:
+            self._past = [row_mark(name, key) for key in keys]
+            self.marks = [self._whole, *self._past]
+
+    def usable(
+        self, entries: Mapping[str, Entry], past: Mapping[str, float], since: float
+    ) -> dict[LoadKey, Entry]:
+        """Those of `entries` that nothing has made out of date."""
+        if not entries:
+            return {}
+        since = max(since, past.get(self._whole, 0.0))
+        return {
+            key: entry
+            for key, name, row in zip(self._keys, self.rows, self._past, strict=True)
+            if (entry := entries.get(name)) is not None
+            and entry.asked_at > max(since, past.get(row, 0.0))
+        }
 
 
 def _mark(stale: Stale, identity: str) -> str:

@@ -86,6 +86,14 @@ class Loaders:
                 loop.call_soon(self._watch, loop, self._loads, 0)
         return future
 
+    def prime(self, endpoint: EndpointSpec, load: Load, outcome: Outcome) -> None:
+        """Say what one load brings, for it has been asked for already: who asks for it gets this,
+        at once."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future.set_result(outcome)
+        known = self._known.setdefault(self._fetcher.identity(endpoint), {})
+        known.setdefault(load.identity, future)
+
     @property
     def count(self) -> int:
         """How many loads were asked for, equal ones once."""

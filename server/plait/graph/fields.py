@@ -119,9 +119,19 @@ class Fetch:
         """What each parameter is. `None` where one of them narrows to nothing: null, or an empty
         list, asks for no row, and must not become a call without that parameter, which would ask
         for all. Only an argument that the client left out is left out of the call."""
+        return self._values(self.bindings, source, arguments)
+
+    def fixed_values(self, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """As `values`, of the parameters that are the same for every row."""
+        fixed = {name: one for name, one in self.bindings.items() if not isinstance(one, Row)}
+        return self._values(fixed, None, arguments)
+
+    def _values(
+        self, bindings: "Mapping[str, Binding]", source: Any, arguments: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
         values: dict[str, Any] = {}
         spec, is_many = self.endpoint, self.form == "many"
-        for name, binding in self.bindings.items():
+        for name, binding in bindings.items():
             value = binding.value(source, arguments)
             if value is LEFT_OUT:
                 continue

@@ -7,9 +7,10 @@ ones are kept: invalid ones would let anybody fill the store.
 import re
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from graphql import (
     DirectiveNode,
@@ -31,8 +32,11 @@ from graphql import (
 )
 
 from plait.graph.graph import Graph
+from plait.query.compile import NotCompiled
+from plait.query.direct import Prepared, prepared
 from plait.query.overlap import OverlappingFields
 from plait.query.plan import Plan, planned
+from plait.query.selection import decided_by
 from plait.query.variables import VariableLimits, depth_error, list_error
 
 NAME_CHARACTERS_MAX = 200
@@ -66,19 +70,32 @@ class Document:
     operations: tuple[OperationDefinitionNode, ...]
 
     plans: dict[int, Plan] = field(default_factory=dict, repr=False, compare=False)
+    directs: "dict[int, Directs]" = field(default_factory=dict, repr=False, compare=False)
+    """How its operations are executed without the executor, where they can be."""
+
+    def direct(self, operation: OperationDefinitionNode, graph: Graph) -> "Directs":
+        """The compiled code of one of its operations."""
+        found = self.directs.get(id(operation))
+        if found is None:
+            found = self.directs[id(operation)] = Directs(self, operation, graph)
+        return found
 
     def plan(self, operation: OperationDefinitionNode, graph: Graph) -> Plan:
         """What one of its operations will ask of backends. Worked out at first sight."""
         plan = self.plans.get(id(operation))
         if plan is None:
-            fragments = {
-                one.name.value: one
-                for one in self.ast.definitions
-                if isinstance(one, FragmentDefinitionNode)
-            }
-            plan = planned(operation, fragments, graph.core, graph.fields)
+            plan = planned(operation, self.fragments, graph.core, graph.fields)
             self.plans[id(operation)] = plan
         return plan
+
+    @cached_property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        """Its fragments, by name."""
+        return {
+            one.name.value: one
+            for one in self.ast.definitions
+            if isinstance(one, FragmentDefinitionNode)
+        }
 
     @cached_property
     def _line_ends(self) -> list[int]:
@@ -94,6 +111,48 @@ class Document:
         if name is None:
             return self.operations[0] if len(self.operations) == 1 else None
         return next((one for one in self.operations if one.name and one.name.value == name), None)
+
+
+SIGHTS_BEFORE_COMPILED = 1
+"""How often an operation is executed before it is compiled: most that come twice come again."""
+COMPILED_MAX = 8
+"""How many of the choices that an operation's conditions leave are compiled."""
+
+
+class Directs:
+    """The compiled code of one operation: one for each choice of what its conditions leave in."""
+
+    def __init__(
+        self, document: Document, operation: OperationDefinitionNode, graph: Graph
+    ) -> None:
+        self._document = document
+        self._operation = operation
+        self._graph = graph
+        self._sights = 0
+        self._decided_by = tuple(sorted(decided_by(operation.selection_set, document.fragments)))
+        self._known: dict[tuple[Any, ...], Prepared | None] = {}
+        self.why = ""
+        """Why it is not compiled, where it is not."""
+
+    def get(self, variables: Mapping[str, Any]) -> Prepared | None:
+        """The code for a request with these variables; `None` where there is none, or not yet."""
+        choice = tuple(variables.get(name) for name in self._decided_by)
+        if choice in self._known:
+            return self._known[choice]
+        self._sights += 1
+        if self._sights <= SIGHTS_BEFORE_COMPILED or len(self._known) >= COMPILED_MAX:
+            return None
+        made = self._known[choice] = self._compiled(variables)
+        return made
+
+    def _compiled(self, variables: Mapping[str, Any]) -> Prepared | None:
+        graph, document = self._graph, self._document
+        plan = document.plan(self._operation, graph)
+        try:
+            return prepared(self._operation, document.fragments, graph, plan, variables)
+        except NotCompiled as error:
+            self.why = str(error)
+            return None
 
 
 class DocumentErrors(Exception):

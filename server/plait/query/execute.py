@@ -6,7 +6,7 @@ deadline, and execution a moment later, so that the calls' own errors can still 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,14 +22,24 @@ from plait.backend.span import Span
 from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestError, RequestTimeout
 from plait.events import Events, PropertyAbsent
-from plait.graph.absent import Expected
+from plait.graph.absent import Absence, Expected
 from plait.graph.graph import Graph
-from plait.query.context import Context
+from plait.query.arguments import Variables
+from plait.query.context import WARNINGS_HEADER, Context
+from plait.query.direct import Direct
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.explain import Explanation, explanation_of, run_told
 from plait.query.latency import Latencies
 from plait.query.plan import Plan, Step
-from plait.query.respond import Answer, Executed, answered, given_up, refused, told_plan
+from plait.query.respond import (
+    Answer,
+    Executed,
+    answered,
+    given_up,
+    refused,
+    told_plan,
+    whole,
+)
 from plait.query.run import Run
 from plait.query.variables import VariableLimits, variables_error
 from plait.writes.writes import Writes
@@ -148,13 +158,78 @@ class Executor:
             return Done(answer=refused([wrong], BadUserInput.code, request_id, document))
         if explain == "plan":
             return Done(answer=told_plan(self._explanation(document, operation, request)))
-        context = self._context(request)
+        direct = None if explain else self._direct(document, operation, request)
+        if direct is None:
+            context = self._context(request, self._origin(request))
+            return await self._interpreted(document, operation, request, context)
+        try:
+            return await self._by_code(direct, document, operation, request)
+        finally:
+            direct.leave()
+
+    def _direct(
+        self, document: Document, operation: OperationDefinitionNode, request: Request
+    ) -> Direct | None:
+        """The operation's compiled code, where it has any that may be used."""
+        if operation.operation is not OperationType.QUERY or self._graph.is_extended:
+            return None
+        if WARNINGS_HEADER in request.origin.headers:
+            return None
+        variables = Variables(
+            self._graph.core, operation.variable_definitions or (), request.variables
+        )
+        try:
+            code = document.direct(operation, self._graph).get(variables.coerced())
+        except Exception:  # the variables are none: it is told where they are read
+            return None
+        if code is None:
+            return None
+        origin = self._origin(request)
+        assert origin.budget is not None
+        return Direct(code, self._fetcher, origin, origin.budget, variables)
+
+    async def _by_code(
+        self,
+        direct: Direct,
+        document: Document,
+        operation: OperationDefinitionNode,
+        request: Request,
+    ) -> Done:
+        """The answer, by compiled code; by the executor, of what was fetched already, where there
+        is anything unusual about it."""
+        direct.begin()
+        if not direct.is_over:
+            await direct.over(self._limits.timeout_s)
+        self._tell(direct.absences())
+        try:
+            body = direct.answer()
+        except Exception:  # it is told by the executor, where it can be
+            context = self._context(request, direct.origin)
+            direct.hand_on(context.loaders)
+            return await self._interpreted(document, operation, request, context)
+        name = operation.name.value if operation.name else None
+        calls = direct.budget.calls
+        return Done(answer=whole(body), name=name, kind="query", calls=calls)
+
+    async def _interpreted(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        request: Request,
+        context: Context,
+    ) -> Done:
+        """The answer, by graphql-core's executor."""
+        request_id, name = request.origin.request_id, None
+        if operation.name:
+            name = operation.name.value
+        kind = operation.operation.value
+        explain = request.origin.headers.get(EXPLAIN_HEADER, "")
         context.document = document.ast
         if explain == "run" and not self._documents.hides_suggestions:
             self._trace(context, self._explanation(document, operation, request))
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
-        self._tell(context)
+        self._tell(context.absences.values())
         if isinstance(result, RequestError):
             answer = given_up(result, request_id, has_begun=True, written=context.written)
         else:
@@ -226,9 +301,9 @@ class Executor:
             value=timeout_s,
         )
 
-    def _tell(self, context: Context) -> None:
+    def _tell(self, absences: Iterable[Absence]) -> None:
         """Say, once, which properties the graph reads in vain."""
-        for absence in context.absences.values():
+        for absence in absences:
             if absence.missed in self._told:
                 continue
             self._told.add(absence.missed)
@@ -280,20 +355,23 @@ class Executor:
         """Wait until what was given up has ended."""
         await asyncio.gather(*self._reapers, return_exceptions=True)
 
-    def _context(self, request: Request) -> Context:
-        budget, pace = Budget(self._limits.allowance), Pace(self._turns)
-        origin = Origin(
+    def _origin(self, request: Request) -> Origin:
+        return Origin(
             request_id=request.origin.request_id,
             traceparent=request.origin.traceparent,
             headers=request.origin.headers,
             deadline=self._clock.now() + self._limits.timeout_s,
-            budget=budget,
-            pace=pace,
+            budget=Budget(self._limits.allowance),
+            pace=Pace(self._turns),
         )
+
+    def _context(self, request: Request, origin: Origin) -> Context:
+        assert origin.budget is not None
+        assert origin.pace is not None
         return Context(
             origin=origin,
-            budget=budget,
-            pace=pace,
+            budget=origin.budget,
+            pace=origin.pace,
             introspection=not self._documents.hides_suggestions,
             loaders=Loaders(self._fetcher, origin),
             writes=self._writes,

@@ -113,6 +113,11 @@ def told_plan(plan: Any) -> Answer:
     return Answer(body=body, codes=(), has_data=True)
 
 
+def whole(body: bytes) -> Answer:
+    """An answer with nothing but data."""
+    return Answer(body=body, codes=(), has_data=True, was_executed=True)
+
+
 def given_up(
     error: PlaitError,
     request_id: str,

@@ -38,10 +38,15 @@ class Selections:
     """Reads the selections of one operation that fits the schema."""
 
     def __init__(
-        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any] | None = None,
     ) -> None:
+        """With `variables`, only what is asked for under them is read, and depends on nothing."""
         self._schema = schema
         self._fragments = fragments
+        self._variables = variables
         self.seen = 0
         """How many fields and fragments were looked at."""
 
@@ -70,6 +75,8 @@ class Selections:
             if self.seen > FIELDS_MAX:
                 raise TooLarge
             own = _condition(node)
+            if own and self._variables is not None:
+                own = () if holds((own,), self._variables) else None
             if own is None:
                 continue
             whole = (*condition, *own)
@@ -89,6 +96,20 @@ class Selections:
             isinstance(on, GraphQLInterfaceType | GraphQLUnionType)
             and self._schema.is_sub_type(on, type_)
         )
+
+
+def decided_by(
+    selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> frozenset[str]:
+    """The variables on which it depends what is asked for."""
+    found: set[str] = set()
+    waiting: list[Any] = [selections, *(one.selection_set for one in fragments.values())]
+    while waiting:
+        for node in waiting.pop().selections:
+            found.update(name for name, _ in _condition(node) or ())
+            if below := getattr(node, "selection_set", None):
+                waiting.append(below)
+    return frozenset(found)
 
 
 def below_of(nodes: Nodes) -> list[Part]:

@@ -1,0 +1,574 @@
+"""From an operation to Python code that makes its answer of rows. Pure.
+
+For each step of the plan two functions are written, and compiled once for all requests:
+
+    build(rows, shown…)   rows as the backend sent them -> what the answer has of them. What a step
+                          below shows is looked up by the values that its parameters have in the row
+    gather(rows)          the rows of the step above -> those values, a value for each row
+
+The code asks of each value whether it is what the schema says. One that is not goes through the
+same conversions as everywhere (`Reader.get`, then graphql-core's own for the type); what these
+refuse, and everything else that is not as usual, raises, and the operation is executed from the
+same rows by graphql-core, which tells what is wrong, and where. So compiled code makes an answer
+that graphql-core would make, or none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeAlias
+
+from graphql import (
+    FragmentDefinitionNode,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    is_composite_type,
+    is_leaf_type,
+    is_list_type,
+    is_specified_scalar_type,
+)
+from graphql.pyutils import Undefined
+from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
+
+from plait.backend.paths import Path, value_at
+from plait.graph.fields import Fetch, FieldTable, Object, Property, Row
+from plait.graph.rows import Reader
+from plait.graph.schema import Kind
+from plait.graph.sizes import NAME_BYTES, size_of
+from plait.query.plan import Plan, Step
+from plait.query.selection import Part, Selections, TooLarge, below_of
+
+Shown: TypeAlias = Mapping[Any, Any]
+"""What a step shows, by the values that its parameters have in the row; by `()` where they come
+from no row."""
+Build: TypeAlias = Callable[..., list[Any]]
+Gather: TypeAlias = Callable[[list[Any]], list[Any]]
+
+
+class Unusual(Exception):
+    """Something that compiled code leaves to graphql-core."""
+
+
+class NotCompiled(Exception):
+    """Why an operation is not compiled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Join:
+    """A step as it is executed."""
+
+    index: int
+    step: Step
+    above: int | None
+    """The join whose rows its parameters come from, or whose rows it belongs to."""
+    below: tuple[int, ...]
+    """The joins that `build` looks things up in, in the order of its parameters."""
+    parameters: tuple[str, ...]
+    """Those that come from the row."""
+    gather: Gather | None
+    """`None` where a row of the join above is all that it takes."""
+    early: tuple[str, ...] | None
+    """For each of `parameters` the parameter of the join above that has the same value, where the
+    step can be asked before its row is there."""
+    names: int
+    """How many bytes the names of one of its objects take, at most."""
+    build: Build | None
+    """`None` where the step shows values, and no objects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compiled:
+    """One operation, for one choice of what its conditions leave in."""
+
+    joins: tuple[Join, ...]
+    """Those above before those below."""
+    root: tuple[tuple[str, int | str], ...]
+    """The keys of the answer: each with its join, or with the text that stands there."""
+    source: str
+    """The code, for who wants to read it."""
+    shared: frozenset[int] = field(default_factory=frozenset)
+    """The joins whose endpoint others ask too, so that it is worth waiting for each other."""
+
+
+def compiled(
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    schema: GraphQLSchema,
+    fields: FieldTable,
+    kinds: Mapping[str, Kind],
+    plan: Plan,
+    variables: Mapping[str, Any],
+) -> Compiled:
+    """The code of a query whose plan is whole. `variables` are those that decide what is asked for.
+    Raises `NotCompiled`."""
+    if not plan.is_whole:
+        raise NotCompiled("its plan is not whole")
+    root = schema.query_type
+    assert root is not None
+    selections = Selections(schema, fragments, variables)
+    writer = _Writer(selections, fields, kinds, plan)
+    try:
+        return writer.operation(root, operation)
+    except TooLarge:
+        raise NotCompiled("it has too many fields") from None
+
+
+# --- what single values are
+
+
+def completed(type_: Any, value: Any) -> Any:
+    """A value as graphql-core shows it. Raises `Unusual` where it would not, or would tell an
+    error."""
+    if isinstance(type_, GraphQLNonNull):
+        made = completed(type_.of_type, value)
+        if made is None:
+            raise Unusual
+        return made
+    if value is None:
+        return None
+    if isinstance(value, Exception):
+        raise Unusual
+    if isinstance(type_, GraphQLList):
+        if type(value) is not list:
+            raise Unusual
+        return [completed(type_.of_type, item) for item in value]
+    shown = type_.coerce_output_value(value)
+    if shown is None or shown is Undefined:
+        raise Unusual
+    if not is_specified_scalar_type(type_):
+        size_of(shown)  # raises for what is no JSON
+    return shown
+
+
+def _exactly(reader: Reader, type_: Any) -> Callable[[dict[str, Any]], Any]:
+    """What the field shows of a row, whatever the row has."""
+    get = reader.get
+
+    def exactly(row: dict[str, Any]) -> Any:
+        return completed(type_, get(row))
+
+    return exactly
+
+
+def _held(reader: Reader, kind: type) -> Callable[[dict[str, Any]], Any]:
+    """The object, or the objects, that a property holds."""
+    get = reader.get
+
+    def held(row: dict[str, Any]) -> Any:
+        value = get(row)
+        if value is not None and type(value) is not kind:
+            raise Unusual
+        return value
+
+    return held
+
+
+def unusual() -> Any:
+    """Raises `Unusual`: what graphql-core is to tell."""
+    raise Unusual
+
+
+_SCALARS: Mapping[str, str] = {
+    "String": "type({v}) is not str",
+    "ID": "type({v}) is not str",
+    "Int": f"type({{v}}) is not int or not {GRAPHQL_MIN_INT} <= {{v}} <= {GRAPHQL_MAX_INT}",
+    "Float": "type({v}) is not float",
+    "Boolean": "{v} is not True and {v} is not False",
+}
+"""When a value of JSON is not shown as it is."""
+
+
+# --- writing
+
+
+class _Function:
+    """One function as it is written."""
+
+    def __init__(self, name: str, parameters: Sequence[str]) -> None:
+        self.name = name
+        self.parameters = list(parameters)
+        self.lines: list[str] = []
+        self._numbers = count()
+
+    def add(self, depth: int, line: str) -> None:
+        """A line, so deep inside the function."""
+        self.lines.append("    " * (depth + 1) + line)
+
+    def new(self, prefix: str) -> str:
+        """A name that is not used in it."""
+        return f"{prefix}{next(self._numbers)}"
+
+    def text(self) -> str:
+        """The whole function."""
+        head = f"def {self.name}({', '.join(self.parameters)}):"
+        return "\n".join([head, *self.lines])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A step on the way from a join's row to what is inside of it."""
+
+    how: str
+    """`object`, `list`, or `kind`."""
+    of: str
+    """The name of what reads it, or tells it."""
+    kind: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Place:
+    """Where code is being written: inside which join's row."""
+
+    join: int
+    path: tuple[str, ...]
+    """Keys of the answer."""
+    frames: tuple[_Frame, ...] = ()
+    prefix: Path | None = ()
+    """The property inside the row, where one path leads there."""
+
+
+class _Writer:
+    def __init__(
+        self,
+        selections: Selections,
+        fields: FieldTable,
+        kinds: Mapping[str, Kind],
+        plan: Plan,
+    ) -> None:
+        self._selections = selections
+        self._fields = fields
+        self._kinds = kinds
+        self._plan = plan
+        self._names: dict[str, Any] = {"unusual": unusual, "value_at": value_at}
+        self._numbers = count()
+        self._known: dict[tuple[str, int], str] = {}
+        self._kept: list[Any] = []
+        self._functions: list[_Function] = []
+        self._joins: dict[int, dict[str, Any]] = {}
+
+    def operation(self, type_: GraphQLObjectType, operation: OperationDefinitionNode) -> Compiled:
+        root: list[tuple[str, int | str]] = []
+        for key, nodes in self._selections.collected(
+            type_, [(operation.selection_set, ())]
+        ).items():
+            name = nodes[0][0].name.value
+            if name == "__typename":
+                root.append((key, type_.name))
+                continue
+            entry = self._fields.get(type_.name, {}).get(name)
+            if not isinstance(entry, Fetch):
+                raise NotCompiled(f"{type_.name}.{name} asks no endpoint")
+            step = self._plan.places[(key,), type_.name]
+            root.append((key, self._join(step, None, below_of(nodes))))
+        source = "\n\n\n".join(one.text() for one in self._functions) + "\n"
+        namespace = dict(self._names)
+        exec(compile(source, "<plait>", "exec"), namespace)
+        joins = tuple(
+            Join(
+                **{
+                    **join,
+                    "build": namespace[join["build"]] if join["build"] else None,
+                    "gather": namespace[join["gather"]] if join["gather"] else None,
+                    "below": tuple(join["below"]),
+                }
+            )
+            for _, join in sorted(self._joins.items())
+        )
+        return Compiled(joins=joins, root=tuple(root), source=source, shared=_shared(joins))
+
+    def _name(self, prefix: str, value: Any) -> str:
+        """The name by which code finds a value."""
+        known = self._known.get((prefix, id(value)))
+        if known is None:
+            known = self._known[prefix, id(value)] = f"{prefix}{next(self._numbers)}"
+            self._names[known] = value
+            self._kept.append(value)
+        return known
+
+    # --- one step
+
+    def _join(self, step: Step, place: _Place | None, parts: Sequence[Part]) -> int:
+        fetch = step.fetch
+        if fetch.form == "connection":
+            raise NotCompiled(f"{fetch.label} is a connection")
+        if any(isinstance(one, Object) and _has_rows(one) for one in fetch.bindings.values()):
+            raise NotCompiled(f"{fetch.label} has a body with parts of the row")
+        parameters = tuple(name for name, one in fetch.bindings.items() if isinstance(one, Row))
+        if fetch.form == "many" and parameters:
+            raise NotCompiled(f"{fetch.label} has its list from the row")
+        type_ = step.definition.type
+        if _depth(type_) > (1 if fetch.is_list else 0):
+            raise NotCompiled(f"{fetch.label} shows lists of lists")
+        index = len(self._joins)
+        self._joins[index] = join = {
+            "index": index,
+            "step": step,
+            "above": place.join if place else None,
+            "below": [],
+            "parameters": parameters,
+            "gather": None,
+            "early": self._early(step, place, parameters),
+            "build": None,
+            "names": 0,
+        }
+        if place is not None and (parameters or place.frames):
+            join["gather"] = self._gather(index, place, fetch, parameters)
+        named = get_named_type(type_)
+        if is_composite_type(named):
+            join["build"] = self._build(index, step, named, parts)
+        return index
+
+    def _early(
+        self, step: Step, place: _Place | None, parameters: Sequence[str]
+    ) -> tuple[str, ...] | None:
+        if step.index not in self._plan.early or place is None or place.prefix is None:
+            return None
+        above = self._joins[place.join]["step"].fetch.endpoint.known
+        known = {path: parameter for parameter, path in above.items()}
+        found = []
+        for name in parameters:
+            binding = step.fetch.bindings[name]
+            assert isinstance(binding, Row)
+            parameter = known.get((*place.prefix, *binding.path))
+            if parameter is None:
+                return None
+            found.append(parameter)
+        return tuple(found)
+
+    def _gather(self, index: int, place: _Place, fetch: Fetch, parameters: Sequence[str]) -> str:
+        function = _Function(f"gather_{index}", ["rows"])
+        self._functions.append(function)
+        function.add(0, "found = []")
+        function.add(0, "for r in rows:")
+        row, depth = "r", 1
+        for frame in place.frames:
+            if frame.how == "kind":
+                function.add(depth, f"if {frame.of}({row}) != {frame.kind!r}: continue")
+                continue
+            held = function.new("b")
+            function.add(depth, f"{held} = {frame.of}({row})")
+            function.add(depth, f"if {held} is None: continue")
+            row = held
+            if frame.how == "list":
+                row = function.new("r")
+                function.add(depth, f"for {row} in {held}:")
+                depth += 1
+                function.add(depth, f"if {row} is None: continue")
+        function.add(depth, f"found.append({self._key(row, fetch, parameters)})")
+        function.add(0, "return found")
+        return function.name
+
+    def _key(self, row: str, fetch: Fetch, parameters: Sequence[str]) -> str:
+        """The expression of what a step's parameters are in a row."""
+        values = []
+        for name in parameters:
+            binding = fetch.bindings[name]
+            assert isinstance(binding, Row)
+            values.append(self._read(row, binding.path))
+        return values[0] if len(values) == 1 else f"({', '.join(values)})" if values else "()"
+
+    def _read(self, row: str, path: Path) -> str:
+        if len(path) == 1:
+            return f"{row}.get({path[0]!r})"
+        return f"value_at({row}, {path!r})"
+
+    def _build(self, index: int, step: Step, named: Any, parts: Sequence[Part]) -> str:
+        function = _Function(f"build_{index}", ["rows"])
+        self._functions.append(function)
+        function.add(0, "shown = []")
+        function.add(0, "for r in rows:")
+        if step.fetch.is_list and step.fetch.form == "one":
+            function.add(1, "if r is None:")
+            nothing = "None" if step.fetch.items_nullable else "unusual()"
+            function.add(2, f"shown.append({nothing})")
+            function.add(2, "continue")
+        place = _Place(join=index, path=step.path)
+        self._objects(function, 1, "r", "shown.append({})", named, parts, place)
+        function.add(0, "return shown")
+        return function.name
+
+    # --- objects
+
+    def _objects(
+        self,
+        function: _Function,
+        depth: int,
+        row: str,
+        then: str,
+        named: Any,
+        parts: Sequence[Part],
+        place: _Place,
+    ) -> None:
+        """Code that makes an object of `row`, and does `then` with it."""
+        if isinstance(named, GraphQLObjectType):
+            made = self._object(function, depth, row, named, parts, place)
+            function.add(depth, then.format(made))
+            return
+        kind = self._kinds.get(named.name)
+        if kind is None:
+            raise NotCompiled(f"{named.name} is told apart by its author's code")
+        own = self._name("kind", kind)
+        told = function.new("k")
+        function.add(depth, f"{told} = {own}({row})")
+        word = "if"
+        for type_ in self._selections.possible(named):
+            frame = _Frame(how="kind", of=own, kind=type_.name)
+            inner = _Place(
+                join=place.join, path=place.path, frames=(*place.frames, frame), prefix=None
+            )
+            function.add(depth, f"{word} {told} == {type_.name!r}:")
+            made = self._object(function, depth + 1, row, type_, parts, inner)
+            function.add(depth + 1, then.format(made))
+            word = "elif"
+        function.add(depth, "else:")
+        function.add(depth + 1, "unusual()")
+
+    def _object(
+        self,
+        function: _Function,
+        depth: int,
+        row: str,
+        type_: GraphQLObjectType,
+        parts: Sequence[Part],
+        place: _Place,
+    ) -> str:
+        """The expression of an object, after the code that it needs."""
+        shown = []
+        for key, nodes in self._selections.collected(type_, parts).items():
+            name = nodes[0][0].name.value
+            self._joins[place.join]["names"] += len(key) + len(type_.name) + NAME_BYTES
+            if name == "__typename":
+                shown.append(f"{key!r}: {type_.name!r}")
+                continue
+            entry = self._fields.get(type_.name, {}).get(name)
+            path = (*place.path, key)
+            if isinstance(entry, Fetch):
+                step = self._plan.places[path, type_.name]
+                value = self._lookup(function, row, step, below_of(nodes), place)
+            elif isinstance(entry, Property) and not entry.is_guarded:
+                declared = type_.fields[name].type
+                if entry.below is None:
+                    value = self._leaf(function, depth, row, entry, declared)
+                else:
+                    inner = _Place(
+                        join=place.join,
+                        path=path,
+                        frames=place.frames,
+                        prefix=_inside(place.prefix, entry),
+                    )
+                    value = self._inside(
+                        function, depth, row, entry, declared, below_of(nodes), inner
+                    )
+            else:
+                raise NotCompiled(f"{type_.name}.{name} is its author's code")
+            shown.append(f"{key!r}: {value}")
+        return f"{{{', '.join(shown)}}}"
+
+    def _lookup(
+        self, function: _Function, row: str, step: Step, parts: Sequence[Part], place: _Place
+    ) -> str:
+        index = self._join(step, place, parts)
+        join = self._joins[index]
+        self._joins[place.join]["below"].append(index)
+        own = f"shown_{index}"
+        function.parameters.append(own)
+        return f"{own}[{self._key(row, step.fetch, join['parameters'])}]"
+
+    def _leaf(
+        self, function: _Function, depth: int, row: str, entry: Property, declared: Any
+    ) -> str:
+        exactly = self._name("exactly", _exactly(entry.reader, declared))
+        bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
+        value, path = function.new("v"), entry.reader.paths[0]
+        if not (is_leaf_type(bare) and bare.name in _SCALARS and len(path) == 1):
+            function.add(depth, f"{value} = {exactly}({row})")
+            return value
+        function.add(depth, f"{value} = {row}.get({path[0]!r})")
+        otherwise = f"{exactly}({row})"
+        if bare.name == "ID":
+            otherwise = f"str({value}) if type({value}) is int else {otherwise}"
+        check = _SCALARS[bare.name].format(v=value)
+        if bare is declared and len(entry.reader.paths) == 1 and not entry.reader.has_default:
+            check = f"{value} is not None and ({check})"
+        function.add(depth, f"if {check}: {value} = {otherwise}")
+        return value
+
+    def _inside(
+        self,
+        function: _Function,
+        depth: int,
+        row: str,
+        entry: Property,
+        declared: Any,
+        parts: Sequence[Part],
+        place: _Place,
+    ) -> str:
+        """A property that holds an object, or a list of them."""
+        bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
+        is_list = is_list_type(bare)
+        if _depth(bare) > 1:
+            raise NotCompiled(f"{entry.label} shows lists of lists")
+        held, made = function.new("b"), function.new("o")
+        kind = list if is_list else dict
+        reader = self._name("held", _held(entry.reader, kind))
+        function.add(depth, f"{held} = {reader}({row})")
+        function.add(depth, f"if {held} is None:")
+        nothing = "None" if bare is declared else "unusual()"
+        function.add(depth + 1, f"{made} = {nothing}")
+        function.add(depth, "else:")
+        named = get_named_type(declared)
+        how = "list" if is_list else "object"
+        inner = _Place(
+            join=place.join,
+            path=place.path,
+            frames=(*place.frames, _Frame(how=how, of=reader)),
+            prefix=None if is_list else place.prefix,
+        )
+        if not is_list:
+            self._objects(function, depth + 1, held, f"{made} = {{}}", named, parts, inner)
+            return made
+        item = function.new("r")
+        function.add(depth + 1, f"{made} = []")
+        function.add(depth + 1, f"for {item} in {held}:")
+        function.add(depth + 2, f"if type({item}) is not dict:")
+        nullable = not isinstance(bare.of_type, GraphQLNonNull)
+        nothing = f"None if {item} is None else unusual()" if nullable else "unusual()"
+        function.add(depth + 3, f"{made}.append({nothing})")
+        function.add(depth + 3, "continue")
+        then = f"{made}.append({{}})"
+        self._objects(function, depth + 2, item, then, named, parts, inner)
+        return made
+
+
+def _inside(prefix: Path | None, entry: Property) -> Path | None:
+    """Where a property stands in the row of its join, if it stands at one place."""
+    paths = entry.reader.paths
+    return (*prefix, *paths[0]) if prefix is not None and len(paths) == 1 else None
+
+
+def _has_rows(binding: Object) -> bool:
+    return any(
+        isinstance(one, Row) or (isinstance(one, Object) and _has_rows(one))
+        for one in binding.parts.values()
+    )
+
+
+def _depth(type_: Any) -> int:
+    """How many lists are around a type."""
+    depth = 0
+    while isinstance(type_, GraphQLNonNull | GraphQLList):
+        depth += isinstance(type_, GraphQLList)
+        type_ = type_.of_type
+    return depth
+
+
+def _shared(joins: Sequence[Join]) -> frozenset[int]:
+    by_backend: dict[Any, list[int]] = {}
+    for join in joins:
+        spec = join.step.fetch.endpoint
+        by_backend.setdefault((spec.backend.name, spec.label), []).append(join.index)
+    return frozenset(index for alike in by_backend.values() if len(alike) > 1 for index in alike)

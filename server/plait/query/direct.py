@@ -1,0 +1,588 @@
+"""Executes a compiled operation: asks for keys as soon as they are known, and makes the answer's
+bytes of what comes.
+
+There is no task and no future for a key, a row or a call: what lands calls the next step. Whatever
+is not as usual (an error, a row that is not as declared, a limit) ends it without an answer; what
+was asked for until then is handed on, so that who makes the answer instead asks for none of it
+again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from graphql import FragmentDefinitionNode, OperationDefinitionNode
+
+from plait.backend.budget import Budget
+from plait.backend.build import Load, load_of, loads_of
+from plait.backend.call import Origin
+from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
+from plait.backend.flight import Fetched
+from plait.backend.loader import QUIET_TURNS, Loaders
+from plait.backend.numbers import encode
+from plait.backend.spec import EndpointSpec
+from plait.graph.absent import Absence, Watch
+from plait.graph.fields import Fetch
+from plait.graph.graph import Graph
+from plait.graph.resolve import Bound
+from plait.query.arguments import Arguments, Variables
+from plait.query.compile import Compiled, Join, NotCompiled, Unusual, compiled, completed
+from plait.query.plan import Plan
+from plait.query.run import EARLY_KEYS_MAX
+
+ROWS_AT_ONCE_MAX = 20_000
+"""More rows than this are shown by the executor, which lets others have their turns meanwhile."""
+OBJECT_MARK = b"{"
+
+
+class Prepared:
+    """A compiled operation with what of its graph it needs. Made once."""
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        bounds: Sequence[Bound],
+        arguments: Sequence[Arguments],
+    ) -> None:
+        self.compiled = compiled
+        self.bounds = bounds
+        self.arguments = arguments
+        self.below: list[list[Join]] = [[] for _ in compiled.joins]
+        for join in compiled.joins:
+            if join.above is not None:
+                self.below[join.above].append(join)
+        self.roots = [one for one in compiled.joins if one.above is None]
+        self.early = [[one for one in below if one.early is not None] for below in self.below]
+
+
+def prepared(
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    graph: Graph,
+    plan: Plan,
+    variables: Mapping[str, Any],
+) -> Prepared:
+    """The code of an operation, for `variables` as far as they decide what is asked for. Raises
+    `NotCompiled`."""
+    schema = graph.schema
+    if graph.is_extended:
+        raise NotCompiled("schema extensions see every field")
+    if schema.has_strict:
+        raise NotCompiled("a backend is strict")
+    made = compiled(operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables)
+    return Prepared(
+        made,
+        [schema.bound_of(join.step.fetch) for join in made.joins],
+        [Arguments(schema, join.step) for join in made.joins],
+    )
+
+
+class _Batch:
+    """Loads of one endpoint that leave together."""
+
+    __slots__ = ("endpoint", "fetching", "is_shared", "joins", "wanted")
+
+    def __init__(self, endpoint: EndpointSpec) -> None:
+        self.endpoint = endpoint
+        self.wanted: list[Wanted] = []
+        self.joins: list[int] = []
+        """Those that wait for it."""
+        self.fetching: Fetching | None = None
+        self.is_shared = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.fetching is not None and self.fetching.is_over
+
+
+class _Asked:
+    """What one join has asked for."""
+
+    __slots__ = ("batches", "is_many", "left", "rows", "values", "wanted")
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        """The value of each row of the join above."""
+        self.wanted: dict[Any, Any] = {}
+        """By these: the load, `None` where there is nothing to ask for, or a list of both."""
+        self.batches: list[_Batch] = []
+        self.left = 0
+        """How many batches are still to come."""
+        self.rows: dict[Any, Any] = {}
+        self.is_many = False
+
+
+class Direct:
+    """One compiled operation under way."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        fetcher: Fetcher,
+        origin: Origin,
+        budget: Budget,
+        variables: Variables,
+    ) -> None:
+        self._prepared = prepared
+        self._compiled = prepared.compiled
+        self._fetcher = fetcher
+        self.origin = origin
+        self.budget = budget
+        self._variables = variables
+        self._asked: list[_Asked | None] = [None] * len(prepared.compiled.joins)
+        self._known: dict[tuple[str, tuple[str, ...], str], tuple[Wanted, _Batch]] = {}
+        self._pending: dict[str, _Batch] = {}
+        self._batches: list[_Batch] = []
+        self._early: set[tuple[str, tuple[str, ...], str]] = set()
+        """What was asked for and no row has said yet."""
+        self._is_watching = False
+        self._is_left = False
+        self._under_way = 0
+        self._rows = 0
+        self._done: asyncio.Future[None] | None = None
+        self.why: BaseException | None = None
+        """Why there is no answer, when there is none."""
+
+    # --- from outside
+
+    def begin(self) -> None:
+        """Ask for what can be asked for at once. Raises nothing."""
+        try:
+            for join in self._prepared.roots:
+                self._ask(join, [()])
+            self._leave(whole=True)
+        except Exception as error:
+            self._give_in(error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come."""
+        if self.why is None:
+            return not self._under_way
+        return all(batch.is_over for batch in self._batches)
+
+    async def over(self, within_s: float) -> None:
+        """Wait until nothing more is to come, or for so long."""
+        if not self.is_over:
+            loop = asyncio.get_running_loop()
+            self._done = loop.create_future()
+            timer = loop.call_later(within_s, self._too_late)
+            try:
+                await self._done
+            finally:
+                timer.cancel()
+
+    def answer(self) -> bytes:
+        """The whole answer. Raises where graphql-core is to make it; anything may be raised."""
+        if self.why is not None:
+            raise self.why
+        shown: list[Any] = [None] * len(self._asked)
+        sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
+        for join in reversed(self._compiled.joins):
+            asked = self._asked[join.index]
+            shown[join.index] = {} if asked is None else self._shown(join, asked, shown)
+            if sizes is not None and asked is not None:
+                sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
+        data = {key: shown[of][()] if type(of) is int else of for key, of in self._compiled.root}
+        body = encode({"data": data})
+        # An upper bound: every object has a brace, and so may texts.
+        if not self.budget.has_room(body.count(OBJECT_MARK) + self._items(), len(body)):
+            raise Unusual
+        return body
+
+    def hand_on(self, loaders: Loaders) -> None:
+        """Tell loaders what was asked for, and what it brought."""
+        for batch in self._batches:
+            for one in batch.wanted:
+                if one.is_over and not (one.flight and broke_off(batch.endpoint, one)):
+                    try:
+                        outcome = self._fetcher.settled(batch.endpoint, one)
+                    except Exception:
+                        continue  # a defect: it is met again
+                    loaders.prime(batch.endpoint, one.load, outcome)
+
+    def leave(self) -> None:
+        """Nobody waits for anything of it any more."""
+        self._is_left = True
+        for batch in self._batches:
+            if batch.fetching is not None:
+                batch.fetching.leave()
+
+    def absences(self) -> Iterable[Absence]:
+        """What the graph reads in vain, as far as it was seen now."""
+        for bound in self._prepared.bounds:
+            yield from bound.watch.absences
+
+    # --- asking
+
+    def _ask(self, join: Join, values: list[Any]) -> None:
+        """Ask for what a join shows, for the values that its parameters have."""
+        made = self._asked[join.index] = _Asked(values)
+        fetch = join.step.fetch
+        distinct = list(dict.fromkeys(values))
+        fixed = self._fixed(join)
+        if fixed is None:
+            made.wanted = dict.fromkeys(distinct)
+        elif not distinct:
+            pass  # there is no row that it could belong to
+        elif fetch.form == "many":
+            made.wanted[()] = self._ask_many(join, made, fixed)
+        elif not join.parameters:
+            made.wanted[()] = self._load(made, join, (load_of(fetch.endpoint, fixed),))[0]
+        else:
+            self._ask_each(join, made, fixed, distinct)
+        made.left = len(made.batches)
+        for batch in made.batches:
+            batch.joins.append(join.index)
+        self._under_way += 1
+        if not made.left:
+            self._landed(join, made)
+
+    def _fixed(self, join: Join) -> dict[str, Any] | None:
+        """The parameters that come from no row; `None` where there is nothing to ask for."""
+        bound, fetch = self._prepared.bounds[join.index], join.step.fetch
+        arguments = self._prepared.arguments[join.index].of(self._variables)
+        fixed = fetch.fixed_values(arguments)
+        if fixed is None or fetch.form == "many":
+            return fixed
+        if any(name not in fixed and name not in join.parameters for name in bound.needed):
+            return None  # no key, no row
+        return fixed
+
+    def _ask_each(
+        self, join: Join, made: _Asked, fixed: dict[str, Any], distinct: list[Any]
+    ) -> None:
+        endpoint, parameters = join.step.fetch.endpoint, join.parameters
+        if len(parameters) == 1:
+            asked = []
+            for value in distinct:
+                kind = type(value)
+                if kind is int or kind is str:
+                    asked.append(value)
+                elif value is None:
+                    made.wanted[None] = None
+                else:
+                    raise Unusual
+            if len(distinct) != len(made.values):
+                _check_alike(made.values)
+            loads = loads_of(endpoint, fixed, parameters[0], asked)
+        else:
+            asked, loads = [], []
+            for value in distinct:
+                if None in value:
+                    made.wanted[value] = None
+                elif all(type(part) is int or type(part) is str for part in value):
+                    asked.append(value)
+                    named = zip(parameters, value, strict=True)
+                    loads.append(load_of(endpoint, {**fixed, **dict(named)}))
+                else:
+                    raise Unusual
+            if len(distinct) != len(made.values):
+                for column in zip(*made.values, strict=True):
+                    _check_alike(column)
+        for value, wanted in zip(asked, self._load(made, join, loads), strict=True):
+            made.wanted[value] = wanted
+
+    def _ask_many(self, join: Join, made: _Asked, fixed: dict[str, Any]) -> list[Any] | None:
+        fetch = join.step.fetch
+        lists = [name for name, value in fixed.items() if isinstance(value, list)]
+        if any(value is None for value in fixed.values()) or not lists:
+            return None
+        if len(lists) > 1:
+            raise Unusual
+        items = fixed[lists[0]]
+        loads = [
+            load_of(fetch.endpoint, {**fixed, lists[0]: item}) for item in items if item is not None
+        ]
+        wanted = iter(self._load(made, join, loads))
+        return [None if item is None else next(wanted) for item in items]
+
+    def _load(
+        self, made: _Asked, join: Join, loads: Sequence[Load], *, early: bool = False
+    ) -> list[Wanted]:
+        """Have loads asked for, those that were asked for already with them."""
+        endpoint, fetcher = join.step.fetch.endpoint, self._fetcher
+        identity = fetcher.identity(endpoint)
+        found: list[Wanted] = []
+        new: list[Load] = []
+        for load in loads:
+            key = (identity, load.key, load.shared)
+            known = self._known.get(key)
+            if known is None:
+                self.budget.spend_key()
+                batch = self._pending.get(identity)
+                if batch is None:
+                    batch = self._pending[identity] = _Batch(endpoint)
+                wanted = fetcher.wanted(endpoint, (load,), self.origin)[0]
+                batch.wanted.append(wanted)
+                batch.is_shared |= join.index in self._compiled.shared
+                known = self._known[key] = wanted, batch
+                new.append(load)
+                if early:
+                    self._early.add(key)
+            elif not early:
+                self._early.discard(key)
+            found.append(known[0])
+            if not known[1].is_over and known[1] not in made.batches:
+                made.batches.append(known[1])
+        if self._prepared.early[join.index]:
+            for load in new:
+                self._ask_early(join, load)
+        return found
+
+    def _ask_early(self, join: Join, load: Load) -> None:
+        """Ask for what hangs on nothing else of a join's row than what it was asked for by."""
+        for below in self._prepared.early[join.index]:
+            assert below.early is not None
+            values = [load.values.get(parameter) for parameter in below.early]
+            if not all(type(one) is int or type(one) is str for one in values):
+                continue
+            fixed = self._fixed(below)
+            if fixed is None or len(self._early) >= EARLY_KEYS_MAX:
+                continue
+            named = dict(zip(below.parameters, values, strict=True))
+            own = load_of(below.step.fetch.endpoint, {**fixed, **named})
+            self._load(_Asked([]), below, (own,), early=True)
+
+    # --- leaving
+
+    def _leave(self, *, whole: bool) -> None:
+        """Send what is pending. What others may still join waits for some turns of the loop, unless
+        there is nothing that could."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, {}
+        for identity, batch in pending.items():
+            if batch.is_shared and not whole:
+                self._pending[identity] = batch
+                continue
+            self._batches.append(batch)
+            batch.fetching = Fetching(
+                self._fetcher,
+                batch.endpoint,
+                batch.wanted,
+                self.origin,
+                0.0,
+                then=partial(self._came, batch),
+            )
+            batch.fetching.begin()
+        if self._pending and not self._is_watching:
+            self._is_watching = True
+            self._watch(len(self._known), 0)
+
+    def _watch(self, known: int, quiet: int) -> None:
+        if self._is_left:
+            return
+        if len(self._known) != known:
+            quiet = 0
+        if quiet < QUIET_TURNS:
+            again = partial(self._watch, len(self._known), quiet + 1)
+            asyncio.get_running_loop().call_soon(again)
+            return
+        self._is_watching = False
+        self._guarded(lambda: self._leave(whole=True))
+
+    # --- landing
+
+    def _came(self, batch: _Batch) -> None:
+        if not self._is_left:
+            self._guarded(lambda: self._go_on(batch))
+
+    def _go_on(self, batch: _Batch) -> None:
+        assert batch.fetching is not None
+        if batch.fetching.defect is not None:
+            raise batch.fetching.defect
+        ready = deque(batch.joins)
+        while ready:
+            index = ready.popleft()
+            asked = self._asked[index]
+            assert asked is not None
+            asked.left -= 1
+            if not asked.left:
+                self._landed(self._compiled.joins[index], asked)
+        self._leave(whole=False)
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._give_in(error)
+        if self._done is not None and self.is_over and not self._done.done():
+            self._done.set_result(None)
+
+    def _landed(self, join: Join, asked: _Asked) -> None:
+        """All rows of a join are there: ask for what hangs on them."""
+        self._under_way -= 1
+        endpoint, watch = join.step.fetch.endpoint, self._prepared.bounds[join.index].watch
+        for value, wanted in asked.wanted.items():
+            if type(wanted) is list:
+                asked.rows[value] = [
+                    None if one is None else self._row(endpoint, one, watch) for one in wanted
+                ]
+            else:
+                row = None if wanted is None else self._row(endpoint, wanted, watch)
+                asked.rows[value] = row
+        below = self._prepared.below[join.index]
+        if below and self.why is None:
+            rows = _flat(asked.rows.values())
+            self._rows += len(rows)
+            if self._rows > ROWS_AT_ONCE_MAX:
+                raise Unusual
+            for one in below:
+                self._ask(one, one.gather(rows) if one.gather else [()] * bool(rows))
+
+    def _row(self, endpoint: EndpointSpec, wanted: Wanted, watch: Watch) -> Any:
+        outcome = self._fetcher.settled(endpoint, wanted)
+        if not isinstance(outcome, Fetched) or outcome.stale_because is not None:
+            self.why = self.why or Unusual()
+            return None
+        if watch.is_open:
+            watch.see(outcome.row)
+        return outcome.row
+
+    # --- showing
+
+    def _shown(self, join: Join, asked: _Asked, shown: Sequence[Any]) -> dict[Any, Any]:
+        """What a join shows, by the values of its parameters."""
+        fetch, build = join.step.fetch, join.build
+        if build is None:
+            return {value: self._plain(join, row) for value, row in asked.rows.items()}
+        below = [shown[index] for index in join.below]
+        made: dict[Any, Any] = {}
+        if fetch.form == "many":
+            for value, rows in asked.rows.items():
+                made[value] = _nothing(fetch) if rows is None else _many(fetch, build, rows, below)
+        elif fetch.is_list:
+            for value, rows in asked.rows.items():
+                if rows is None:
+                    made[value] = []
+                elif type(rows) is list:
+                    made[value] = build(rows, *below)
+                else:
+                    raise Unusual
+        else:
+            present = [value for value, row in asked.rows.items() if row is not None]
+            if len(present) < len(asked.rows):
+                if not fetch.nullable:
+                    raise Unusual
+                made = dict.fromkeys(asked.rows)
+            objects = build([asked.rows[value] for value in present], *below)
+            made.update(zip(present, objects, strict=True))
+        return made
+
+    def _plain(self, join: Join, row: Any) -> Any:
+        """A step that shows values."""
+        bound, type_ = self._prepared.bounds[join.index], join.step.definition.type
+        if row is None or join.step.fetch.form == "many":
+            raise Unusual
+        return completed(type_, bound.convert(row))
+
+    # --- limits
+
+    def _fits(self) -> bool:
+        """Whether the answer cannot be larger than it may be, as far as can be told at once: a row
+        that has come once may be shown a thousand times."""
+        times, total = [1] * len(self._asked), 0
+        for join in self._compiled.joins:
+            asked = self._asked[join.index]
+            if asked is None:
+                continue
+            if join.above is not None:
+                times[join.index] = times[join.above] * max(1, len(asked.values))
+            total += times[join.index] * _bytes_of(asked, join.names)
+        return self.budget.has_room(0, total)
+
+    def _sizes(
+        self,
+        join: Join,
+        asked: _Asked,
+        shown: Mapping[Any, Any],
+        below: Mapping[int, Mapping[Any, int]],
+    ) -> dict[Any, int]:
+        """How large what a join shows is, by the values of its parameters. Raises `Unusual` where
+        all of it together would be more than an answer may be, before it is made."""
+        total = _bytes_of(asked, join.names)
+        for index in join.below:
+            one = self._asked[index]
+            if one is not None:
+                total += sum(map(below[index].__getitem__, one.values))
+        if not self.budget.has_room(0, total):
+            raise Unusual
+        return {value: len(encode(one)) for value, one in shown.items()}
+
+    def _items(self) -> int:
+        """List items that are no objects."""
+        return sum(
+            len(rows)
+            for asked in self._asked
+            if asked is not None
+            for rows in asked.rows.values()
+            if type(rows) is list
+        )
+
+    def _give_in(self, error: BaseException) -> None:
+        """Let graphql-core have it. What is under way goes on: it will be needed."""
+        self.why = self.why or error
+
+    def _too_late(self) -> None:
+        self._give_in(Unusual())
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+
+_LONGER = 2
+"""By how much values may be longer in the answer than in the reply."""
+
+
+def _bytes_of(asked: _Asked, names: int) -> int:
+    """How much of the answer what came for a join can be, at most, shown once. `names` is what the
+    names of an object take."""
+    bodies: dict[int, bytes] = {}
+    for value, wanted in asked.wanted.items():
+        for one in wanted if type(wanted) is list else (wanted,):
+            if one is None:
+                continue
+            brought = one.flight.brought if one.flight is not None else None
+            if brought is not None and brought.body is not None:
+                bodies[id(brought)] = brought.body
+            elif one.entry is not None and one.outcome is not None:
+                bodies[id(one)] = one.entry.row
+            else:  # of several pages, say
+                bodies[id(one)] = encode(asked.rows[value])
+    return sum(
+        len(body) * _LONGER + (body.count(OBJECT_MARK) + 1) * names for body in bodies.values()
+    )
+
+
+def _check_alike(values: Iterable[Any]) -> None:
+    """See that values which are equal are the same: Python's true is its 1."""
+    if not set(map(type, values)) <= _KEY_KINDS:
+        raise Unusual
+
+
+_KEY_KINDS = {int, str, type(None)}
+
+
+def _flat(rows: Iterable[Any]) -> list[Any]:
+    """All rows that are there, of lists too."""
+    found: list[Any] = []
+    for one in rows:
+        if type(one) is list:
+            found += [row for row in one if row is not None] if None in one else one
+        elif one is not None:
+            found.append(one)
+    return found
+
+
+def _nothing(fetch: Fetch) -> list[Any] | None:
+    return None if fetch.nullable else []
+
+
+def _many(fetch: Fetch, build: Any, rows: list[Any], below: Sequence[Mapping[Any, Any]]) -> Any:
+    present = [row for row in rows if row is not None]
+    if len(present) < len(rows) and not fetch.items_nullable:
+        raise Unusual
+    objects = iter(build(present, *below))
+    return [None if row is None else next(objects) for row in rows]
