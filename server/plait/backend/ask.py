@@ -25,7 +25,7 @@ from plait.backend.split import (
     page_call,
     single_row,
 )
-from plait.backend.transport import AGAIN, Ended
+from plait.backend.transport import Ended
 from plait.clock import Clock
 from plait.errors import BackendError, BackendHttpError, PlaitError
 from plait.events import Events, RowsUnexpected
@@ -78,7 +78,7 @@ class _Ask:
     server: Server
     origin: Origin
     extra_calls: int = SPLIT_CALLS_MAX
-    first: Reply | BackendError | None = None
+    first: Reply | BaseException | None = None
     """What the first call has brought, where it is over already."""
 
     def may_call_again(self) -> bool:
@@ -96,7 +96,7 @@ class _Ask:
         first, self.first = self.first, None
         if first is None:
             return await self.server.call(call)
-        if isinstance(first, BackendError):
+        if isinstance(first, BaseException):
             raise first
         return first
 
@@ -160,8 +160,7 @@ class Asker:
                 )
             )
             return
-        if found is not AGAIN:
-            ask.first = found
+        ask.first = found
         self._go_on(self._ask(ask, wanted, asked_at), flight)
 
     def _go_on(self, work: "Coroutine[Any, Any, Brought]", flight: Flight) -> None:

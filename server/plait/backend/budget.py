@@ -75,8 +75,13 @@ class Budget:
 
     def spend_key(self) -> None:
         """Raises `OperationTooCostly`."""
-        self._keys_left -= 1
+        self.spend_keys(1)
+
+    def spend_keys(self, count: int) -> None:
+        """So many different keys. Raises `OperationTooCostly`."""
+        self._keys_left -= count
         if self._keys_left < 0:
+            self._keys_left += count
             limit = self._allowance.keys
             raise _too_costly("asks for more different keys", "request_keys_max", limit)
 

@@ -12,8 +12,9 @@ inside `limit`, waiting would be invisible.
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
+from random import getrandbits
 from typing import Any
 
 from msgspec.structs import replace
@@ -51,76 +52,133 @@ class Client:
         assert backend.url is not None  # checked when the app was made
         self.url = backend.url
         self.identity = server_identity(backend.url, fixed)
-        self._transport = HttpTransport(
+        self.transport = HttpTransport(
             backend, headers=fixed, clock=clock, transport=transport, by_httpx=by_httpx
         )
-        self._clock = clock
-        self._events = events
-        self._content_type = fixed.get("content-type", JSON)
-        self._is_recorded = recorder is not None
-        self._slots = Slots(backend.connections)
-        layers: tuple[Layer, ...] = (
-            report(clock, events),
-            limit(self._slots),
+        self.clock = clock
+        self.events = events
+        self.content_type = fixed.get("content-type", JSON)
+        self.is_recorded = recorder is not None
+        self.slots = Slots(backend.connections)
+        self.inner = _layered(
+            self.transport,
             timeout(backend),
-            identify(backend, self._content_type),
+            identify(backend, self.content_type),
             *layers_of(recorder),
         )
-        call: Handler = self._transport
-        for layer in reversed(layers):
-            call = layer(call)
-        self.call = call
+        """What is inside of `limit`."""
+        self.call = _layered(self.inner, report(clock, events), limit(self.slots))
 
-    def begin(self, call: Call, then: Ended) -> Callable[[], None] | None:
-        """As `call`, where nothing need be waited for: a turn is free and a connection kept. The
-        layers do the same in the same order, without a task or a coroutine; `then` gets the reply,
-        the `BackendError`, or `AGAIN` where `call` should be used after all.
-
-        What it returns gives the call up; `None` where nothing was done. Raises `BackendError`.
+    def begin(self, call: Call, then: Ended) -> Callable[[], None]:
+        """As `call`, without a task or a coroutine where a connection is kept: the layers do the
+        same in the same order. `then` gets the reply, or the error. What it returns gives the call
+        up, and then `then` gets nothing.
         """
-        if self._is_recorded or not self._slots.take():
-            return None
-        start, clock, slots = self._clock.now(), self._clock, self._slots
-
-        def ended(found: Any) -> None:
-            slots.give_back()
-            if found is not AGAIN:
-                error = found if isinstance(found, BackendError) else None
-                status = error.status if error else found.status
-                _tell(self._events, call, start, clock.now(), status, error)
-            then(found)
-
-        limit_s = call.endpoint.timeout_s or self.backend.timeout_s
-        give_up = None
-        try:
-            identified = _identified(call, self.backend, self._content_type)
-            give_up = self._transport.begin(identified, limit_s, ended)
-        finally:
-            if give_up is None:
-                slots.give_back()
-        if give_up is None:
-            return None
-        end = give_up
-
-        def given_up() -> None:
-            slots.give_back()
-            end()
-            _tell(self._events, call, start, clock.now(), None, _given_up(call))
-
-        return given_up
+        begun = _Begun(self, call, then)
+        begun.begin()
+        return begun.give_up
 
     async def probe(self) -> None:
         """Raises `BackendError` when the backend is down."""
         try:
             async with asyncio.timeout(min(self.backend.timeout_s, 2.0)):
-                await self._transport.probe()
+                await self.transport.probe()
         except TimeoutError:
             message = f"Backend '{self.backend.name}' did not answer in time."
             raise BackendTimeout(message, backend=self.backend.name, endpoint="health") from None
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._transport.close()
+        await self.transport.close()
+
+
+def _layered(call: Handler, *layers: Layer) -> Handler:
+    for layer in reversed(layers):
+        call = layer(call)
+    return call
+
+
+class _Begun:
+    """One call on its way, whoever waits for it."""
+
+    __slots__ = ("_call", "_client", "_give_up", "_is_over", "_start", "_then")
+
+    def __init__(self, client: Client, call: Call, then: Ended) -> None:
+        self._client = client
+        self._call = call
+        self._then = then
+        self._start = client.clock.now()
+        self._give_up: Callable[[], object] = _nothing
+        self._is_over = False
+
+    def begin(self) -> None:
+        """Leave at once, or when it is its turn."""
+        slots = self._client.slots
+        if slots.take():
+            self._leave()
+        else:
+            self._give_up = slots.call_when_free(self._leave)
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more."""
+        if not self._is_over:
+            self._is_over = True
+            self._give_up()
+            self._tell(None, _given_up(self._call))
+
+    def _leave(self) -> None:
+        client, call = self._client, self._call
+        limit_s = call.endpoint.timeout_s or client.backend.timeout_s
+        end = None
+        if not client.is_recorded:
+            try:
+                identified = _identified(call, client.backend, client.content_type)
+                end = client.transport.begin(identified, limit_s, self._came)
+            except BackendError as error:
+                self._came(error)
+                return
+        if end is None:
+            self._in_task()
+        elif not self._is_over:
+            self._give_up = partial(_both, end, client.slots.give_back)
+
+    def _in_task(self) -> None:
+        task = asyncio.ensure_future(self._client.inner(self._call))
+        self._give_up = task.cancel
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[Reply]") -> None:
+        if task.cancelled():
+            self._client.slots.give_back()
+        elif (error := task.exception()) is None:
+            self._came(task.result())
+        else:
+            self._came(error)
+
+    def _came(self, found: Any) -> None:
+        if found is AGAIN:
+            self._in_task()
+            return
+        self._is_over = True
+        self._client.slots.give_back()
+        if isinstance(found, Reply):
+            self._tell(found.status, None)
+        elif isinstance(found, BackendError):
+            self._tell(found.status, found)
+        self._then(found)
+
+    def _tell(self, status: int | None, error: BackendError | None) -> None:
+        client = self._client
+        _tell(client.events, self._call, self._start, client.clock.now(), status, error)
+
+
+def _both(first: Callable[[], object], second: Callable[[], object]) -> None:
+    first()
+    second()
+
+
+def _nothing() -> None:
+    pass
 
 
 def report(clock: Clock, events: Events) -> Layer:
@@ -236,6 +294,8 @@ def identify(backend: BackendSpec, content_type: str = JSON) -> Layer:
 def forwarded_headers(backend: BackendSpec, origin: Origin) -> tuple[tuple[str, str], ...]:
     """The headers of the client's request that this backend gets. They are part of every cache
     key."""
+    if not backend.forward:
+        return ()
     return tuple((name, origin.headers[name]) for name in backend.forward if name in origin.headers)
 
 
@@ -257,7 +317,7 @@ def _identified(call: Call, backend: BackendSpec, content_type: str) -> Call:
 def child_traceparent(traceparent: str) -> str:
     """The same trace and flags with a new parent id (W3C Trace Context, section 3.2)."""
     version, trace_id, _, flags = traceparent.split("-")
-    return f"{version}-{trace_id}-{secrets.token_hex(8)}-{flags}"
+    return f"{version}-{trace_id}-{getrandbits(64) or 1:016x}-{flags}"
 
 
 def _timed_out(call: Call, what: str) -> BackendTimeout:

@@ -405,8 +405,11 @@ class Fetching:
         if self._under_way or self._is_left:
             return
         try:
-            missing = [one for one in self.wanted if one.outcome is None]
-            late = [one for one in missing if broke_off(self.endpoint, one)]
+            late = [
+                one
+                for one in self.wanted
+                if one.joined and one.outcome is None and broke_off(self.endpoint, one)
+            ]
             self._board(late, self._came_late)
         except Exception as error:
             self.defect = error

@@ -97,6 +97,16 @@ def conditional_headers(entry: Entry) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in pairs if value is not None)
 
 
+def declares_anything(reply: Reply, policy: CachePolicy) -> bool:
+    """Whether anybody says that a reply may be kept: most are such as nobody speaks of."""
+    headers = reply.headers
+    if not policy.enabled or headers.get("cache-control") == "no-store":
+        return False
+    return (
+        policy.ttl_s is not None or "cache-control" in headers or not _DECLARES.isdisjoint(headers)
+    )
+
+
 def lifetime_of(
     reply: Reply,
     policy: CachePolicy,
@@ -113,8 +123,6 @@ def lifetime_of(
     all calls under one key.
     """
     directives = cache_control(reply.headers.get("cache-control", ""))
-    if not directives and policy.ttl_s is None and not (_DECLARES & reply.headers.keys()):
-        return None  # the usual case of what nobody declared
     if not policy.enabled or "no-store" in directives or ("private" in directives and not personal):
         return None
     if not _vary_holds(reply.headers.get("vary", ""), varies_with):

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from plait.backend.cache import RowCache
 from plait.backend.call import Reply
 from plait.backend.forget import Stale
-from plait.backend.freshness import Entry, Lifetime, lifetime_of, renewed
+from plait.backend.freshness import (
+    Entry,
+    Lifetime,
+    declares_anything,
+    lifetime_of,
+    renewed,
+)
 from plait.backend.identity import LoadKey, cache_key, endpoint_mark, load_key, row_mark
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
@@ -27,6 +33,8 @@ class Keeper:
 
     def would_keep(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> bool:
         """Whether what a reply brings will be kept."""
+        if not declares_anything(reply, endpoint.cache):
+            return False
         return self._lifetime(endpoint, (reply,), personal=personal) is not None
 
     async def read(

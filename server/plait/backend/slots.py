@@ -2,6 +2,20 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+
+
+class _Turn:
+    """One who waits."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] | None = callback
+
+    def forget(self) -> None:
+        """It waits no more."""
+        self.callback = None
 
 
 class Slots:
@@ -11,7 +25,7 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[_Turn] = deque()
 
     def take(self) -> bool:
         """Take one without waiting, if one is free. Whether it was."""
@@ -25,19 +39,28 @@ class Slots:
         if self.take():
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        forget = self.call_when_free(lambda: turn.set_result(None))
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.give_back()  # it was handed over to somebody who has gone
+            else:
+                forget()
             raise
+
+    def call_when_free(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """As `wait`, for what is no coroutine: `callback` is called when one is taken for it. What
+        it returns takes that back."""
+        turn = _Turn(callback)
+        self._waiting.append(turn)
+        return turn.forget
 
     def give_back(self) -> None:
         """Hand one on to who waits longest; else it is free."""
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            callback = self._waiting.popleft().callback
+            if callback is not None:
+                callback()
                 return
         self._free += 1

@@ -192,6 +192,10 @@ def _as_utf8(body: bytes, content_type: str) -> bytes:
 def _by_key(
     batch: Batch, rows: Sequence[Any], wanted: set[tuple[str, ...]]
 ) -> tuple[dict[tuple[str, ...], list[Any]], int, bool]:
+    usual = _by_plain_key(batch, rows)
+    if usual is not None:
+        kept = {key: group for key, group in usual.items() if key in wanted}
+        return kept, len(rows) - sum(map(len, kept.values())), False
     found: dict[tuple[str, ...], list[Any]] = {}
     extra = 0
     keyless = False
@@ -206,6 +210,31 @@ def _by_key(
         else:
             extra += 1
     return found, extra, keyless
+
+
+def _by_plain_key(batch: Batch, rows: Sequence[Any]) -> dict[tuple[str, ...], list[Any]] | None:
+    """The rows by their keys, where each has one property with a whole number or a text for it;
+    else `None`. Most replies are so, and the text of a key is made once for all of its rows."""
+    (path, *more) = batch.keys.values()
+    if more or len(path) != 1:
+        return None
+    name, by_value = path[0], dict[int | str, list[Any]]()
+    for row in rows:
+        if type(row) is not dict:
+            return None
+        value = row.get(name)
+        if type(value) is not int and type(value) is not str:
+            return None
+        group = by_value.get(value)
+        if group is None:
+            by_value[value] = [row]
+        else:
+            group.append(row)
+    found: dict[tuple[str, ...], list[Any]] = {
+        (str(value) if type(value) is int else _comparable(batch, str(value)),): group
+        for value, group in by_value.items()
+    }
+    return found if len(found) == len(by_value) else None
 
 
 def _row_key(batch: Batch, row: Any) -> tuple[str, ...] | None:

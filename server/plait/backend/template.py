@@ -10,7 +10,7 @@ it cannot be empty, `.` or `..`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -72,16 +72,26 @@ class PathTemplate:
         Raises `BadUserInput` for a value that may not stand in a path.
         """
 
-        def filled(match: re.Match[str]) -> str:
-            make = path_values if match[2] else path_value
-            return make(match[1], values[match[1]])
-
-        return _PARAMETER.sub(filled, self.text)
+        return "".join(
+            [part if make is None else make(part, values[part]) for part, make in _parts(self.text)]
+        )
 
 
 @lru_cache(maxsize=10_000)  # asked for with every load, of the few templates of a graph
 def _parameters(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in _PARAMETER.finditer(text)))
+
+
+@lru_cache(maxsize=10_000)
+def _parts(text: str) -> tuple[tuple[str, Callable[[str, object], str] | None], ...]:
+    """Text as it stands there, and parameters with what makes text of their values."""
+    parts: list[tuple[str, Callable[[str, object], str] | None]] = []
+    end = 0
+    for match in _PARAMETER.finditer(text):
+        parts.append((text[end : match.start()], None))
+        parts.append((match[1], path_values if match[2] else path_value))
+        end = match.end()
+    return (*parts, (text[end:], None))
 
 
 @lru_cache(maxsize=10_000)
@@ -104,6 +114,8 @@ def path_values(name: str, value: object) -> str:
 
 def path_value(name: str, value: object) -> str:
     """`value` as part of a path segment. Raises `BadUserInput`."""
+    if type(value) is int:
+        return plain_text(name, value)  # digits, and nothing to look for
     text = plain_text(name, value)
     if text == "":
         raise BadUserInput(f"The value of '{name}' may not be empty.")
@@ -134,7 +146,7 @@ def header_value(name: str, value: object) -> str:
 
 def plain_text(name: str, value: object) -> str:
     """A scalar as the text that goes on the wire."""
-    text = scalar_text(name, value)
+    text = str(value) if type(value) is int else scalar_text(name, value)
     if len(text) > VALUE_CHARACTERS_MAX:
         raise BadUserInput(
             f"The value of '{name}' is longer than {VALUE_CHARACTERS_MAX} characters."

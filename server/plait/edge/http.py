@@ -179,17 +179,15 @@ class GraphQLEndpoint:
 
     async def _run(self, request: Request, receive: Receive) -> Done:
         """Run the operation, and give it up when the client goes: nobody would read the answer."""
-        running = asyncio.ensure_future(self._executor().run(request))
-        gone = asyncio.ensure_future(_disconnect(receive))
+        client = _Client(receive)
         try:
-            await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
-                raise Disconnected
-            return running.result()
+            return await self._executor().run(request)
+        except asyncio.CancelledError:
+            if client.has_left():
+                raise Disconnected from None
+            raise
         finally:
-            for task in (running, gone):
-                task.cancel()
-            await asyncio.gather(running, gone, return_exceptions=True)
+            await client.let_go()
 
     def _finished(
         self,
@@ -325,9 +323,42 @@ def _request(
     )
 
 
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+LOOKED_FOR_AFTER_S = 0.2
+"""When somebody begins to look whether the client is still there. Most requests are answered
+before, and need no task for it."""
+
+
+class _Client:
+    """Who waits for an answer: the task that makes it is cancelled when the client leaves."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._looking: asyncio.Task[None] | None = None
+        self._has_left = False
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(LOOKED_FOR_AFTER_S, self._look)
+
+    def has_left(self) -> bool:
+        """Whether it was cancelled for that, and for nothing else."""
+        return self._has_left and self._task is not None and self._task.uncancel() == 0
+
+    async def let_go(self) -> None:
+        """Look no longer."""
+        self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    def _look(self) -> None:
+        self._looking = asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._has_left = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -1,5 +1,5 @@
-"""Structured logs: one line a request and one a call, under the request's id. No values, no
-secrets."""
+"""Structured logs: one line a request and one a call that failed, under the request's id; at debug
+one for every call. No values, no secrets."""
 
 import sys
 from typing import Any
@@ -30,14 +30,19 @@ def logger_of(level: str, log_format: str) -> Any:
 def log_observer(level: str, log_format: str) -> Any:
     """An observer that writes each event as a line on standard error."""
     logger = logger_of(level, log_format)
+    lowest = LEVELS[level]
 
     def observe(event: Event) -> None:
         match event:
+            case CallFinished() if not event.error_code and lowest > LEVELS["debug"]:
+                pass  # the usual case: the line of its request counts it
+            case RequestFinished() if event.http_status < 500 and lowest > LEVELS["info"]:
+                pass
             case RequestFinished():
                 log = logger.warning if event.http_status >= 500 else logger.info
                 log("request_cancelled" if event.cancelled else "request", **_fields(event))
             case CallFinished():
-                log = logger.warning if event.error_code else logger.info
+                log = logger.warning if event.error_code else logger.debug
                 fields = _fields(event)
                 if problem := fields.pop("problem", None):
                     logger.debug("problem", request_id=event.request_id, problem=problem)

@@ -18,8 +18,10 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode
 from plait.backend.budget import Budget
 from plait.backend.build import Load, load_of, loads_of
 from plait.backend.call import Origin
+from plait.backend.client import forwarded_headers
 from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
-from plait.backend.flight import Fetched
+from plait.backend.flight import Fetched, Outcome
+from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
@@ -132,10 +134,10 @@ class Direct:
         self.budget = budget
         self._variables = variables
         self._asked: list[_Asked | None] = [None] * len(prepared.compiled.joins)
-        self._known: dict[tuple[str, tuple[str, ...], str], tuple[Wanted, _Batch]] = {}
+        self._known: dict[LoadKey, tuple[Wanted, _Batch]] = {}
         self._pending: dict[str, _Batch] = {}
         self._batches: list[_Batch] = []
-        self._early: set[tuple[str, tuple[str, ...], str]] = set()
+        self._early: set[LoadKey] = set()
         """What was asked for and no row has said yet."""
         self._is_watching = False
         self._is_left = False
@@ -303,33 +305,36 @@ class Direct:
         self, made: _Asked, join: Join, loads: Sequence[Load], *, early: bool = False
     ) -> list[Wanted]:
         """Have loads asked for, those that were asked for already with them."""
-        endpoint, fetcher = join.step.fetch.endpoint, self._fetcher
-        identity = fetcher.identity(endpoint)
+        endpoint = join.step.fetch.endpoint
+        scope = forwarded_headers(endpoint.backend, self.origin)
+        identity = self._fetcher.identity(endpoint)
+        batch = self._pending.get(identity)
         found: list[Wanted] = []
         new: list[Load] = []
         for load in loads:
-            key = (identity, load.key, load.shared)
+            key = load_key(identity, load, scope)
             known = self._known.get(key)
             if known is None:
-                self.budget.spend_key()
-                batch = self._pending.get(identity)
                 if batch is None:
                     batch = self._pending[identity] = _Batch(endpoint)
-                wanted = fetcher.wanted(endpoint, (load,), self.origin)[0]
+                wanted = Wanted(load=load, key=key)
                 batch.wanted.append(wanted)
-                batch.is_shared |= join.index in self._compiled.shared
                 known = self._known[key] = wanted, batch
                 new.append(load)
-                if early:
-                    self._early.add(key)
             elif not early:
                 self._early.discard(key)
             found.append(known[0])
-            if not known[1].is_over and known[1] not in made.batches:
+            if known[1] not in made.batches and not known[1].is_over:
                 made.batches.append(known[1])
-        if self._prepared.early[join.index]:
-            for load in new:
-                self._ask_early(join, load)
+        if new:
+            self.budget.spend_keys(len(new))
+            assert batch is not None
+            batch.is_shared |= join.index in self._compiled.shared
+            if early:
+                self._early.update(load_key(identity, load, scope) for load in new)
+            if self._prepared.early[join.index]:
+                for load in new:
+                    self._ask_early(join, load)
         return found
 
     def _ask_early(self, join: Join, load: Load) -> None:
@@ -351,8 +356,8 @@ class Direct:
     def _leave(self, *, whole: bool) -> None:
         """Send what is pending. What others may still join waits for some turns of the loop, unless
         there is nothing that could."""
-        if not self._pending:
-            return
+        if not self._pending or self.why is not None:
+            return  # who makes the answer instead asks for it
         pending, self._pending = self._pending, {}
         for identity, batch in pending.items():
             if batch.is_shared and not whole:
@@ -434,7 +439,11 @@ class Direct:
                 self._ask(one, one.gather(rows) if one.gather else [()] * bool(rows))
 
     def _row(self, endpoint: EndpointSpec, wanted: Wanted, watch: Watch) -> Any:
-        outcome = self._fetcher.settled(endpoint, wanted)
+        flight = wanted.flight
+        if flight is not None and flight.brought is not None:
+            outcome: Outcome = flight.brought.outcomes()[wanted.key]
+        else:
+            outcome = self._fetcher.settled(endpoint, wanted)
         if not isinstance(outcome, Fetched) or outcome.stale_because is not None:
             self.why = self.why or Unusual()
             return None
