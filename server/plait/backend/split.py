@@ -216,9 +216,19 @@ def _by_plain_key(batch: Batch, rows: Sequence[Any]) -> dict[tuple[str, ...], li
     """The rows by their keys, where each has one property with a whole number or a text for it;
     else `None`. Most replies are so, and the text of a key is made once for all of its rows."""
     (path, *more) = batch.keys.values()
-    if more or len(path) != 1:
+    by_value = None if more or len(path) != 1 else grouped(path[0], rows)
+    if by_value is None:
         return None
-    name, by_value = path[0], dict[int | str, list[Any]]()
+    found: dict[tuple[str, ...], list[Any]] = {
+        (str(value) if type(value) is int else _comparable(batch, str(value)),): group
+        for value, group in by_value.items()
+    }
+    return found if len(found) == len(by_value) else None
+
+
+def grouped(name: str, rows: Sequence[Any]) -> dict[int | str, list[Any]] | None:
+    """Rows by the property `name`, where each has a whole number or a text there; else `None`."""
+    by_value: dict[int | str, list[Any]] = {}
     for row in rows:
         if type(row) is not dict:
             return None
@@ -230,11 +240,7 @@ def _by_plain_key(batch: Batch, rows: Sequence[Any]) -> dict[tuple[str, ...], li
             by_value[value] = [row]
         else:
             group.append(row)
-    found: dict[tuple[str, ...], list[Any]] = {
-        (str(value) if type(value) is int else _comparable(batch, str(value)),): group
-        for value, group in by_value.items()
-    }
-    return found if len(found) == len(by_value) else None
+    return by_value
 
 
 def _row_key(batch: Batch, row: Any) -> tuple[str, ...] | None:

@@ -74,6 +74,9 @@ class Join:
     early: tuple[str, ...] | None
     """For each of `parameters` the parameter of the join above that has the same value, where the
     step can be asked before its row is there."""
+    row_key: str | None
+    """The property of its rows that has the value of its one parameter, where rows of a batch are
+    told apart by nothing else."""
     names: int
     """How many bytes the names of one of its objects take, at most."""
     build: Build | None
@@ -313,6 +316,7 @@ class _Writer:
             "gather": None,
             "early": self._early(step, place, parameters),
             "build": None,
+            "row_key": _row_key(fetch, parameters),
             "names": 0,
         }
         if place is not None and (parameters or place.frames):
@@ -548,6 +552,14 @@ def _inside(prefix: Path | None, entry: Property) -> Path | None:
     """Where a property stands in the row of its join, if it stands at one place."""
     paths = entry.reader.paths
     return (*prefix, *paths[0]) if prefix is not None and len(paths) == 1 else None
+
+
+def _row_key(fetch: Fetch, parameters: Sequence[str]) -> str | None:
+    batch = fetch.endpoint.batch
+    if batch is None or batch.key_matches != "exact" or tuple(batch.keys) != parameters:
+        return None
+    paths = list(batch.keys.values())
+    return paths[0][0] if len(paths) == 1 and len(paths[0]) == 1 else None
 
 
 def _has_rows(binding: Object) -> bool:

@@ -23,8 +23,9 @@ from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
 from plait.backend.flight import Fetched, Outcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
-from plait.backend.numbers import encode
+from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
+from plait.backend.split import grouped
 from plait.graph.absent import Absence, Watch
 from plait.graph.fields import Fetch
 from plait.graph.graph import Graph
@@ -84,7 +85,7 @@ def prepared(
 class _Batch:
     """Loads of one endpoint that leave together."""
 
-    __slots__ = ("endpoint", "fetching", "is_shared", "joins", "wanted")
+    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "wanted")
 
     def __init__(self, endpoint: EndpointSpec) -> None:
         self.endpoint = endpoint
@@ -93,16 +94,46 @@ class _Batch:
         """Those that wait for it."""
         self.fetching: Fetching | None = None
         self.is_shared = False
+        self._size: tuple[int, int] | None = None
 
     @property
     def is_over(self) -> bool:
         return self.fetching is not None and self.fetching.is_over
 
+    def size(self) -> tuple[int, int]:
+        """How many bytes it brought, and how many objects these hold at most."""
+        if self._size is None:
+            bodies: dict[int, bytes] = {}
+            for one in self.wanted:
+                brought = one.flight.brought if one.flight is not None else None
+                if brought is not None and brought.body is not None:
+                    bodies[id(brought)] = brought.body
+                elif one.entry is not None and one.outcome is not None:
+                    bodies[id(one)] = one.entry.row
+                elif brought is not None:  # of several pages, say
+                    outcome = brought.outcomes()[one.key]
+                    row = outcome.row if isinstance(outcome, Fetched) else None
+                    bodies[id(one)] = encode(row)
+            found = bodies.values()
+            self._size = sum(map(len, found)), sum(one.count(OBJECT_MARK) + 1 for one in found)
+        return self._size
+
+    def plain_body(self) -> bytes | None:
+        """The one reply that has all that it asked for, and was asked for nothing else, where there
+        is such a one."""
+        flight = self.wanted[0].flight
+        if flight is None or flight.brought is None or not flight.brought.is_batch:
+            return None
+        for one in self.wanted:
+            if one.flight is not flight or one.joined:
+                return None
+        return flight.brought.body
+
 
 class _Asked:
     """What one join has asked for."""
 
-    __slots__ = ("batches", "is_many", "left", "rows", "values", "wanted")
+    __slots__ = ("batches", "left", "rows", "values", "wanted")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
@@ -110,10 +141,10 @@ class _Asked:
         self.wanted: dict[Any, Any] = {}
         """By these: the load, `None` where there is nothing to ask for, or a list of both."""
         self.batches: list[_Batch] = []
+        """Where it comes from."""
         self.left = 0
-        """How many batches are still to come."""
+        """How many of these are still to come."""
         self.rows: dict[Any, Any] = {}
-        self.is_many = False
 
 
 class Direct:
@@ -235,9 +266,10 @@ class Direct:
             made.wanted[()] = self._load(made, join, (load_of(fetch.endpoint, fixed),))[0]
         else:
             self._ask_each(join, made, fixed, distinct)
-        made.left = len(made.batches)
         for batch in made.batches:
-            batch.joins.append(join.index)
+            if not batch.is_over:
+                made.left += 1
+                batch.joins.append(join.index)
         self._under_way += 1
         if not made.left:
             self._landed(join, made)
@@ -324,7 +356,7 @@ class Direct:
             elif not early:
                 self._early.discard(key)
             found.append(known[0])
-            if known[1] not in made.batches and not known[1].is_over:
+            if known[1] not in made.batches:
                 made.batches.append(known[1])
         if new:
             self.budget.spend_keys(len(new))
@@ -421,14 +453,8 @@ class Direct:
         """All rows of a join are there: ask for what hangs on them."""
         self._under_way -= 1
         endpoint, watch = join.step.fetch.endpoint, self._prepared.bounds[join.index].watch
-        for value, wanted in asked.wanted.items():
-            if type(wanted) is list:
-                asked.rows[value] = [
-                    None if one is None else self._row(endpoint, one, watch) for one in wanted
-                ]
-            else:
-                row = None if wanted is None else self._row(endpoint, wanted, watch)
-                asked.rows[value] = row
+        if watch.is_open or not self._taken(join, asked):
+            self._read(endpoint, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
             rows = _flat(asked.rows.values())
@@ -437,6 +463,46 @@ class Direct:
                 raise Unusual
             for one in below:
                 self._ask(one, one.gather(rows) if one.gather else [()] * bool(rows))
+
+    def _taken(self, join: Join, asked: _Asked) -> bool:
+        """Take the rows of a batch's reply by their keys, where each row has one and each is one
+        that was asked for. Whether that was so; if not, nothing is done."""
+        if join.row_key is None or len(asked.batches) != 1:
+            return False
+        (batch,) = asked.batches
+        body = batch.plain_body() if len(batch.joins) == 1 else None
+        if body is None:
+            return False
+        endpoint = join.step.fetch.endpoint
+        assert endpoint.batch is not None
+        found: Any = decode(body)
+        unwrap = endpoint.batch.unwrap
+        for name in endpoint.unwrap if unwrap is None else unwrap:
+            found = found[name]
+        by_key = grouped(join.row_key, found) if type(found) is list else None
+        if by_key is None:
+            return False
+        many, rows, left = endpoint.batch.many, asked.rows, len(by_key)
+        for value in asked.wanted:
+            group = by_key.get(value)
+            if group is None:
+                rows[value] = [] if many and value is not None else None
+                continue
+            if not many and len(group) > 1:
+                return False
+            rows[value] = group if many else group[0]
+            left -= 1
+        return not left
+
+    def _read(self, endpoint: EndpointSpec, watch: Watch, asked: _Asked) -> None:
+        for value, wanted in asked.wanted.items():
+            if type(wanted) is list:
+                asked.rows[value] = [
+                    None if one is None else self._row(endpoint, one, watch) for one in wanted
+                ]
+            else:
+                row = None if wanted is None else self._row(endpoint, wanted, watch)
+                asked.rows[value] = row
 
     def _row(self, endpoint: EndpointSpec, wanted: Wanted, watch: Watch) -> Any:
         flight = wanted.flight
@@ -548,21 +614,11 @@ _LONGER = 2
 def _bytes_of(asked: _Asked, names: int) -> int:
     """How much of the answer what came for a join can be, at most, shown once. `names` is what the
     names of an object take."""
-    bodies: dict[int, bytes] = {}
-    for value, wanted in asked.wanted.items():
-        for one in wanted if type(wanted) is list else (wanted,):
-            if one is None:
-                continue
-            brought = one.flight.brought if one.flight is not None else None
-            if brought is not None and brought.body is not None:
-                bodies[id(brought)] = brought.body
-            elif one.entry is not None and one.outcome is not None:
-                bodies[id(one)] = one.entry.row
-            else:  # of several pages, say
-                bodies[id(one)] = encode(asked.rows[value])
-    return sum(
-        len(body) * _LONGER + (body.count(OBJECT_MARK) + 1) * names for body in bodies.values()
-    )
+    total = 0
+    for batch in asked.batches:
+        size, objects = batch.size()
+        total += size * _LONGER + objects * names
+    return total
 
 
 def _check_alike(values: Iterable[Any]) -> None:
