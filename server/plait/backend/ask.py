@@ -3,9 +3,10 @@ when it is refused, a list's further pages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+
+import msgspec
 
 from plait.backend.build import Load, batch_call, single_call
 from plait.backend.call import Call, Handler, Origin, Reply
@@ -70,8 +71,7 @@ class Wanted(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
-class _Ask:
+class _Ask(msgspec.Struct, kw_only=True):
     """One endpoint's loads on their way, on somebody's behalf."""
 
     endpoint: EndpointSpec

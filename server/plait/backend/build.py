@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,21 +40,27 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load:
     """The load that `values` ask for. Raises `BadUserInput` for a value that cannot be sent."""
-    keys = endpoint.key_parameters
-    key = tuple(_key_text(name, values.get(name)) for name in keys)
+    keys, rest = _parameters_of(endpoint)
+    key = tuple([_key_text(name, values.get(name)) for name in keys])
     # By their place: how the graph calls a parameter does not reach the backend, and neither does
     # one that is null.
-    others = [
-        (place, values[name])
-        for place, name in enumerate(endpoint.parameters)
-        if name not in keys and values.get(name) is not None
-    ]
+    others = [(place, values[name]) for place, name in rest if values.get(name) is not None]
     shared = _told(others) if others else ""
     batch = endpoint.batch
     alone = batch is not None and _why_not_batched(batch, key) is not None
     if batch is not None and alone and batch.always:
         raise BadUserInput(_why_not_batched(batch, key) or "")
     return Load(values=values, key=key, shared=shared, alone=alone)
+
+
+@lru_cache(maxsize=10_000)  # asked for with every load, of the few endpoints of a graph
+def _parameters_of(
+    endpoint: EndpointSpec,
+) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
+    """The parameters that tell keys apart, and the others with their places."""
+    keys = endpoint.key_parameters
+    rest = [one for one in enumerate(endpoint.parameters) if one[1] not in keys]
+    return keys, tuple(rest)
 
 
 def loads_of(

@@ -268,7 +268,7 @@ class Fetcher:
 
 def _chunks(endpoint: EndpointSpec, wanted: Sequence[Wanted]) -> list[Sequence[Wanted]]:
     batch = endpoint.batch
-    if batch is None:
+    if batch is None or len(wanted) == 1:
         return [[one] for one in wanted]
     alike: dict[str, list[Wanted]] = {}
     chunks: list[Sequence[Wanted]] = []

@@ -13,7 +13,7 @@ import re
 import ssl
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from functools import partial
+from functools import lru_cache, partial
 from math import inf
 from typing import TypeAlias, cast
 
@@ -494,10 +494,17 @@ def header_lines(headers: Headers) -> bytes:
     `ExchangeError` for what could be taken for something else."""
     lines = []
     for name, value in headers:
-        if not name or not _NAME_CHARACTERS.issuperset(name):
-            raise ExchangeError(Failure.FORBIDDEN, "a header's name holds what none may")
+        start = _line_start(name)
         if b"\r" in value or b"\n" in value or b"\0" in value:
             raise ExchangeError(Failure.FORBIDDEN, "a header's value holds what none may")
-        if name.lower() not in _LENGTHS:
-            lines.append(b"%b: %b\r\n" % (name, value))
-    return b"".join(lines)
+        if start:
+            lines.append(start + value)
+    return b"\r\n".join((*lines, b"")) if lines else b""
+
+
+@lru_cache(maxsize=1_000)
+def _line_start(name: bytes) -> bytes:
+    """What stands before a header's value; nothing where it may not be said."""
+    if not name or not _NAME_CHARACTERS.issuperset(name):
+        raise ExchangeError(Failure.FORBIDDEN, "a header's name holds what none may")
+    return b"" if name.lower() in _LENGTHS else name + b": "

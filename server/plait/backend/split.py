@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from email.message import Message
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
@@ -88,7 +89,12 @@ def is_plain_json(reply: Reply) -> bool:
     body = reply.body
     if body[:1] not in (b"{", b"[", b'"') or b"\x00" in body[:4]:
         return False
-    charset = reply.headers.get("content-type", "").lower().partition("charset")[2]
+    return _says_utf8(reply.headers.get("content-type", ""))
+
+
+@lru_cache(maxsize=1_000)  # servers say the same few things again and again
+def _says_utf8(content_type: str) -> bool:
+    charset = content_type.lower().partition("charset")[2]
     return not charset or "utf-8" in charset
 
 

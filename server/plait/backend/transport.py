@@ -2,7 +2,6 @@
 out."""
 
 import asyncio
-import re
 import socket
 import ssl
 import zlib
@@ -253,10 +252,10 @@ class HttpTransport:
     def _headers_of(self, call: Call) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The headers of a call: those that are always the same, ready to be sent, and the rest.
         What a call says itself goes before what is always said."""
-        own = [(name.lower().encode(), _header_bytes(value)) for name, value in call.headers]
-        if self._ready and not any(name in self._sent_headers for name, _ in own):
-            return self._ready, tuple(own)
-        return b"", tuple({**self._sent_headers, **dict(own)}.items())
+        own = {_header_name(name): _header_bytes(value) for name, value in call.headers}
+        if self._ready and self._sent_headers.keys().isdisjoint(own):
+            return self._ready, tuple(own.items())
+        return b"", tuple({**self._sent_headers, **own}.items())
 
     # --- by httpx
 
@@ -305,6 +304,7 @@ class HttpTransport:
             pool.busy -= 1
 
 
+@lru_cache(maxsize=10_000)  # asked for with every call, of the few endpoints of a graph
 def _wanted(endpoint: EndpointSpec) -> Wanted:
     limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
     return Wanted(
@@ -314,9 +314,6 @@ def _wanted(endpoint: EndpointSpec) -> Wanted:
     )
 
 
-_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
-
-
 def query_text(pairs: Sequence[tuple[str, str]]) -> str:
     """A query string: everything but unreserved characters (RFC 3986, section 2.3) and slashes is
     percent-encoded."""
@@ -324,7 +321,7 @@ def query_text(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _encoded(text: str) -> str:
-    return text if _UNRESERVED.fullmatch(text) else quote(text)
+    return text if text.isascii() and text.isalnum() else quote(text)
 
 
 def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:
@@ -340,10 +337,12 @@ def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    if len(found) < len(headers):  # some are repeated
+        found.clear()
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
@@ -351,7 +350,9 @@ def _reply(answer: _Answer, endpoint: EndpointSpec) -> Reply:
     if answer.status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
         return Reply(status=answer.status, headers=answer.headers, body=b"")
     limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-    body = b"".join(_decoded(answer, endpoint, limit))
+    body = answer.body
+    if "content-encoding" in answer.headers or len(body) > limit:
+        body = b"".join(_decoded(answer, endpoint, limit))
     return Reply(status=answer.status, headers=answer.headers, body=body)
 
 
@@ -496,6 +497,11 @@ def _problem(answer: _Answer, endpoint: EndpointSpec) -> str | None:
 def _no_cookies() -> CookieJar:
     """A jar that keeps none: one caller's session must not go along with another's call."""
     return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+
+
+@lru_cache(maxsize=1_000)
+def _header_name(name: str) -> bytes:
+    return name.lower().encode()
 
 
 def _header_bytes(value: str) -> bytes:

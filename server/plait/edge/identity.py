@@ -2,9 +2,8 @@
 
 import hashlib
 import re
-import secrets
-import uuid
 from collections.abc import Callable, Collection, Mapping
+from random import getrandbits
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(
@@ -16,15 +15,15 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `x-request-id`, if it is one that may go into logs and headers; else a new
     one."""
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if given and _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
 
 
 def traceparent_of(headers: Mapping[str, str]) -> str:
     """The client's trace context, or a new trace (W3C Trace Context, section 3.2)."""
     given = headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(given):
+    if given and _TRACEPARENT.fullmatch(given):
         return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    return f"00-{getrandbits(128) or 1:032x}-{getrandbits(64) or 1:016x}-01"
 
 
 CREDENTIALS = ("authorization", "cookie", "x-api-key", "api-key", "x-auth-token")

@@ -281,8 +281,9 @@ class Direct:
         fixed = fetch.fixed_values(arguments)
         if fixed is None or fetch.form == "many":
             return fixed
-        if any(name not in fixed and name not in join.parameters for name in bound.needed):
-            return None  # no key, no row
+        for name in bound.needed:
+            if name not in fixed and name not in join.parameters:
+                return None  # no key, no row
         return fixed
 
     def _ask_each(
@@ -374,7 +375,7 @@ class Direct:
         for below in self._prepared.early[join.index]:
             assert below.early is not None
             values = [load.values.get(parameter) for parameter in below.early]
-            if not all(type(one) is int or type(one) is str for one in values):
+            if not _EARLY_KINDS.issuperset(map(type, values)):
                 continue
             fixed = self._fixed(below)
             if fixed is None or len(self._early) >= EARLY_KEYS_MAX:
@@ -588,14 +589,13 @@ class Direct:
         return {value: len(encode(one)) for value, one in shown.items()}
 
     def _items(self) -> int:
-        """List items that are no objects."""
-        return sum(
-            len(rows)
-            for asked in self._asked
-            if asked is not None
-            for rows in asked.rows.values()
-            if type(rows) is list
-        )
+        """List items that may be no objects."""
+        found = 0
+        for join in self._compiled.joins:
+            asked = self._asked[join.index]
+            if asked is not None and join.step.fetch.form == "many":
+                found += sum(len(rows) for rows in asked.rows.values() if rows)
+        return found
 
     def _give_in(self, error: BaseException) -> None:
         """Let graphql-core have it. What is under way goes on: it will be needed."""
@@ -627,7 +627,8 @@ def _check_alike(values: Iterable[Any]) -> None:
         raise Unusual
 
 
-_KEY_KINDS = {int, str, type(None)}
+_EARLY_KINDS = frozenset({int, str})
+_KEY_KINDS = frozenset({int, str, type(None)})
 
 
 def _flat(rows: Iterable[Any]) -> list[Any]:
