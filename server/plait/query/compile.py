@@ -13,6 +13,7 @@ same rows by graphql-core, which tells what is wrong, and where. So compiled cod
 that graphql-core would make, or none.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -33,14 +34,16 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
+from msgspec import UNSET
 
 from plait.backend.paths import Path, value_at
 from plait.graph.fields import Fetch, FieldTable, Object, Property, Row
-from plait.graph.rows import Reader
+from plait.graph.rows import Reader, converter
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES, size_of
 from plait.query.plan import Plan, Step
 from plait.query.selection import Part, Selections, TooLarge, below_of
+from plait.query.typed import Decode, NotTyped, Shapes, decoder, key_of
 
 Shown: TypeAlias = Mapping[Any, Any]
 """What a step shows, by the values that its parameters have in the row; by `()` where they come
@@ -81,6 +84,22 @@ class Join:
     """How many bytes the names of one of its objects take, at most."""
     build: Build | None
     """`None` where the step shows values, and no objects."""
+    typed: "Typed | None" = None
+    """How rows are read and shown as structs, where they can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Typed:
+    """A step whose rows are structs."""
+
+    decode: Decode
+    """Reads the reply of a single call."""
+    decode_batch: Decode | None
+    keys: Gather | None
+    """The values by which a batch's rows are found."""
+    gather: Mapping[int, Gather]
+    """By the joins below."""
+    build: Build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -246,11 +265,22 @@ class _Writer:
         self._fields = fields
         self._kinds = kinds
         self._plan = plan
-        self._names: dict[str, Any] = {"unusual": unusual, "value_at": value_at}
+        self._names: dict[str, Any] = {"unusual": unusual, "value_at": value_at, "UNSET": UNSET}
         self._numbers = count()
         self._known: dict[tuple[str, int], str] = {}
         self._kept: list[Any] = []
         self._functions: list[_Function] = []
+        self._texts: list[str] = []
+        self._at: dict[tuple[tuple[str, ...], str], int] = {}
+        """The joins by their places."""
+        self._shapes = Shapes(
+            selections,
+            fields,
+            own=self._name,
+            lookup=lambda path, name: (plan.places[path, name], self._at[path, name]),
+            value_of=_value_of,
+            functions=self._texts,
+        )
         self._joins: dict[int, dict[str, Any]] = {}
 
     def operation(self, type_: GraphQLObjectType, operation: OperationDefinitionNode) -> Compiled:
@@ -267,16 +297,17 @@ class _Writer:
                 raise NotCompiled(f"{type_.name}.{name} asks no endpoint")
             step = self._plan.places[(key,), type_.name]
             root.append((key, self._join(step, None, below_of(nodes))))
-        source = "\n\n\n".join(one.text() for one in self._functions) + "\n"
+        source = "\n\n\n".join([*(one.text() for one in self._functions), *self._texts]) + "\n"
         namespace = dict(self._names)
         exec(compile(source, "<plait>", "exec"), namespace)
         joins = tuple(
             Join(
                 **{
-                    **join,
+                    **{name: one for name, one in join.items() if name != "is_inside"},
                     "build": namespace[join["build"]] if join["build"] else None,
                     "gather": namespace[join["gather"]] if join["gather"] else None,
                     "below": tuple(join["below"]),
+                    "typed": join["typed"] and _typed(join["typed"], namespace),
                 }
             )
             for _, join in sorted(self._joins.items())
@@ -316,6 +347,8 @@ class _Writer:
             "gather": None,
             "early": self._early(step, place, parameters),
             "build": None,
+            "typed": None,
+            "is_inside": bool(place and place.frames),
             "row_key": _row_key(fetch, parameters),
             "names": 0,
         }
@@ -324,7 +357,58 @@ class _Writer:
         named = get_named_type(type_)
         if is_composite_type(named):
             join["build"] = self._build(index, step, named, parts)
+        if isinstance(named, GraphQLObjectType) and fetch.form == "one":
+            with contextlib.suppress(NotTyped):
+                join["typed"] = self._typed(index, step, named, parts)
         return index
+
+    def _typed(
+        self, index: int, step: Step, named: GraphQLObjectType, parts: Sequence[Part]
+    ) -> dict[str, Any]:
+        """As `_build`, for rows as structs."""
+        fetch = step.fetch
+        shape = self._shapes.shape(named, parts, step.path, top=True)
+        row_key = self._joins[index]["row_key"]
+        key = shape.key(row_key) if row_key is not None else None
+        if key is not None:
+            self._texts.append(f"def typed_keys_{index}(rows):\n    return [r.{key} for r in rows]")
+        gathers = {}
+        for below in self._joins.values():
+            if below["above"] != index or below["gather"] is None:
+                continue
+            if below["is_inside"]:
+                raise NotTyped
+            name = f"typed_gather_{below['index']}"
+            value = key_of(shape, below["step"])
+            self._texts.append(f"def {name}(rows):\n    return [{value} for r in rows]")
+            gathers[below["index"]] = name
+        names = ", ".join(f"shown_{one}" for one in self._joins[index]["below"])
+        lines = [f"def typed_{index}(rows, {names}):"]
+        if shape.is_itself and not shape.code(0):
+            lines.append("    return rows")
+        else:
+            lines += ["    shown = []", "    for r in rows:"]
+            if fetch.is_list and fetch.items_nullable:
+                lines += ["        if r is None:", "            shown.append(r)"]
+                lines += ["            continue"]
+            lines += shape.code(2)
+            lines += [f"        shown.append({shape.value})", "    return shown"]
+        self._texts.append("\n".join(lines))
+        row: Any = shape.struct()
+        rows: Any = list[row | None] if fetch.items_nullable else list[row]
+        batch = fetch.endpoint.batch
+        unwrap = fetch.endpoint.unwrap
+        return {
+            "decode": decoder(rows if fetch.is_list else row, unwrap),
+            "decode_batch": (
+                decoder(list[row], unwrap if batch.unwrap is None else batch.unwrap)
+                if batch is not None and key is not None
+                else None
+            ),
+            "keys": f"typed_keys_{index}" if key is not None else None,
+            "gather": gathers,
+            "build": f"typed_{index}",
+        }
 
     def _early(
         self, step: Step, place: _Place | None, parameters: Sequence[str]
@@ -452,7 +536,7 @@ class _Writer:
             path = (*place.path, key)
             if isinstance(entry, Fetch):
                 step = self._plan.places[path, type_.name]
-                value = self._lookup(function, row, step, below_of(nodes), place)
+                value = self._lookup(function, row, step, below_of(nodes), type_, place)
             elif isinstance(entry, Property) and not entry.is_guarded:
                 declared = type_.fields[name].type
                 if entry.below is None:
@@ -473,9 +557,16 @@ class _Writer:
         return f"{{{', '.join(shown)}}}"
 
     def _lookup(
-        self, function: _Function, row: str, step: Step, parts: Sequence[Part], place: _Place
+        self,
+        function: _Function,
+        row: str,
+        step: Step,
+        parts: Sequence[Part],
+        type_: GraphQLObjectType,
+        place: _Place,
     ) -> str:
         index = self._join(step, place, parts)
+        self._at[step.path, type_.name] = index
         join = self._joins[index]
         self._joins[place.join]["below"].append(index)
         own = f"shown_{index}"
@@ -552,6 +643,22 @@ def _inside(prefix: Path | None, entry: Property) -> Path | None:
     """Where a property stands in the row of its join, if it stands at one place."""
     paths = entry.reader.paths
     return (*prefix, *paths[0]) if prefix is not None and len(paths) == 1 else None
+
+
+def _typed(made: Mapping[str, Any], namespace: Mapping[str, Any]) -> Typed:
+    gather = {below: namespace[name] for below, name in made["gather"].items()}
+    keys = namespace[made["keys"]] if made["keys"] else None
+    return Typed(**{**made, "gather": gather, "build": namespace[made["build"]], "keys": keys})
+
+
+def _value_of(declared: Any) -> Callable[[Any], Any]:
+    """What the field shows of a value that a row has for it."""
+    convert = converter(declared)
+
+    def value_of(value: Any) -> Any:
+        return completed(declared, None if value is None else convert(value))
+
+    return value_of
 
 
 def _row_key(fetch: Fetch, parameters: Sequence[str]) -> str | None:

@@ -20,7 +20,7 @@ from plait.backend.build import Load, load_of, loads_of
 from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Brought, Fetched, Outcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import decode, encode
@@ -31,10 +31,20 @@ from plait.graph.fields import Fetch
 from plait.graph.graph import Graph
 from plait.graph.resolve import Bound
 from plait.query.arguments import Arguments, Variables
-from plait.query.compile import Compiled, Join, NotCompiled, Unusual, compiled, completed
+from plait.query.compile import (
+    Compiled,
+    Join,
+    NotCompiled,
+    Typed,
+    Unusual,
+    compiled,
+    completed,
+)
 from plait.query.plan import Plan
 from plait.query.run import EARLY_KEYS_MAX
 
+REFUSED_MAX = 3
+"""After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
 OBJECT_MARK = b"{"
@@ -58,6 +68,8 @@ class Prepared:
                 self.below[join.above].append(join)
         self.roots = [one for one in compiled.joins if one.above is None]
         self.early = [[one for one in below if one.early is not None] for below in self.below]
+        self.refused = [0] * len(compiled.joins)
+        """How many replies in a row were not as the structs of a join have it."""
 
 
 def prepared(
@@ -118,22 +130,25 @@ class _Batch:
             self._size = sum(map(len, found)), sum(one.count(OBJECT_MARK) + 1 for one in found)
         return self._size
 
-    def plain_body(self) -> bytes | None:
+    def plain(self) -> Brought | None:
         """The one reply that has all that it asked for, and was asked for nothing else, where there
         is such a one."""
         flight = self.wanted[0].flight
-        if flight is None or flight.brought is None or not flight.brought.is_batch:
+        if flight is None or flight.brought is None or flight.brought.body is None:
             return None
-        for one in self.wanted:
-            if one.flight is not flight or one.joined:
-                return None
-        return flight.brought.body
+        if flight.brought.is_batch:
+            for one in self.wanted:
+                if one.flight is not flight or one.joined:
+                    return None
+        elif len(self.wanted) > 1:
+            return None
+        return flight.brought
 
 
 class _Asked:
     """What one join has asked for."""
 
-    __slots__ = ("batches", "left", "rows", "values", "wanted")
+    __slots__ = ("batches", "is_typed", "left", "rows", "values", "wanted")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
@@ -145,6 +160,8 @@ class _Asked:
         self.left = 0
         """How many of these are still to come."""
         self.rows: dict[Any, Any] = {}
+        self.is_typed = False
+        """Whether these are structs."""
 
 
 class Direct:
@@ -462,17 +479,30 @@ class Direct:
             self._rows += len(rows)
             if self._rows > ROWS_AT_ONCE_MAX:
                 raise Unusual
+            typed = join.typed.gather if join.typed is not None and asked.is_typed else None
             for one in below:
-                self._ask(one, one.gather(rows) if one.gather else [()] * bool(rows))
+                gather = one.gather if typed is None else typed.get(one.index)
+                self._ask(one, gather(rows) if gather else [()] * bool(rows))
 
     def _taken(self, join: Join, asked: _Asked) -> bool:
-        """Take the rows of a batch's reply by their keys, where each row has one and each is one
-        that was asked for. Whether that was so; if not, nothing is done."""
-        if join.row_key is None or len(asked.batches) != 1:
+        """Take the rows of one plain reply. Whether that could be done."""
+        if len(asked.batches) != 1:
             return False
         (batch,) = asked.batches
-        body = batch.plain_body() if len(batch.joins) == 1 else None
-        if body is None:
+        brought = batch.plain() if len(batch.joins) == 1 else None
+        if brought is None:
+            return False
+        body, typed, refused = brought.body, join.typed, self._prepared.refused
+        assert body is not None
+        if typed is not None and refused[join.index] < REFUSED_MAX:
+            try:
+                asked.is_typed = _taken_as_structs(typed, join, asked, brought, body)
+                refused[join.index] = 0
+            except ValueError:  # msgspec's errors, and those of texts
+                refused[join.index] += 1
+            if asked.is_typed:
+                return True
+        if join.row_key is None or not brought.is_batch:
             return False
         endpoint = join.step.fetch.endpoint
         assert endpoint.batch is not None
@@ -483,17 +513,11 @@ class Direct:
         by_key = grouped(join.row_key, found) if type(found) is list else None
         if by_key is None:
             return False
-        many, rows, left = endpoint.batch.many, asked.rows, len(by_key)
-        for value in asked.wanted:
-            group = by_key.get(value)
-            if group is None:
-                rows[value] = [] if many and value is not None else None
-                continue
-            if not many and len(group) > 1:
-                return False
-            rows[value] = group if many else group[0]
-            left -= 1
-        return not left
+        if not endpoint.batch.many:
+            if len(by_key) < len(found):
+                return False  # several for one key
+            by_key = {key: rows[0] for key, rows in by_key.items()}
+        return _matched(asked, by_key, many=endpoint.batch.many)
 
     def _read(self, endpoint: EndpointSpec, watch: Watch, asked: _Asked) -> None:
         for value, wanted in asked.wanted.items():
@@ -523,6 +547,9 @@ class Direct:
     def _shown(self, join: Join, asked: _Asked, shown: Sequence[Any]) -> dict[Any, Any]:
         """What a join shows, by the values of its parameters."""
         fetch, build = join.step.fetch, join.build
+        if asked.is_typed:
+            assert join.typed is not None
+            build = join.typed.build
         if build is None:
             return {value: self._plain(join, row) for value, row in asked.rows.items()}
         below = [shown[index] for index in join.below]
@@ -609,6 +636,50 @@ class Direct:
 
 _LONGER = 2
 """By how much values may be longer in the answer than in the reply."""
+
+
+def _taken_as_structs(
+    typed: Typed, join: Join, asked: _Asked, brought: Brought, body: bytes
+) -> bool:
+    """Take rows as structs, where they can be. Raises `ValueError` for a reply that is not as
+    declared."""
+    if not brought.is_batch:
+        asked.rows = {
+            value: None if wanted is None else typed.decode(body)
+            for value, wanted in asked.wanted.items()
+        }
+        return True
+    batch = join.step.fetch.endpoint.batch
+    assert batch is not None
+    if typed.decode_batch is None or typed.keys is None:
+        return False
+    rows = typed.decode_batch(body)
+    keys = typed.keys(rows)
+    if not batch.many:
+        by_key = dict(zip(keys, rows, strict=True))
+        return len(by_key) == len(rows) and _matched(asked, by_key, many=False)
+    groups: dict[Any, list[Any]] = {}
+    for key, row in zip(keys, rows, strict=True):
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [row]
+        else:
+            group.append(row)
+    return _matched(asked, groups, many=True)
+
+
+def _matched(asked: _Asked, by_key: Mapping[Any, Any], *, many: bool) -> bool:
+    """Take a batch's rows by their keys, where each of these is one that was asked for. Whether
+    that was so: what is not is told by who reads all of it."""
+    if None in by_key:
+        return False
+    rows, left = asked.rows, len(by_key)
+    for value in asked.wanted:
+        found = by_key.get(value)
+        if found is not None:
+            left -= 1
+        rows[value] = [] if found is None and many and value is not None else found
+    return not left
 
 
 def _bytes_of(asked: _Asked, names: int) -> int:
