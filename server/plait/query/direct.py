@@ -259,6 +259,8 @@ class Direct:
         for batch in self._batches:
             if batch.fetching is not None:
                 batch.fetching.leave()
+            for one in batch.wanted:
+                one.flight = None  # which knows it: left to the collector, its reply would stay
 
     def absences(self) -> Iterable[Absence]:
         """What the graph reads in vain, as far as it was seen now."""
