@@ -81,6 +81,7 @@ class App:
             body_bytes_max=settings.request_bytes_max,
             pages=pages(title=graph.title, examples=graph.examples) if settings.graphiql else None,
             assets=assets() if settings.graphiql else {},
+            forwarded=[name for spec in graph.backends for name in spec.forward],
             caller_of=partial(
                 caller_of,
                 forwarded=frozenset(name for spec in graph.backends for name in spec.forward),

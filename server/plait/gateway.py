@@ -18,6 +18,7 @@ from plait.events import Events, LedgerOpened
 from plait.graph.graph import Graph
 from plait.query.document import DocumentLimits, Documents
 from plait.query.execute import Executor, OperationLimits
+from plait.query.sharing import Sharing
 from plait.query.variables import VariableLimits
 from plait.settings import BackendSettings, Settings
 from plait.writes.send import http_send
@@ -92,6 +93,7 @@ class Gateway:
             events=events,
             limits=operation_limits(settings),
             turns=Turns(),
+            sharing=self._sharing(settings),
         )
         self._writes_anything = graph.writes
         self._sweeper: asyncio.Task[None] | None = None
@@ -100,6 +102,15 @@ class Gateway:
         self._ledger = "up"
         self._ledger_until = 0.0
         self._probing = asyncio.Lock()
+
+    def _sharing(self, settings: Settings) -> Sharing | None:
+        if settings.share == "off":
+            return None
+        # A cache that other processes share hears of their writes; an answer would not.
+        bytes_max = settings.share_bytes_max if self.cache.is_here else 0
+        sharing = Sharing(self._clock, bytes_max=bytes_max)
+        self.fetcher.observe(sharing.written)
+        return sharing
 
     async def open(self) -> None:
         """Open what must work before anybody is served. Raises `LedgerUnavailable`.

@@ -82,6 +82,14 @@ class Settings(BaseSettings):
     cache_timeout_s: float = Field(
         0.1, gt=0, description="How long a cache may take before it is left alone."
     )
+    share: Literal["on", "off"] = Field(
+        "on",
+        description="Whether equal queries under way share one execution, and a finished answer is "
+        "told again while all that it was made of is fresh.",
+    )
+    share_bytes_max: int = Field(
+        32 * 1024 * 1024, gt=0, description="Bytes of the finished answers that are kept for that."
+    )
     transport: Literal["plait", "httpx"] = Field(
         "plait",
         description="Who speaks HTTP/1.1 with backends: Plait's own connections, or httpx's, which "

@@ -26,6 +26,7 @@ class Executor:
 
     def __init__(self, done: Done, clock: TestClock) -> None:
         self.done = done
+        self.sharing = None
         self.asked: list[Request] = []
         self.hangs = False
         self.was_given_up = False

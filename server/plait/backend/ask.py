@@ -217,9 +217,14 @@ class Asker:
                 raise
             return await self._halves(ask, wanted, error)
         found = self._by_key(endpoint, batch, rows, wanted)
-        await self._keeper.store(endpoint, found, replies, asked_at, with_validators=False)
+        fresh_until = await self._keeper.store(
+            endpoint, found, replies, asked_at, with_validators=False
+        )
         return Brought(
-            body=_only_body(endpoint, replies), is_batch=True, outcomes=_fetched_each(found)
+            body=_only_body(endpoint, replies),
+            is_batch=True,
+            outcomes=_fetched_each(found),
+            fresh_until=fresh_until,
         )
 
     def _by_key(
@@ -278,10 +283,12 @@ class Asker:
             await self._keeper.renew(endpoint, one.key, one.entry, replies[0], asked_at)
             return Brought(outcomes={one.key: Fetched(row=decode(one.entry.row))})
         found = _found(endpoint, row)
-        await self._keeper.store(
+        fresh_until = await self._keeper.store(
             endpoint, {one.key: found.row}, replies, asked_at, with_validators=True
         )
-        return Brought(body=_only_body(endpoint, replies), outcomes={one.key: found})
+        return Brought(
+            body=_only_body(endpoint, replies), outcomes={one.key: found}, fresh_until=fresh_until
+        )
 
     async def _rows(
         self, ask: _Ask, call: Call, read: Callable[[Reply], Row]

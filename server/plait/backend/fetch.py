@@ -81,6 +81,7 @@ class Fetcher:
         self._events = events
         self._identities: dict[EndpointSpec, str] = {}
         self._flying: dict[LoadKey, Flight] = {}
+        self._observers: list[Callable[[Sequence[str]], object]] = []
 
     def identity(self, endpoint: EndpointSpec) -> str:
         """Equal for endpoints whose loads are the same. Raises `LookupError`."""
@@ -89,6 +90,11 @@ class Fetcher:
             server = self._server(endpoint).identity
             known = self._identities[endpoint] = endpoint_identity(endpoint, server)
         return known
+
+    def observe(self, observer: Callable[[Sequence[str]], object]) -> None:
+        """Tell `observer` of each write: the identities of the endpoints that read what it may have
+        changed."""
+        self._observers.append(observer)
 
     def now(self) -> float:
         """The moment, for `since`."""
@@ -143,7 +149,10 @@ class Fetcher:
         stale = stale_after(call.endpoint, paths, values, self._endpoints)
         for one in stale:
             self._part_from(one)
-        await self._keeper.mark([(one, self.identity(one.endpoint)) for one in stale])
+        identities = [self.identity(one.endpoint) for one in stale]
+        for observer in self._observers:
+            observer(identities)
+        await self._keeper.mark(list(zip(stale, identities, strict=True)))
 
     def _part_from(self, stale: Stale) -> None:
         """Whoever asks from now on does not join what is in flight."""

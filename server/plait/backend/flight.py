@@ -29,7 +29,7 @@ class Brought:
     """What came for some keys. A reply that holds all of it as plain JSON is not looked into until
     somebody asks, and who asks may read the bytes in a way of his own."""
 
-    __slots__ = ("_outcomes", "_read", "body", "is_batch")
+    __slots__ = ("_outcomes", "_read", "body", "fresh_until", "is_batch")
 
     def __init__(
         self,
@@ -38,7 +38,10 @@ class Brought:
         is_batch: bool = False,
         outcomes: Outcomes | None = None,
         read: Callable[[], Outcomes] | None = None,
+        fresh_until: float = 0.0,
     ) -> None:
+        self.fresh_until = fresh_until
+        """Until when it may be told again, in seconds since 1970; 0 where nobody says so."""
         self.body = body
         """The one reply with all rows, where there is such a one."""
         self.is_batch = is_batch

@@ -67,15 +67,16 @@ class Keeper:
         asked_at: float,
         *,
         with_validators: bool,
-    ) -> None:
-        """Keep the rows that `replies` brought, for as long as all of them allow.
+    ) -> float:
+        """Keep the rows that `replies` brought, for as long as all of them allow. Until when they
+        are fresh, in seconds since 1970; 0 where they are not kept.
 
         Validators speak of one whole reply: rows of a batch, or of several pages, are kept without.
         """
         personal = any(key[3] for key in rows)
         lifetime = self._lifetime(endpoint, replies, personal=personal)
         if lifetime is None or self._cache is None:
-            return
+            return 0.0
         with_validators = with_validators and len(replies) == 1
         await self._cache.put_many(
             {
@@ -92,6 +93,7 @@ class Keeper:
                 if not isinstance(row, BackendError)
             }
         )
+        return lifetime.fresh_until
 
     async def renew(
         self, endpoint: EndpointSpec, key: LoadKey, entry: Entry, reply: Reply, asked_at: float

@@ -22,7 +22,10 @@ from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
 from plait.errors import PlaitError
 from plait.events import Events, FieldFailed, RequestFinished
-from plait.query.execute import Done, Executor, Request
+from plait.query.context import WARNINGS_HEADER
+from plait.query.done import Done, Request
+from plait.query.execute import EXPLAIN_HEADER, Executor
+from plait.query.sharing import Sharing
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -76,7 +79,9 @@ class GraphQLEndpoint:
         pages: Callable[[str], Asset] | None,
         assets: Mapping[str, Asset],
         caller_of: Callable[[Mapping[str, str]], str] = caller_of,
+        forwarded: Iterable[str] = (),
     ) -> None:
+        self._forwarded = tuple(sorted(set(forwarded)))
         self._caller_of = caller_of
         self._executor = executor
         self._clock = clock
@@ -115,11 +120,16 @@ class GraphQLEndpoint:
         codes: tuple[str, ...] = ()
         try:
             media = media_type_of(headers.get("accept", "*/*"))
-            body = await self._body(scope, headers, receive)
+            raw = await self._raw(scope, headers, receive)
             caller = self._caller(headers, request_id)
-            done = await self._run(
-                _request(body, scope, headers, request_id, traceparent, caller), receive
-            )
+            executor = self._executor()
+            share = self._share_key(scope, headers, raw, caller) if executor.sharing else None
+            done = await _shared(executor.sharing, share)
+            if done is None:
+                is_get = scope["method"] == "GET"
+                body = body_of_query(raw) if is_get else decoded_body(raw)
+                request = _request(body, scope, headers, request_id, traceparent, caller, share)
+                done = await self._run(executor, request, receive)
             status, payload = status_of(done, media), done.answer.body
             codes, extra = done.answer.codes, _headers_of(done, self._clock.now() - start)
         except HttpError as error:
@@ -143,11 +153,21 @@ class GraphQLEndpoint:
             message = "Something went wrong here. The log tells more, under the request id."
             raise HttpError(500, message, "INTERNAL_ERROR") from None
 
-    async def _body(
-        self, scope: Scope, headers: Mapping[str, str], receive: Receive
-    ) -> GraphQLBody:
+    def _share_key(
+        self, scope: Scope, headers: Mapping[str, str], raw: bytes, caller: str
+    ) -> tuple[object, ...] | None:
+        """Equal for requests that ask for the same, on behalf of the same; `None` for one that
+        asks for more than an answer."""
+        if EXPLAIN_HEADER in headers or WARNINGS_HEADER in headers:
+            return None
+        scoped = [headers.get(name) for name in self._forwarded]
+        return (scope["method"], raw, caller, *scoped)
+
+    async def _raw(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """The body of a POST, or a GET's query string. Raises `HttpError`, `Disconnected`."""
         if scope["method"] == "GET":
-            return body_of_query(scope["query_string"])
+            query_string: bytes = scope["query_string"]
+            return query_string
         if scope["method"] != "POST":
             allowed = ((b"allow", b"GET, POST"),)
             raise HttpError(405, "GraphQL is asked with GET or POST.", headers=allowed)
@@ -158,7 +178,7 @@ class GraphQLEndpoint:
             raise HttpError(415, "JSON is sent in UTF-8.")
         if headers.get("content-encoding", "identity") != "identity":
             raise HttpError(415, "Compressed request bodies are not read: send it as it is.")
-        return decoded_body(await self._read(headers, receive))
+        return await self._read(headers, receive)
 
     async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         limit = self._body_bytes_max
@@ -177,11 +197,11 @@ class GraphQLEndpoint:
             if not message.get("more_body"):
                 return bytes(body)
 
-    async def _run(self, request: Request, receive: Receive) -> Done:
+    async def _run(self, executor: Executor, request: Request, receive: Receive) -> Done:
         """Run the operation, and give it up when the client goes: nobody would read the answer."""
         client = _Client(receive)
         try:
-            return await self._executor().run(request)
+            return await executor.run(request)
         except asyncio.CancelledError:
             if client.has_left():
                 raise Disconnected from None
@@ -310,6 +330,7 @@ def _request(
     request_id: str,
     traceparent: str,
     caller: str,
+    share: tuple[object, ...] | None,
 ) -> Request:
     assert body.query is not None
     return Request(
@@ -320,7 +341,14 @@ def _request(
         caller=caller,
         idempotency_key=headers.get("idempotency-key"),
         only_queries=scope["method"] == "GET",
+        share=share,
     )
+
+
+async def _shared(sharing: Sharing | None, key: tuple[object, ...] | None) -> Done | None:
+    """What an equal request was told, or is about to be."""
+    found = sharing.find(key) if sharing is not None and key is not None else None
+    return await found if isinstance(found, asyncio.Future) else found
 
 
 LOOKED_FOR_AFTER_S = 0.2

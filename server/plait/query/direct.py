@@ -9,8 +9,9 @@ again.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from graphql import FragmentDefinitionNode, OperationDefinitionNode
@@ -241,6 +242,32 @@ class Direct:
         if not self.budget.has_room(body.count(OBJECT_MARK) + self._items(), len(body)):
             raise Unusual
         return body
+
+    def made(self) -> bytes | None:
+        """The whole answer; `None` where graphql-core is to make it."""
+        try:
+            return self.answer()
+        except Exception:  # it is told by who makes the answer instead
+            return None
+
+    @property
+    def endpoints(self) -> Collection[str]:
+        """The endpoints that it may ask, by their identities."""
+        return {self._fetcher.identity(one.step.fetch.endpoint) for one in self._compiled.joins}
+
+    def fresh_until(self) -> float:
+        """Until when all that the answer was made of is fresh, in seconds since 1970; 0 where
+        nobody says so of all of it."""
+        until = inf
+        for batch in self._batches:
+            for one in batch.wanted:
+                if one.outcome is not None and one.entry is not None:
+                    until = min(until, one.entry.fresh_until)
+                elif one.flight is not None and one.flight.brought is not None:
+                    until = min(until, one.flight.brought.fresh_until)
+                else:
+                    return 0.0
+        return until if self._batches else 0.0
 
     def hand_on(self, loaders: Loaders) -> None:
         """Tell loaders what was asked for, and what it brought."""

@@ -28,11 +28,11 @@ from plait.query.arguments import Variables
 from plait.query.context import WARNINGS_HEADER, Context
 from plait.query.direct import Direct
 from plait.query.document import Document, DocumentErrors, Documents
+from plait.query.done import Done, Request
 from plait.query.explain import Explanation, explanation_of, run_told
 from plait.query.latency import Latencies
 from plait.query.plan import Plan, Step
 from plait.query.respond import (
-    Answer,
     Executed,
     answered,
     given_up,
@@ -41,6 +41,7 @@ from plait.query.respond import (
     whole,
 )
 from plait.query.run import Run
+from plait.query.sharing import Sharing
 from plait.query.variables import VariableLimits, variables_error
 from plait.writes.writes import Writes
 
@@ -63,32 +64,6 @@ class OperationLimits:
     variables: VariableLimits = field(default_factory=VariableLimits)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One GraphQL request, as the client sent it."""
-
-    query: str
-    origin: Origin
-    variables: Mapping[str, Any] | None = None
-    operation_name: str | None = None
-    caller: str = ""
-    idempotency_key: str | None = None
-    only_queries: bool = False
-    """Whether it may only read, as a GET may."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """The answer, and what is worth telling of the operation."""
-
-    answer: Answer
-    name: str | None = None
-    kind: str = "none"
-    calls: int = 0
-    not_allowed: bool = False
-    """Whether a GET asked to write."""
-
-
 class Executor:
     """Runs operations of one graph. Lives as long as the app."""
 
@@ -103,7 +78,10 @@ class Executor:
         events: Events,
         limits: OperationLimits,
         turns: Turns,
+        sharing: Sharing | None = None,
     ) -> None:
+        self.sharing = sharing
+        """What equal operations share; `None` where each is executed for itself."""
         self._graph = graph
         self._documents = documents
         self._fetcher = fetcher
@@ -197,19 +175,27 @@ class Executor:
     ) -> Done:
         """The answer, by compiled code; by the executor, of what was fetched already, where there
         is anything unusual about it."""
-        direct.begin()
-        if not direct.is_over:
-            await direct.over(self._limits.timeout_s)
-        self._tell(direct.absences())
+        lead, done = None, None
+        if request.share is not None and self.sharing is not None:
+            lead = self.sharing.lead(request.share, direct.endpoints)
         try:
-            body = direct.answer()
-        except Exception:  # it is told by the executor, where it can be
-            context = self._context(request, direct.origin)
-            direct.hand_on(context.loaders)
-            return await self._interpreted(document, operation, request, context)
-        name = operation.name.value if operation.name else None
-        calls = direct.budget.calls
-        return Done(answer=whole(body), name=name, kind="query", calls=calls)
+            direct.begin()
+            if not direct.is_over:
+                await direct.over(self._limits.timeout_s)
+            self._tell(direct.absences())
+            body = direct.made()
+            if body is not None:
+                name = operation.name.value if operation.name else None
+                calls = direct.budget.calls
+                done = Done(answer=whole(body), name=name, kind="query", calls=calls)
+        finally:
+            if lead is not None:
+                lead.end(done, direct.fresh_until() if done is not None else 0.0)
+        if done is not None:
+            return done
+        context = self._context(request, direct.origin)
+        direct.hand_on(context.loaders)
+        return await self._interpreted(document, operation, request, context)
 
     async def _interpreted(
         self,

@@ -1,0 +1,36 @@
+"""One GraphQL request, and what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plait.backend.call import Origin
+from plait.query.respond import Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One GraphQL request, as the client sent it."""
+
+    query: str
+    origin: Origin
+    variables: Mapping[str, Any] | None = None
+    operation_name: str | None = None
+    caller: str = ""
+    idempotency_key: str | None = None
+    only_queries: bool = False
+    """Whether it may only read, as a GET may."""
+    share: tuple[object, ...] | None = None
+    """Equal for requests that may share an answer; `None` where it is this one's alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The answer, and what is worth telling of the operation."""
+
+    answer: Answer
+    name: str | None = None
+    kind: str = "none"
+    calls: int = 0
+    not_allowed: bool = False
+    """Whether a GET asked to write."""

@@ -1,0 +1,122 @@
+"""Equal operations share one execution while it is under way; and a finished answer is told again
+for as long as every reply that it was made of is fresh.
+
+Only answers that follow from the document, its variables and the forwarded headers alone are
+shared: those that compiled code made, whole and without an error. Whoever asks with other words,
+other variables or other credentials shares nothing. What is written through the gateway ends both:
+who asks after a write joins nothing that began before it, and is told nothing that was made of
+what has changed.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TypeAlias
+
+from plait.clock import Clock
+from plait.query.done import Done
+
+Key: TypeAlias = tuple[object, ...]
+"""What makes operations equal."""
+ENTRY_BYTES = 500
+"""What an answer weighs beside its bytes."""
+
+
+class Lead:
+    """An execution that others may join."""
+
+    __slots__ = ("_sharing", "began", "endpoints", "key", "waiting")
+
+    def __init__(
+        self, sharing: "Sharing", key: Key, endpoints: Collection[str], began: int
+    ) -> None:
+        self._sharing = sharing
+        self.key = key
+        self.endpoints = endpoints
+        self.began = began
+        """How many writes there had been."""
+        self.waiting: list[asyncio.Future[Done | None]] = []
+
+    def end(self, done: Done | None, fresh_until: float = 0.0) -> None:
+        """It is over. `done` is what others may be told; `None` where nothing may, and each has to
+        do it for itself. `fresh_until` is in seconds since 1970."""
+        done = None if done is None else replace(done, calls=0)
+        self._sharing.ended(self, done, fresh_until)
+        for one in self.waiting:
+            if not one.done():
+                one.set_result(done)
+
+
+class _Kept:
+    """A finished answer."""
+
+    __slots__ = ("done", "endpoints", "fresh_until", "weight")
+
+    def __init__(self, lead: Lead, done: Done, fresh_until: float, weight: int) -> None:
+        self.done = done
+        self.endpoints = lead.endpoints
+        self.fresh_until = fresh_until
+        self.weight = weight
+
+
+class Sharing:
+    """Lives as long as the app."""
+
+    def __init__(self, clock: Clock, *, bytes_max: int) -> None:
+        self._clock = clock
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._leads: dict[Key, Lead] = {}
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._writes = 0
+
+    def find(self, key: Key) -> "Done | asyncio.Future[Done | None] | None":
+        """The answer, or what will bring it, if there is one. A future brings `None` where the
+        answer turns out to be one's own."""
+        kept = self._kept.get(key)
+        if kept is not None:
+            if self._clock.wall() < kept.fresh_until:
+                self._kept.move_to_end(key)
+                return kept.done
+            self._drop(key)
+        lead = self._leads.get(key)
+        if lead is None:
+            return None
+        waiting: asyncio.Future[Done | None] = asyncio.get_running_loop().create_future()
+        lead.waiting.append(waiting)
+        return waiting
+
+    def lead(self, key: Key, endpoints: Collection[str]) -> Lead:
+        """Begin what others may join. `endpoints` are those that it asks, by their identities."""
+        lead = Lead(self, key, endpoints, self._writes)
+        self._leads.setdefault(key, lead)
+        return lead
+
+    def ended(self, lead: Lead, done: Done | None, fresh_until: float) -> None:
+        """See `Lead.end`."""
+        if self._leads.get(lead.key) is lead:
+            del self._leads[lead.key]
+        if done is None or lead.began != self._writes or fresh_until <= self._clock.wall():
+            return
+        weight = len(done.answer.body) + sum(
+            len(part) for part in lead.key if isinstance(part, str | bytes)
+        )
+        self._drop(lead.key)
+        self._kept[lead.key] = _Kept(lead, done, fresh_until, weight + ENTRY_BYTES)
+        self._bytes += weight + ENTRY_BYTES
+        while self._bytes > self._bytes_max:
+            self._drop(next(iter(self._kept)))
+
+    def written(self, endpoints: Collection[str]) -> None:
+        """What `endpoints` read has changed, or may have."""
+        self._writes += 1
+        self._leads.clear()  # who waits already asked before
+        stale = set(endpoints)
+        for key in [key for key, one in self._kept.items() if not stale.isdisjoint(one.endpoints)]:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= kept.weight
