@@ -194,6 +194,6 @@ def test_an_operator_chooses_who_speaks_with_backends(transport: str, by_httpx: 
         async with app.lifespan():
             assert app._running is not None
             clients = app._running.clients.values()
-            return {one._transport._connections is None for one in clients}
+            return {one.transport._connections is None for one in clients}
 
     assert asyncio.run(main()) == {by_httpx}

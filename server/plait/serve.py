@@ -123,6 +123,7 @@ def _config(app: App | str, settings: Settings, reload: bool) -> uvicorn.Config:
         http=protocol,
         ws="none",
         access_log=False,
+        proxy_headers=False,  # nothing here depends on where a client is
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=STOP_S,

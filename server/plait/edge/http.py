@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
@@ -171,6 +172,8 @@ class GraphQLEndpoint:
         if scope["method"] != "POST":
             allowed = ((b"allow", b"GET, POST"),)
             raise HttpError(405, "GraphQL is asked with GET or POST.", headers=allowed)
+        if headers.get("content-type") == "application/json" and "content-encoding" not in headers:
+            return await self._read(headers, receive)
         content_type, _, parameters = headers.get("content-type", "").partition(";")
         if content_type.strip().lower() != "application/json":
             raise HttpError(415, "Send the request as JSON, with 'Content-Type: application/json'.")
@@ -186,7 +189,15 @@ class GraphQLEndpoint:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > limit:
             raise too_large
-        body = bytearray()
+        first = await receive()
+        if first["type"] == "http.request" and not first.get("more_body"):
+            whole: bytes = first.get("body", b"")
+            if len(whole) > limit:
+                raise too_large
+            return whole
+        body = bytearray(first.get("body", b""))
+        if first["type"] == "http.disconnect":
+            raise Disconnected
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -235,6 +246,7 @@ class GraphQLEndpoint:
         )
 
 
+@lru_cache(maxsize=1_000)  # clients say the same few things again and again
 def media_type_of(accept: str) -> MediaType:
     """The answer's media type. Raises `HttpError` 406 when the client accepts none of ours."""
     chosen: MediaType | None = None
@@ -392,6 +404,10 @@ class _Client:
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3
     allows."""
+    pairs = list(pairs)
+    once = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(once) == len(pairs):
+        return once
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
@@ -429,6 +445,12 @@ async def send_asset(asset: Asset, headers: Mapping[str, str], send: Send) -> No
         )
 
 
+@lru_cache(maxsize=100)
+def _typed(content_type: str) -> bytes:
+    typed = f"{content_type}; charset=utf-8" if "charset" not in content_type else content_type
+    return typed.encode()
+
+
 async def _send(
     send: Send,
     status: int,
@@ -436,10 +458,9 @@ async def _send(
     body: bytes,
     headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> None:
-    typed = f"{content_type}; charset=utf-8" if "charset" not in content_type else content_type
     start = [
-        (b"content-type", typed.encode()),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-type", _typed(content_type)),
+        (b"content-length", b"%d" % len(body)),
         *headers,
     ]
     await send({"type": "http.response.start", "status": status, "headers": start})

@@ -35,22 +35,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._refusal = ""
         self._timer: asyncio.TimerHandle | None = None
+        self._since: float | None = None
+        """When what is awaited began to be; `None` where nothing is."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        self._start_timer()  # a connection that says nothing is closed too
+        self._await()  # a connection that says nothing is closed too
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        self._stop_timer()
+        self._since = None
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         if self._in_headers:
-            if self._timer is None:
-                self._start_timer()
+            if self._since is None:
+                self._await()
             # What one read brings beyond the headers counts too, until they are seen to be
             # complete: reads are bounded, and so is what a limit lets through.
             self._arrived += len(data)
@@ -78,7 +82,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See `httptools`. Trailers come this way too."""
-        self._count(len(name) + len(value) + 4)
+        self._size += len(name) + len(value) + 4
+        if self._size > self._limits.header_bytes:
+            self._count(0)
         if len(self.headers) >= self._limits.headers:
             self._break_off(f"A request may have at most {self._limits.headers} headers.")
         super().on_header(name, value)
@@ -93,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """See `httptools`."""
         self._in_headers = True
         self._arrived = 0
-        self._stop_timer()
+        self._since = None
         super().on_message_complete()
 
     def _count(self, size: int) -> None:
@@ -106,16 +112,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = refusal
         raise ValueError(refusal)
 
-    def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(self._limits.time_s, self._too_slow)
+    def _await(self) -> None:
+        """From now on something must arrive in time. One timer looks after all of a connection's
+        requests, and is set anew when it goes off too early."""
+        self._since = self.loop.time()
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._limits.time_s, self._look)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _too_slow(self) -> None:
+    def _look(self) -> None:
         self._timer = None
+        if self._since is None:
+            return
+        left = self._since + self._limits.time_s - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look)
+            return
         begun = self.cycle is not None and not self.cycle.response_complete
         if self._arrived or begun:
             self._refuse(408, f"A request must have arrived within {self._limits.time_s:g} s.")
@@ -124,7 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer, unless an answer has begun, and close the connection."""
-        self._stop_timer()
+        self._since = None
         if self.transport.is_closing():
             return
         answering = self.cycle is not None and self.cycle.response_started
