@@ -67,19 +67,15 @@ def loads_of(
     endpoint: EndpointSpec, values: Mapping[str, Any], name: str, items: Sequence[str | int]
 ) -> list[Load]:
     """As `load_of`, for loads that differ in one parameter. Raises `BadUserInput`."""
-    made: list[Load] = []
-    shared: str | None = None
-    for item in items:
-        one = {**values, name: item}
-        if shared is None or type(item) is not int:
-            load = load_of(endpoint, one)
-            if load.key == (item if type(item) is str else str(item),):
-                shared = load.shared  # the parameter is the key, and the only one
-        else:
-            # A whole number is the same text everywhere, and never stands in a batch's way.
-            load = Load(values=one, key=(str(item),), shared=shared)
-        made.append(load)
-    return made
+    if _parameters_of(endpoint)[0] != (name,) or {*map(type, items)} != {int}:
+        return [load_of(endpoint, {**values, name: item}) for item in items]
+    # A whole number is the same text everywhere, and never stands in a batch's way.
+    first = load_of(endpoint, {**values, name: items[0]})
+    shared = first.shared
+    rest = [
+        Load(values={**values, name: item}, key=(str(item),), shared=shared) for item in items[1:]
+    ]
+    return [first, *rest]
 
 
 def key_told(load: Load) -> str:

@@ -227,14 +227,14 @@ class Fetcher:
     ) -> None:
         """Join each load to the call in flight for its key, or start one. Changes all state at
         once."""
-        new = []
+        new, flying = [], self._flying if endpoint.reads else {}
         for one in wanted:
-            flight = self._flying.get(one.key) if endpoint.reads else None
-            if flight is not None and (flight.asked_at <= since or flight.is_over):
-                flight = None
-            one.flight, one.joined = flight, flight is not None
-            if flight is None:
+            flight = flying.get(one.key)
+            if flight is None or flight.asked_at <= since or flight.is_over:
+                one.flight, one.joined = None, False
                 new.append(one)
+            else:
+                one.flight, one.joined = flight, True
         chunks = _chunks(endpoint, new)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))

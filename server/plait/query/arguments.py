@@ -96,6 +96,11 @@ class Arguments:
         """Python name -> variable, where each argument is a variable of a plain scalar."""
         self._constant: Mapping[str, Any] | None = {} if not step.definition.args else None
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether they are the same in every request."""
+        return self._constant is not None
+
     def of(self, variables: Variables) -> Mapping[str, Any]:
         """What they are in one request. Raises for those that cannot be."""
         if self._constant is not None:

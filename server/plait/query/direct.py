@@ -69,6 +69,12 @@ class Prepared:
                 self.below[join.above].append(join)
         self.roots = [one for one in compiled.joins if one.above is None]
         self.early = [[one for one in below if one.early is not None] for below in self.below]
+        self.is_alone = [
+            one.index not in compiled.shared and one.early is None for one in compiled.joins
+        ]
+        """Whether no other join asks the same endpoint, and it is asked once."""
+        self.fixed: list[dict[str, Any] | None] = [None] * len(compiled.joins)
+        """The parameters that are the same for every row and every request, once they are known."""
         self.refused = [0] * len(compiled.joins)
         """How many replies in a row were not as the structs of a join have it."""
 
@@ -323,13 +329,19 @@ class Direct:
     def _fixed(self, join: Join) -> dict[str, Any] | None:
         """The parameters that come from no row; `None` where there is nothing to ask for."""
         bound, fetch = self._prepared.bounds[join.index], join.step.fetch
-        arguments = self._prepared.arguments[join.index].of(self._variables)
-        fixed = fetch.fixed_values(arguments)
+        prepared = self._prepared
+        known = prepared.fixed[join.index]
+        if known is not None:
+            return known
+        arguments = prepared.arguments[join.index]
+        fixed = fetch.fixed_values(arguments.of(self._variables))
         if fixed is None or fetch.form == "many":
             return fixed
         for name in bound.needed:
             if name not in fixed and name not in join.parameters:
                 return None  # no key, no row
+        if arguments.is_constant:
+            prepared.fixed[join.index] = fixed
         return fixed
 
     def _ask_each(
@@ -337,17 +349,14 @@ class Direct:
     ) -> None:
         endpoint, parameters = join.step.fetch.endpoint, join.parameters
         if len(parameters) == 1:
-            asked = []
-            for value in distinct:
-                kind = type(value)
-                if kind is int or kind is str:
-                    asked.append(value)
-                elif value is None:
-                    made.wanted[None] = None
-                else:
-                    raise Unusual
-            if len(distinct) != len(made.values):
-                _check_alike(made.values)
+            # Of all values, for some that are equal are not the same: Python's true is its 1.
+            kinds = set(map(type, made.values))
+            if not kinds <= _KEY_KINDS:
+                raise Unusual
+            asked = distinct
+            if type(None) in kinds:
+                made.wanted[None] = None
+                asked = [value for value in distinct if value is not None]
             loads = loads_of(endpoint, fixed, parameters[0], asked)
         else:
             asked, loads = [], []
@@ -360,11 +369,10 @@ class Direct:
                     loads.append(load_of(endpoint, {**fixed, **dict(named)}))
                 else:
                     raise Unusual
-            if len(distinct) != len(made.values):
-                for column in zip(*made.values, strict=True):
-                    _check_alike(column)
-        for value, wanted in zip(asked, self._load(made, join, loads), strict=True):
-            made.wanted[value] = wanted
+            for column in zip(*made.values, strict=True):
+                if not set(map(type, column)) <= _KEY_KINDS:
+                    raise Unusual
+        made.wanted.update(zip(asked, self._load(made, join, loads), strict=True))
 
     def _ask_many(self, join: Join, made: _Asked, fixed: dict[str, Any]) -> list[Any] | None:
         fetch = join.step.fetch
@@ -388,7 +396,21 @@ class Direct:
         scope = forwarded_headers(endpoint.backend, self.origin)
         identity = self._fetcher.identity(endpoint)
         batch = self._pending.get(identity)
-        found: list[Wanted] = []
+        if self._prepared.is_alone[join.index]:
+            found = [
+                Wanted(load=load, key=(identity, load.key, load.shared, scope)) for load in loads
+            ]
+            if len(found) == 1 or len({one.load.key for one in found}) == len(found):
+                # Nobody else asks this endpoint, so none of it has been asked for.
+                self.budget.spend_keys(len(found))
+                batch = self._pending[identity] = _Batch(endpoint)
+                batch.wanted = found
+                made.batches.append(batch)
+                if self._prepared.early[join.index]:
+                    for load in loads:
+                        self._ask_early(join, load)
+                return found
+        found = []
         new: list[Load] = []
         for load in loads:
             key = load_key(identity, load, scope)
@@ -472,7 +494,7 @@ class Direct:
 
     def _came(self, batch: _Batch) -> None:
         if not self._is_left:
-            self._guarded(lambda: self._go_on(batch))
+            self._guarded(partial(self._go_on, batch))
 
     def _go_on(self, batch: _Batch) -> None:
         assert batch.fetching is not None
@@ -719,12 +741,6 @@ def _bytes_of(asked: _Asked, names: int) -> int:
         size, objects = batch.size()
         total += size * _LONGER + objects * names
     return total
-
-
-def _check_alike(values: Iterable[Any]) -> None:
-    """See that values which are equal are the same: Python's true is its 1."""
-    if not set(map(type, values)) <= _KEY_KINDS:
-        raise Unusual
 
 
 _EARLY_KINDS = frozenset({int, str})
