@@ -367,10 +367,13 @@ def test_concurrent_misses_of_one_key_make_one_call_and_share_its_failure() -> N
 
     async def main() -> list[dict[str, Any]]:
         async with gateway(graph, {"users": wire, "orders": Wire(orders_answer)}) as send:
-            return await asyncio.gather(*(send("{ user(id: 1) { id } }") for _ in range(20)))
+            one = "query ($id: ID!) { user(id: $id) { id } }"
+            await send(one, {"id": "2"})
+            return await asyncio.gather(*(send(one, {"id": "1"}) for _ in range(20)))
 
     answers = asyncio.run(main())
-    assert len(wire.calls) == 1
+    assert wire.calls == ["GET /users/2", "GET /users/1"]
+    assert len({answer["errors"][0]["extensions"]["request_id"] for answer in answers}) == 20
     assert {code for answer in answers for _, code in codes(answer)} == {"BACKEND_HTTP_ERROR"}
 
 

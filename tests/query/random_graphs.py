@@ -4,11 +4,16 @@ seed."""
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import strawberry
 from strawberry.permission import BasePermission
+from strawberry.scalars import JSON
 
 from plait import (
     Backend,
@@ -27,6 +32,45 @@ from plait.testing import Answer, Sent, reply
 FAULTS = ("missing", "failing", "other key", "null key")
 """What may be wrong with a row, and makes no other call."""
 MALFORMED = "malformed"
+
+
+@strawberry.enum
+class Mood(Enum):
+    """What some rows are in."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def _leaves(pick: int, *, salted: int) -> dict[str, Any]:
+    """Values of each kind, some of them as they are seldom written."""
+    row: dict[str, Any] = {
+        "price": [19, 0.1, "12.50", 1e22][salted % 4],
+        "at": ["2024-05-06T07:08:09Z", "2024-05-06T07:08:09.123456+02:00"][salted % 2],
+        "day": "2024-05-06",
+        "uid": "6f1f5a1e-6a3b-4c55-9a3b-0d8c2b6a7f10",
+        "mood": ["good", "bad", "GOOD"][salted % 3],
+        "extra": [{"a": [1, 2.50]}, [], "x", 3][salted % 4],
+        "counts": [[], [1, 2], [1, None]][salted % 3],
+        "rates": [[], [0.5, 2.0]][salted % 2],
+        "moods": [[], ["good", "BAD"]][salted % 2],
+        "codes": [[1, "b"], []][salted % 2],
+        "longName" if salted % 2 else "long_name": f"long {pick}",
+        "other_size" if salted % 3 else "otherSize": salted % 5,
+        "colour": ["green", None][salted % 7 == 0],
+    }
+    for number, name in enumerate(list(row)):
+        match (salted + number) % 23:
+            case 0:
+                row[name] = None
+            case 1:
+                del row[name]
+    return row
 
 
 @strawberry.interface
@@ -55,9 +99,10 @@ class World:
     variables: dict[str, Any]
 
 
-def world(seed: int, *, faults: tuple[str, ...] = ()) -> World:
-    """Everything that follows from `seed`."""
-    made = _Maker(random.Random(seed), faults)
+def world(seed: int, *, faults: tuple[str, ...] = (), plain: bool = False) -> World:
+    """Everything that follows from `seed`. A `plain` one is made of nothing but declared fields,
+    with many kinds of values."""
+    made = _Maker(random.Random(seed), faults, plain=plain)
     graph = made.graph()
     return World(
         graph=graph,
@@ -79,8 +124,9 @@ class _Script(dict[str, Answer]):
 
 
 class _Maker:
-    def __init__(self, chance: random.Random, faults: tuple[str, ...]) -> None:
+    def __init__(self, chance: random.Random, faults: tuple[str, ...], *, plain: bool) -> None:
         self._chance = chance
+        self._plain = plain
         self._faults = faults
         self._salt = chance.random()
         self._types: dict[str, dict[str, Any]] = {}
@@ -93,7 +139,8 @@ class _Maker:
 
     def graph(self) -> Graph:
         chance = self._chance
-        self._backend = Backend("b", "http://b.test", strict=chance.random() < 0.1)
+        strict = chance.random() < 0.1 and not self._plain
+        self._backend = Backend("b", "http://b.test", strict=strict)
         classes: list[tuple[str, Any]] = []
         for number in reversed(range(chance.randint(2, 5))):
             classes.append((f"T{number}", self._type(f"T{number}", list(classes))))
@@ -113,6 +160,8 @@ class _Maker:
             if chance.random() < 0.7:
                 annotations[leaf] = type_ if chance.random() < 0.5 else type_ | None
                 fields[leaf] = ("leaf", None)
+        if self._plain:
+            self._values(annotations, values, fields)
         if chance.random() < 0.3:
             annotations["tags"], fields["tags"] = list[str], ("leaf", None)
         if chance.random() < 0.2:
@@ -129,6 +178,31 @@ class _Maker:
         self._types[name] = fields
         made = type(name, bases, {"__annotations__": annotations, "__module__": __name__, **values})
         return strawberry.type(discriminator("kind", name)(made))
+
+    def _values(self, annotations: Any, values: Any, fields: Any) -> None:
+        """Leaves of every kind that there is a way of its own for."""
+        chance = self._chance
+        kinds: list[tuple[str, Any]] = [
+            ("price", Decimal),
+            ("at", datetime),
+            ("day", date),
+            ("uid", UUID),
+            ("mood", Mood),
+            ("extra", JSON),
+            ("counts", list[int | None]),
+            ("rates", list[float]),
+            ("moods", list[Mood]),
+            ("long_name", str),
+            ("other_size", int),
+            ("codes", list[strawberry.ID]),
+        ]
+        for name, type_ in chance.sample(kinds, chance.randint(0, 5)):
+            nullable = chance.random() < 0.5
+            annotations[name] = type_ | None if nullable else type_
+            fields[_camel(name)] = ("leaf", None)
+        if chance.random() < 0.2:
+            annotations["colour"], fields["colour"] = str, ("leaf", None)
+            values["colour"] = chance.choice(["red", strawberry.field(default="blue")])
 
     def _relation(
         self, key: str, type_name: str, cls: Any, annotations: Any, values: Any, fields: Any
@@ -147,7 +221,7 @@ class _Maker:
         chance = self._chance
         own = chance.choice([this.id, this.id, this.key, getattr(this, f"k{key[1]}")])
         options: dict[str, Any] = {}
-        if chance.random() < 0.15:
+        if chance.random() < 0.15 and not self._plain:
             options["permission_classes"] = (Forbidden,)
         if kind == "group":
             if chance.random() < 0.2:
@@ -187,7 +261,7 @@ class _Maker:
             return f"{self.id}?"
 
         for name, resolver in (("loud", loud), ("later", later)):
-            if chance.random() < 0.15:
+            if chance.random() < 0.15 and not self._plain:
                 values[name] = strawberry.field(resolver=resolver)
                 fields[name] = ("leaf", None)
 
@@ -213,7 +287,7 @@ class _Maker:
             annotations[f"{lower}all"] = list[cls]
             values[f"{lower}all"] = self._backend.get(f"/all/{type_name}")()
             fields[f"{lower}all"] = ("all", type_name)
-            if type_name[0] == "T":
+            if type_name[0] == "T" and not self._plain:
                 annotations[f"{lower}paged"] = Connection[cls]
                 pages = cursor_pages(items="items", next="next")
                 listed = self._backend.get(f"/paged/{type_name}", pages=pages)
@@ -288,6 +362,8 @@ class _Maker:
             "tags": ["a", "b"][: pick % 3],
             "inner": {"name": "in"} if pick % 3 else None,
         }
+        if self._plain:
+            row |= _leaves(pick, salted=self._hash("leaves", type_name, id))
         for number in range(3):
             row[f"k{number}"] = None if (pick + number) % 5 == 0 else (pick + number) % 9
         row["ks"] = [1 + pick % 5, "2", 1 + pick % 3]
@@ -296,7 +372,13 @@ class _Maker:
         if fault == "null key":
             row["id"] = None
         if fault == MALFORMED:
-            row[("name", "size", "flag", "tags")[pick % 4]] = [{"x": 1}, None][pick % 2]
+            named = ("name", "size", "flag", "tags")
+            if self._plain:
+                named += ("price", "at", "mood", "counts", "longName", "rate", "codes", "id")
+            strange: list[Any] = [{"x": 1}, None]
+            if self._plain:
+                strange += [1.0, "7", True, 2**53 + 1, [], 3, [None], 1.5, "high"]
+            row[named[pick % len(named)]] = strange[pick % len(strange)]
         for name, (below_kind, below) in self._types.get(kind, {}).items():
             if below_kind == "object":
                 row[name] = None if pick % 4 == 0 else self._row(below, str(pick % 6))
@@ -324,10 +406,19 @@ class _Maker:
             "$unused", "$id"
         )
 
-    def _selection(self, type_name: str, depth: int) -> str:
+    def _selection(self, type_name: str, depth: int, *, of_group: bool = False) -> str:
+        """`of_group`: members of a group may not show different things under one key."""
+        outer = getattr(self, "_bare", set())
+        self._bare = set(self._types[type_name]) if of_group else set[str]()
+        try:
+            return self._selected(type_name, depth)
+        finally:
+            self._bare = outer
+
+    def _selected(self, type_name: str, depth: int) -> str:
         if type_name in self._groups:
             return ("note " if type_name == "Noted" else "__typename ") + " ".join(
-                f"... on {one} {{ {self._selection(one, depth)} }}"
+                f"... on {one} {{ {self._selection(one, depth, of_group=True)} }}"
                 for one in self._groups[type_name].split()
             )
         chance, found = self._chance, ["__typename"]
@@ -351,6 +442,9 @@ class _Maker:
             edges = f"edges {{ cursor node {{ {self._selection(below, depth + 1)} }} }}"
             selected = f"{{ nodes {selected} pageInfo {{ hasNextPage }} {edges} }}"
         made = ""
+        if self._plain and chance.random() < 0.6 and not below and name not in self._bare:
+            self._bare.add(name)  # most documents have no aliases
+            return f"{name} {condition}"
         for alias in self._aliases(type_name, name):
             made += f"{alias}: {name}{arguments} {condition} {selected} "
         if below and chance.random() < 0.2:

@@ -137,8 +137,10 @@ def compiled(sights: int) -> Iterator[None]:
 NEVER = 1_000_000
 
 
-def compared(seed: int, faults: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    made = world(seed, faults=faults)
+def compared(
+    seed: int, faults: tuple[str, ...], *, plain: bool = False
+) -> tuple[list[str], list[str]]:
+    made = world(seed, faults=faults, plain=plain)
     with opened(made) as test:
         with stock(), compiled(NEVER):
             expected, calls_before = answered(test, made)

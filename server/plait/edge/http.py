@@ -9,7 +9,7 @@ cannot send that unasked.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
@@ -24,6 +24,7 @@ from plait.edge.identity import caller_of, request_id_of, traceparent_of
 from plait.errors import PlaitError
 from plait.events import Events, FieldFailed, RequestFinished
 from plait.query.context import WARNINGS_HEADER
+from plait.query.direct import Direct
 from plait.query.done import Done, Request
 from plait.query.execute import EXPLAIN_HEADER, Executor
 from plait.query.sharing import Sharing
@@ -125,11 +126,14 @@ class GraphQLEndpoint:
             caller = self._caller(headers, request_id)
             executor = self._executor()
             share = self._share_key(scope, headers, raw, caller) if executor.sharing else None
-            done = await _shared(executor.sharing, share)
-            if done is None:
+            found = await _shared(executor.sharing, share)
+            if isinstance(found, Done):
+                done = found
+            else:
                 is_get = scope["method"] == "GET"
                 body = body_of_query(raw) if is_get else decoded_body(raw)
-                request = _request(body, scope, headers, request_id, traceparent, caller, share)
+                request = _request(body, scope, headers, request_id, traceparent, caller)
+                request = replace(request, share=share, joined=found)
                 done = await self._run(executor, request, receive)
             status, payload = status_of(done, media), done.answer.body
             codes, extra = done.answer.codes, _headers_of(done, self._clock.now() - start)
@@ -342,7 +346,6 @@ def _request(
     request_id: str,
     traceparent: str,
     caller: str,
-    share: tuple[object, ...] | None,
 ) -> Request:
     assert body.query is not None
     return Request(
@@ -353,11 +356,10 @@ def _request(
         caller=caller,
         idempotency_key=headers.get("idempotency-key"),
         only_queries=scope["method"] == "GET",
-        share=share,
     )
 
 
-async def _shared(sharing: Sharing | None, key: tuple[object, ...] | None) -> Done | None:
+async def _shared(sharing: Sharing | None, key: tuple[object, ...] | None) -> Done | Direct | None:
     """What an equal request was told, or is about to be."""
     found = sharing.find(key) if sharing is not None and key is not None else None
     return await found if isinstance(found, asyncio.Future) else found

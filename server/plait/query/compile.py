@@ -20,6 +20,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from graphql import (
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLList,
     GraphQLNonNull,
@@ -42,7 +43,7 @@ from plait.graph.rows import Reader, converter
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES, size_of
 from plait.query.plan import Plan, Step
-from plait.query.selection import Part, Selections, TooLarge, below_of
+from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 from plait.query.typed import Decode, NotTyped, Shapes, decoder, key_of
 
 Shown: TypeAlias = Mapping[Any, Any]
@@ -66,6 +67,8 @@ class Join:
 
     index: int
     step: Step
+    nodes: tuple[FieldNode, ...]
+    """The places of the document that ask for it."""
     above: int | None
     """The join whose rows its parameters come from, or whose rows it belongs to."""
     below: tuple[int, ...]
@@ -296,7 +299,7 @@ class _Writer:
             if not isinstance(entry, Fetch):
                 raise NotCompiled(f"{type_.name}.{name} asks no endpoint")
             step = self._plan.places[(key,), type_.name]
-            root.append((key, self._join(step, None, below_of(nodes))))
+            root.append((key, self._join(step, None, nodes)))
         source = "\n\n\n".join([*(one.text() for one in self._functions), *self._texts]) + "\n"
         namespace = dict(self._names)
         exec(compile(source, "<plait>", "exec"), namespace)
@@ -325,7 +328,8 @@ class _Writer:
 
     # --- one step
 
-    def _join(self, step: Step, place: _Place | None, parts: Sequence[Part]) -> int:
+    def _join(self, step: Step, place: _Place | None, nodes: Nodes) -> int:
+        parts = below_of(nodes)
         fetch = step.fetch
         if fetch.form == "connection":
             raise NotCompiled(f"{fetch.label} is a connection")
@@ -341,6 +345,7 @@ class _Writer:
         self._joins[index] = join = {
             "index": index,
             "step": step,
+            "nodes": tuple(node for node, _ in nodes),
             "above": place.join if place else None,
             "below": [],
             "parameters": parameters,
@@ -536,7 +541,7 @@ class _Writer:
             path = (*place.path, key)
             if isinstance(entry, Fetch):
                 step = self._plan.places[path, type_.name]
-                value = self._lookup(function, row, step, below_of(nodes), type_, place)
+                value = self._lookup(function, row, step, nodes, type_, place)
             elif isinstance(entry, Property) and not entry.is_guarded:
                 declared = type_.fields[name].type
                 if entry.below is None:
@@ -561,11 +566,11 @@ class _Writer:
         function: _Function,
         row: str,
         step: Step,
-        parts: Sequence[Part],
+        nodes: Nodes,
         type_: GraphQLObjectType,
         place: _Place,
     ) -> str:
-        index = self._join(step, place, parts)
+        index = self._join(step, place, nodes)
         self._at[step.path, type_.name] = index
         join = self._joins[index]
         self._joins[place.join]["below"].append(index)

@@ -14,20 +14,22 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from graphql import FragmentDefinitionNode, OperationDefinitionNode
+import msgspec
+from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
 
 from plait.backend.budget import Budget
 from plait.backend.build import Load, load_of, loads_of
 from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
-from plait.backend.flight import Brought, Fetched, Outcome
+from plait.backend.flight import Brought, Fetched
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.backend.split import grouped
 from plait.graph.absent import Absence, Watch
+from plait.graph.execution import ERRORS_MAX
 from plait.graph.fields import Fetch
 from plait.graph.graph import Graph
 from plait.graph.resolve import Bound
@@ -41,6 +43,7 @@ from plait.query.compile import (
     compiled,
     completed,
 )
+from plait.query.failed import Failed, failures
 from plait.query.plan import Plan
 from plait.query.run import EARLY_KEYS_MAX
 
@@ -99,6 +102,15 @@ def prepared(
         [schema.bound_of(join.step.fetch) for join in made.joins],
         [Arguments(schema, join.step) for join in made.joins],
     )
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What compiled code made."""
+
+    body: bytes
+    """The whole answer, where there are no errors."""
+    data: dict[str, Any]
+    errors: list[GraphQLError]
 
 
 class _Batch:
@@ -196,6 +208,10 @@ class Direct:
         """What was asked for and no row has said yet."""
         self._is_watching = False
         self._is_left = False
+        self.is_shared = False
+        """Whether others make their answers of what it has fetched."""
+        self._has_failed = False
+        """Whether something failed that may be null."""
         self._under_way = 0
         self._rows = 0
         self._done: asyncio.Future[None] | None = None
@@ -231,10 +247,21 @@ class Direct:
             finally:
                 timer.cancel()
 
-    def answer(self) -> bytes:
+    def answer(self) -> Answered:
         """The whole answer. Raises where graphql-core is to make it; anything may be raised."""
         if self.why is not None:
             raise self.why
+        data = self._data()
+        errors = failures(data, self._compiled.joins) if self._has_failed else []
+        if len(errors) > ERRORS_MAX:
+            raise Unusual
+        body = encode({"data": data})
+        # An upper bound: every object has a brace, and so may texts.
+        if not self.budget.has_room(body.count(OBJECT_MARK) + self._items(), len(body)):
+            raise Unusual
+        return Answered(body=body, data=data, errors=errors)
+
+    def _data(self) -> dict[str, Any]:
         shown: list[Any] = [None] * len(self._asked)
         sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
         for join in reversed(self._compiled.joins):
@@ -242,14 +269,9 @@ class Direct:
             shown[join.index] = {} if asked is None else self._shown(join, asked, shown)
             if sizes is not None and asked is not None:
                 sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
-        data = {key: shown[of][()] if type(of) is int else of for key, of in self._compiled.root}
-        body = encode({"data": data})
-        # An upper bound: every object has a brace, and so may texts.
-        if not self.budget.has_room(body.count(OBJECT_MARK) + self._items(), len(body)):
-            raise Unusual
-        return body
+        return {key: shown[of][()] if type(of) is int else of for key, of in self._compiled.root}
 
-    def made(self) -> bytes | None:
+    def made(self) -> Answered | None:
         """The whole answer; `None` where graphql-core is to make it."""
         try:
             return self.answer()
@@ -292,8 +314,9 @@ class Direct:
         for batch in self._batches:
             if batch.fetching is not None:
                 batch.fetching.leave()
-            for one in batch.wanted:
-                one.flight = None  # which knows it: left to the collector, its reply would stay
+            if not self.is_shared:
+                for one in batch.wanted:
+                    one.flight = None  # which knows it: left to the collector, its reply would stay
 
     def absences(self) -> Iterable[Absence]:
         """What the graph reads in vain, as far as it was seen now."""
@@ -521,9 +544,9 @@ class Direct:
     def _landed(self, join: Join, asked: _Asked) -> None:
         """All rows of a join are there: ask for what hangs on them."""
         self._under_way -= 1
-        endpoint, watch = join.step.fetch.endpoint, self._prepared.bounds[join.index].watch
+        watch = self._prepared.bounds[join.index].watch
         if watch.is_open or not self._taken(join, asked):
-            self._read(endpoint, watch, asked)
+            self._read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
             rows = _flat(asked.rows.values())
@@ -570,23 +593,25 @@ class Direct:
             by_key = {key: rows[0] for key, rows in by_key.items()}
         return _matched(asked, by_key, many=endpoint.batch.many)
 
-    def _read(self, endpoint: EndpointSpec, watch: Watch, asked: _Asked) -> None:
+    def _read(self, join: Join, watch: Watch, asked: _Asked) -> None:
         for value, wanted in asked.wanted.items():
             if type(wanted) is list:
                 asked.rows[value] = [
-                    None if one is None else self._row(endpoint, one, watch) for one in wanted
+                    None if one is None else self._row(join, one, watch) for one in wanted
                 ]
             else:
-                row = None if wanted is None else self._row(endpoint, wanted, watch)
+                row = None if wanted is None else self._row(join, wanted, watch)
                 asked.rows[value] = row
 
-    def _row(self, endpoint: EndpointSpec, wanted: Wanted, watch: Watch) -> Any:
-        flight = wanted.flight
-        if flight is not None and flight.brought is not None:
-            outcome: Outcome = flight.brought.outcomes()[wanted.key]
-        else:
-            outcome = self._fetcher.settled(endpoint, wanted)
-        if not isinstance(outcome, Fetched) or outcome.stale_because is not None:
+    def _row(self, join: Join, wanted: Wanted, watch: Watch) -> Any:
+        fetch = join.step.fetch
+        outcome = self._fetcher.settled(fetch.endpoint, wanted)
+        if not isinstance(outcome, Fetched):
+            if fetch.form == "many" or not fetch.nullable or fetch.options.has_fallback:
+                self.why = self.why or Unusual()
+            self._has_failed = True
+            return Failed(outcome, join.index)
+        if outcome.stale_because is not None:
             self.why = self.why or Unusual()
             return None
         if watch.is_open:
@@ -612,16 +637,22 @@ class Direct:
             for value, rows in asked.rows.items():
                 if rows is None:
                     made[value] = []
+                elif type(rows) is Failed:
+                    made[value] = rows
                 elif type(rows) is list:
                     made[value] = build(rows, *below)
                 else:
                     raise Unusual
         else:
-            present = [value for value, row in asked.rows.items() if row is not None]
+            present = [
+                value
+                for value, row in asked.rows.items()
+                if row is not None and type(row) is not Failed
+            ]
             if len(present) < len(asked.rows):
                 if not fetch.nullable:
                     raise Unusual
-                made = dict.fromkeys(asked.rows)
+                made = dict(asked.rows)
             objects = build([asked.rows[value] for value in present], *below)
             made.update(zip(present, objects, strict=True))
         return made
@@ -629,6 +660,8 @@ class Direct:
     def _plain(self, join: Join, row: Any) -> Any:
         """A step that shows values."""
         bound, type_ = self._prepared.bounds[join.index], join.step.definition.type
+        if type(row) is Failed:
+            return row
         if row is None or join.step.fetch.form == "many":
             raise Unusual
         return completed(type_, bound.convert(row))
@@ -753,7 +786,7 @@ def _flat(rows: Iterable[Any]) -> list[Any]:
     for one in rows:
         if type(one) is list:
             found += [row for row in one if row is not None] if None in one else one
-        elif one is not None:
+        elif one is not None and type(one) is not Failed:
             found.append(one)
     return found
 

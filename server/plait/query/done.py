@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait.backend.call import Origin
+from plait.query.direct import Direct
 from plait.query.respond import Answer
 
 
@@ -22,6 +23,8 @@ class Request:
     """Whether it may only read, as a GET may."""
     share: tuple[object, ...] | None = None
     """Equal for requests that may share an answer; `None` where it is this one's alone."""
+    joined: Direct | None = None
+    """What an equal request has fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

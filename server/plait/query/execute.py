@@ -136,7 +136,9 @@ class Executor:
             return Done(answer=refused([wrong], BadUserInput.code, request_id, document))
         if explain == "plan":
             return Done(answer=told_plan(self._explanation(document, operation, request)))
-        direct = None if explain else self._direct(document, operation, request)
+        direct = request.joined
+        if direct is None and not explain:
+            direct = self._direct(document, operation, request)
         if direct is None:
             context = self._context(request, self._origin(request))
             return await self._interpreted(document, operation, request, context)
@@ -175,27 +177,48 @@ class Executor:
     ) -> Done:
         """The answer, by compiled code; by the executor, of what was fetched already, where there
         is anything unusual about it."""
-        lead, done = None, None
-        if request.share is not None and self.sharing is not None:
+        lead, made, done, is_over = None, None, None, False
+        if request.share is not None and self.sharing is not None and request.joined is None:
             lead = self.sharing.lead(request.share, direct.endpoints)
         try:
-            direct.begin()
-            if not direct.is_over:
-                await direct.over(self._limits.timeout_s)
-            self._tell(direct.absences())
-            body = direct.made()
-            if body is not None:
+            if request.joined is None:
+                direct.begin()
+                if not direct.is_over:
+                    await direct.over(self._limits.timeout_s)
+                self._tell(direct.absences())
+            made = direct.made()
+            if made is not None and not made.errors:
                 name = operation.name.value if operation.name else None
                 calls = direct.budget.calls
-                done = Done(answer=whole(body), name=name, kind="query", calls=calls)
+                done = Done(answer=whole(made.body), name=name, kind="query", calls=calls)
+            is_over = True
         finally:
             if lead is not None:
-                lead.end(done, direct.fresh_until() if done is not None else 0.0)
+                direct.is_shared = bool(lead.waiting)
+                fresh_until = direct.fresh_until() if done is not None else 0.0
+                lead.end(done, fresh_until, direct if is_over else None)
         if done is not None:
             return done
-        context = self._context(request, direct.origin)
+        joined = request.joined is not None
+        context = self._context(request, self._origin(request) if joined else direct.origin)
+        if made is not None:
+            result = ExecutionResult(data=made.data, errors=made.errors)
+            return self._answered(document, operation, result, context)
         direct.hand_on(context.loaders)
         return await self._interpreted(document, operation, request, context)
+
+    def _answered(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        result: ExecutionResult,
+        context: Context,
+    ) -> Done:
+        executed = Executed(schema=self._graph.core, document=document, operation=operation)
+        answer = answered(result, context, executed, self._events)
+        name = operation.name.value if operation.name else None
+        kind = operation.operation.value
+        return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
 
     async def _interpreted(
         self,
@@ -205,10 +228,7 @@ class Executor:
         context: Context,
     ) -> Done:
         """The answer, by graphql-core's executor."""
-        request_id, name = request.origin.request_id, None
-        if operation.name:
-            name = operation.name.value
-        kind = operation.operation.value
+        request_id = request.origin.request_id
         explain = request.origin.headers.get(EXPLAIN_HEADER, "")
         context.document = document.ast
         if explain == "run" and not self._documents.hides_suggestions:
@@ -218,12 +238,14 @@ class Executor:
         self._tell(context.absences.values())
         if isinstance(result, RequestError):
             answer = given_up(result, request_id, has_begun=True, written=context.written)
+            name = operation.name.value if operation.name else None
+            kind = operation.operation.value
+            done = Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
         else:
-            executed = Executed(schema=self._graph.core, document=document, operation=operation)
-            answer = answered(result, context, executed, self._events)
+            done = self._answered(document, operation, result, context)
         if not context.is_left:
             context.let_go()
-        return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
+        return done
 
     def _why_not_explained(self, explain: str) -> GraphQLError | None:
         """A plan names backends and endpoints: who may not see the schema may not see it either."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from plait.clock import Clock
+from plait.query.direct import Direct
 from plait.query.done import Done
 
 Key: TypeAlias = tuple[object, ...]
@@ -36,16 +37,17 @@ class Lead:
         self.endpoints = endpoints
         self.began = began
         """How many writes there had been."""
-        self.waiting: list[asyncio.Future[Done | None]] = []
+        self.waiting: list[asyncio.Future[Done | Direct | None]] = []
 
-    def end(self, done: Done | None, fresh_until: float = 0.0) -> None:
-        """It is over. `done` is what others may be told; `None` where nothing may, and each has to
-        do it for itself. `fresh_until` is in seconds since 1970."""
+    def end(self, done: Done | None, fresh_until: float, direct: Direct | None) -> None:
+        """It is over. `done` is what others may be told; where an answer is one's own, for it tells
+        errors under the id of its request, they get what was fetched, in `direct`; and nothing
+        where that was given up. `fresh_until` is in seconds since 1970."""
         done = None if done is None else replace(done, calls=0)
         self._sharing.ended(self, done, fresh_until)
         for one in self.waiting:
             if not one.done():
-                one.set_result(done)
+                one.set_result(done if done is not None else direct)
 
 
 class _Kept:
@@ -71,9 +73,8 @@ class Sharing:
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._writes = 0
 
-    def find(self, key: Key) -> "Done | asyncio.Future[Done | None] | None":
-        """The answer, or what will bring it, if there is one. A future brings `None` where the
-        answer turns out to be one's own."""
+    def find(self, key: Key) -> "Done | asyncio.Future[Done | Direct | None] | None":
+        """The answer, or what will bring it, if there is one: see `Lead.end`."""
         kept = self._kept.get(key)
         if kept is not None:
             if self._clock.wall() < kept.fresh_until:
@@ -83,7 +84,7 @@ class Sharing:
         lead = self._leads.get(key)
         if lead is None:
             return None
-        waiting: asyncio.Future[Done | None] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Done | Direct | None] = asyncio.get_running_loop().create_future()
         lead.waiting.append(waiting)
         return waiting
 
