@@ -142,6 +142,13 @@ def compiled(
         raise NotCompiled("it has too many fields") from None
 
 
+def functions_of(source: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """What `source` defines, with `names` at hand."""
+    namespace = dict(names)
+    exec(compile(source, "<plait>", "exec"), namespace)
+    return namespace
+
+
 # --- what single values are
 
 
@@ -301,8 +308,7 @@ class _Writer:
             step = self._plan.places[(key,), type_.name]
             root.append((key, self._join(step, None, nodes)))
         source = "\n\n\n".join([*(one.text() for one in self._functions), *self._texts]) + "\n"
-        namespace = dict(self._names)
-        exec(compile(source, "<plait>", "exec"), namespace)
+        namespace = functions_of(source, self._names)
         joins = tuple(
             Join(
                 **{

@@ -415,6 +415,8 @@ class Direct:
         self, made: _Asked, join: Join, loads: Sequence[Load], *, early: bool = False
     ) -> list[Wanted]:
         """Have loads asked for, those that were asked for already with them."""
+        if not loads:
+            return []
         endpoint = join.step.fetch.endpoint
         scope = forwarded_headers(endpoint.backend, self.origin)
         identity = self._fetcher.identity(endpoint)

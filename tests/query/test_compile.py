@@ -1,0 +1,521 @@
+"""Compiled code answers what graphql-core would, or leaves it to graphql-core."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+import pytest
+import strawberry
+from msgspec import Raw
+from strawberry.scalars import JSON
+
+import plait.query.compile
+import plait.query.direct
+import plait.query.document
+from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
+from plait.query.direct import Answered, Direct
+from plait.testing import GraphTest, reply
+
+b = Backend("b", "http://b.test")
+get_thing = b.get("/things/{id}", batch=by_ids("/things", ids="id", key="id"))
+get_lone = b.get("/lone/{id}")
+list_things = b.get("/all")
+wrapped = b.get("/wrapped", unwrap="data.items")
+parts_of = b.get("/things/{owner}/parts", batch=grouped("/parts", key="owner"))
+pair_of = b.get("/pairs/{a}/{b}")
+kinds = b.get("/kinds")
+notes = b.get("/notes")
+
+
+@strawberry.enum
+class Mood(Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+@strawberry.type
+class Part:
+    id: int
+    name: str | None
+
+
+@strawberry.type
+class Spot:
+    x: int
+    y: int | None
+
+
+@strawberry.type
+class Thing:
+    id: strawberry.ID
+    name: str
+    size: int | None
+    rate: float | None
+    flag: bool | None
+    long_name: str | None
+    must_name: str
+    mood: Mood | None
+    at: datetime | None
+    price: Decimal | None
+    extra: JSON | None
+    tags: list[str] | None
+    counts: list[int | None] | None
+    city: str | None = prop("address.city")
+    lat: float | None = prop("geo.points.lat")
+    spot: Spot | None
+    spots: list[Spot | None] | None
+    parts: list[Part] = parts_of(owner=this.id)
+    friend: "Thing | None" = get_thing(id=this.friendId)
+    sure: "Thing" = get_thing(id=this.friendId)
+    lone: "Thing | None" = get_lone(id=this.loneId)
+    calm: "Thing | None" = get_lone(id=this.loneId, fallback=None)
+    pair: Spot | None = pair_of(a=this.id, b=this.size)
+    fixed: "Thing | None" = get_lone(id=3)
+
+
+@strawberry.type
+@discriminator("kind", "cat")
+class Cat:
+    name: str
+    lives: int
+    friend: Thing | None = get_thing(id=this.friendId)
+
+
+@strawberry.type
+@discriminator("kind", "dog")
+class Dog:
+    name: str
+    loud: bool
+
+
+@strawberry.type
+class Query:
+    things: list[Thing] = list_things()
+    loose: list[Thing | None] = list_things()
+    thing: Thing | None = get_thing(id=arg(strawberry.ID))
+    some: list[Thing | None] = get_thing.many(id=arg(list[strawberry.ID], name="ids"))
+    wrapped: list[Thing] = wrapped()
+    pets: list[Annotated[Cat | Dog, strawberry.union("Pet")]] = kinds()
+    notes: list[str] = notes()
+
+
+graph = Graph(query=Query)
+ONE = {"id": 1, "name": "one", "mustName": "m", "size": 3, "friendId": 2, "loneId": 7}
+TWO = {"id": 2, "name": "two", "mustName": "m", "size": None, "friendId": None}
+
+
+@contextmanager
+def sights(count: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plait.query.document, "SIGHTS_BEFORE_COMPILED", count)
+        yield
+
+
+def asked(
+    script: Mapping[str, Any], document: str, variables: Any = None, *, times: int = 1
+) -> tuple[Any, Any, str, list[str]]:
+    """The answer of graphql-core and that of compiled code, who made the second one, and the calls
+    that it took."""
+    ways: list[str] = []
+    made = Direct.made
+
+    def noted(self: Direct) -> Answered | None:
+        found = made(self)
+        ways.append("left" if found is None else "failed" if found.errors else "code")
+        return found
+
+    with GraphTest(graph, b=script) as test:
+        with sights(1_000):
+            expected = told(test.ask(document, variables))
+        test.sent.clear()
+        with sights(0), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Direct, "made", noted)
+            for _ in range(times):
+                found = told(test.ask(document, variables))
+        calls = test.calls.get("b", [])
+    return expected, found, ways[-1] if ways else "not compiled", calls
+
+
+def told(answer: Any) -> Any:
+    for error in answer.get("errors", ()):
+        error["extensions"].pop("request_id")
+    return {**answer, "errors": sorted(answer.get("errors", ()), key=str)}
+
+
+def row(**values: Any) -> dict[str, Any]:
+    return {**ONE, **values}
+
+
+CASES: list[tuple[str, Any, str, str]] = [
+    # what is plain
+    ("{ things { name size } }", {"GET /all": [ONE, TWO]}, "code", "plain"),
+    ("{ things { size name } }", {"GET /all": []}, "code", "no rows"),
+    ("{ things { id name } }", {"GET /all": [row(id="a"), ONE]}, "code", "ids are texts"),
+    ("{ a: things { n: name m: name } }", {"GET /all": [ONE]}, "code", "other names"),
+    ("{ things { name ...F } } fragment F on Thing { id name }", {"GET /all": [ONE]}, "code", "F"),
+    ("{ __typename things { __typename name } }", {"GET /all": [ONE]}, "code", "names of types"),
+    ("{ things { name __typename } }", {"GET /all": [row(__typename="X")]}, "code", "of the row"),
+    ("{ wrapped { name } }", {"GET /wrapped": {"data": {"items": [ONE]}}}, "code", "unwrapped"),
+    ("{ wrapped { name } }", {"GET /wrapped": {"data": {"x": 1}}}, "left", "nothing to unwrap"),
+    ("{ wrapped { name } }", {"GET /wrapped": {"data": None}}, "left", "null to unwrap"),
+    ("{ notes }", {"GET /notes": ["a", "b"]}, "code", "values"),
+    ("{ notes }", {"GET /notes": ["a", None]}, "left", "values with null"),
+    # numbers
+    ("{ things { rate } }", {"GET /all": [row(rate=3)]}, "code", "a whole float"),
+    ("{ things { rate } }", {"GET /all": [row(rate=2**53 + 1)]}, "left", "no double has it"),
+    ("{ things { rate } }", {"GET /all": [row(rate=Raw(b"19.10"))]}, "code", "as written"),
+    ("{ things { rate } }", {"GET /all": [row(rate=Raw(b"1e400"))]}, "left", "too large"),
+    ("{ things { name } }", {"GET /all": [row(rate=Raw(b"1e400"))]}, "code", "not selected"),
+    ("{ things { rate } }", {"GET /all": [row(rate="2.5")]}, "code", "a text"),
+    ("{ things { size } }", {"GET /all": [row(size=2**31)]}, "left", "beyond 32 bits"),
+    ("{ things { size } }", {"GET /all": [row(size=2.0)]}, "code", "a whole number"),
+    ("{ things { size } }", {"GET /all": [row(size=True)]}, "code", "a boolean as a number"),
+    ("{ things { flag } }", {"GET /all": [row(flag=1)]}, "code", "a number as a boolean"),
+    ("{ things { name } }", {"GET /all": [row(name=5)]}, "code", "a number as a text"),
+    ("{ things { size name } }", {"GET /all": [row(name=5), TWO]}, "code", "null beside it"),
+    ("{ things { name } }", {"GET /all": [row(name={"x": 1})]}, "left", "an object as a text"),
+    ("{ things { id } }", {"GET /all": [row(id=7.0)]}, "code", "a float as an id"),
+    ("{ things { id } }", {"GET /all": [row(id=2**70)]}, "code", "a long id"),
+    ("{ things { id } }", {"GET /all": [row(id=Raw(b"9" * 5000))]}, "left", "a very long id"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b"9" * 5000))]}, "left", "unread, very long"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b'"\xff"'))]}, "left", "unread, no UTF-8"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b'{"\xc3\x28":1}'))]}, "left", "so a name"),
+    ("{ things { name } }", {"GET /all": [row(name="n\u00e4\u2028")]}, "code", "beyond ASCII"),
+    ("{ things { price } }", {"GET /all": [row(price=Raw(b"0.10"))]}, "code", "a decimal"),
+    ("{ things { price } }", {"GET /all": [row(price=Raw(b"1e400"))]}, "code", "a large one"),
+    ("{ things { price } }", {"GET /all": [row(price="x")]}, "left", "none"),
+    # null and nothing
+    ("{ things { name } }", {"GET /all": [row(name=None)]}, "left", "null where none may be"),
+    ("{ things { name } }", {"GET /all": [{"id": 1}]}, "left", "nothing there"),
+    ("{ things { size flag } }", {"GET /all": [{"id": 1}]}, "code", "nothing, and may be"),
+    ("{ things { name } }", {"GET /all": [None]}, "left", "a row that is null"),
+    ("{ loose { name } }", {"GET /all": [None, ONE]}, "code", "a row that may be null"),
+    ("{ loose { name friend { name } } }", {"GET /all": [None, TWO]}, "code", "nothing below"),
+    ("{ loose { n: name } }", {"GET /all": [None, ONE]}, "code", "so under another name"),
+    ("{ things { name } }", {"GET /all": [3]}, "left", "no object"),
+    ("{ things { name } }", {"GET /all": {"a": 1}}, "left", "no list"),
+    ("{ things { longName } }", {"GET /all": [row(longName="a")]}, "code", "camel"),
+    ("{ things { longName } }", {"GET /all": [row(long_name="a")]}, "code", "snake"),
+    ("{ things { longName } }", {"GET /all": [row(longName=None, long_name="b")]}, "code", "both"),
+    ("{ things { longName } }", {"GET /all": [row(longName="a", long_name="b")]}, "code", "first"),
+    ("{ things { mustName } }", {"GET /all": [{"must_name": "a"}]}, "code", "snake, and must be"),
+    ("{ things { mustName } }", {"GET /all": [{"must_name": None}]}, "left", "snake, and null"),
+    # scalars
+    ("{ things { mood } }", {"GET /all": [row(mood="good"), row(mood="BAD")]}, "code", "enum"),
+    ("{ things { mood } }", {"GET /all": [row(mood="odd")]}, "left", "no value of it"),
+    ("{ things { at } }", {"GET /all": [row(at="2024-01-02T03:04:05Z")]}, "code", "Z"),
+    ("{ things { at } }", {"GET /all": [row(at="2024-01-02T03:04:05.1234567Z")]}, "code", "digits"),
+    ("{ things { at } }", {"GET /all": [row(at="now")]}, "left", "no time"),
+    ("{ things { extra } }", {"GET /all": [row(extra={"a": [1.50, None]})]}, "code", "JSON"),
+    ("{ things { extra } }", {"GET /all": [row(extra=None)]}, "code", "JSON null"),
+    ("{ things { tags counts } }", {"GET /all": [row(tags=["a"], counts=[1, None])]}, "code", "[]"),
+    ("{ things { tags } }", {"GET /all": [row(tags=["a", None])]}, "left", "null in a list"),
+    ("{ things { tags } }", {"GET /all": [row(tags=["a", 3])]}, "code", "a number in a list"),
+    ("{ things { tags } }", {"GET /all": [row(tags="a")]}, "left", "no list of values"),
+    # objects inside
+    ("{ things { city } }", {"GET /all": [row(address={"city": "x"})]}, "code", "a path"),
+    ("{ things { city } }", {"GET /all": [row(address=None), ONE]}, "code", "a path to nothing"),
+    ("{ things { lat } }", {"GET /all": [row(geo={"points": {"lat": 1.5}})]}, "code", "deep"),
+    ("{ things { spot { x y } } }", {"GET /all": [row(spot={"x": 1}), ONE]}, "code", "inside"),
+    ("{ things { spot { y x } } }", {"GET /all": [row(spot={"y": 1})]}, "left", "lacks one"),
+    ("{ things { spot { x } } }", {"GET /all": [row(spot=[])]}, "left", "a list for an object"),
+    ("{ things { s: spot { b: x a: y } } }", {"GET /all": [row(spot={"x": 1})]}, "code", "renamed"),
+    ("{ things { spots { x } } }", {"GET /all": [row(spots=[{"x": 1}, None])]}, "code", "a list"),
+    ("{ things { spots { z: x } } }", {"GET /all": [row(spots=[{"x": 1}, None])]}, "code", "of it"),
+    ("{ things { spots { x } } }", {"GET /all": [row(spots=[{"x": 1}, 3])]}, "left", "one is none"),
+    # kinds
+    (
+        "{ pets { __typename ... on Cat { name lives } ... on Dog { name loud } } }",
+        {
+            "GET /kinds": [
+                {"kind": "cat", "name": "c", "lives": 9},
+                {"kind": "dog", "name": "d", "loud": True},
+            ]
+        },
+        "code",
+        "a union",
+    ),
+    ("{ pets { ... on Cat { name } } }", {"GET /kinds": [{"kind": "cow"}]}, "left", "no kind"),
+    (
+        "{ pets { ... on Cat { friend { name } } ... on Dog { loud } } }",
+        {
+            "GET /kinds": [
+                {"kind": "cat", "friendId": 2},
+                {"kind": "dog", "loud": True, "friendId": 3},
+            ],
+            "GET /things/2": TWO,
+        },
+        "code",
+        "below a union",
+    ),
+    # joins
+    (
+        "{ things { name friend { name } } }",
+        {"GET /all": [row(friendId=2), row(friendId="2")], "GET /things/2": TWO},
+        "code",
+        "a key is a number or a text",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {"GET /all": [row(friendId=2), row(friendId=1)], "GET /things?id=2&id=1": [ONE, TWO]},
+        "code",
+        "in whatever order",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {
+            "GET /all": [row(friendId=2), row(friendId=1)],
+            "GET /things?id=2&id=1": [row(id="1"), row(id="2", name="2")],
+        },
+        "code",
+        "a row's key is a text",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {"GET /all": [row(friendId=2), row(friendId=1)], "GET /things?id=2&id=1": [ONE]},
+        "code",
+        "one is missing",
+    ),
+    (
+        "{ things { sure { name } } }",
+        {"GET /all": [row(friendId=2), row(friendId=1)], "GET /things?id=2&id=1": [ONE]},
+        "left",
+        "one is missing that must be there",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {
+            "GET /all": [row(friendId=2), row(friendId=1)],
+            "GET /things?id=2&id=1": [ONE, TWO, row(id=9)],
+        },
+        "code",
+        "more than was asked for",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {
+            "GET /all": [row(friendId=2), row(friendId=1)],
+            "GET /things?id=2&id=1": [ONE, TWO, row(name="other")],
+        },
+        "failed",
+        "two rows for one key",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {
+            "GET /all": [row(friendId=2), row(friendId=1)],
+            "GET /things?id=2&id=1": [ONE, {"name": "x"}],
+        },
+        "failed",
+        "a row without its key",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {"GET /all": [row(friendId=True)], "GET /things/true": None},
+        "left",
+        "true",
+    ),
+    ("{ things { friend { name } } }", {"GET /all": [row(friendId=None)]}, "code", "no key"),
+    ("{ things { friend { name } } }", {"GET /all": [row(friendId=[1])]}, "left", "a list"),
+    (
+        "{ things { parts { name id } } }",
+        {
+            "GET /all": [ONE, TWO],
+            "GET /parts?owner=1&owner=2": [
+                {"id": 5, "owner": 2},
+                {"id": 6, "owner": 2, "name": "x"},
+            ],
+        },
+        "code",
+        "groups",
+    ),
+    (
+        "{ things { parts { id } } }",
+        {"GET /all": [ONE], "GET /things/1/parts": [{"id": 5}]},
+        "code",
+        "one group alone",
+    ),
+    (
+        "{ things { id friend { id friend { id } } } }",
+        {"GET /all": [ONE], "GET /things/2": row(id=2, friendId=1), "GET /things/1": ONE},
+        "code",
+        "a chain",
+    ),
+    (
+        "{ things { pair { x } } }",
+        {"GET /all": [ONE, TWO], "GET /pairs/1/3": {"x": 4}},
+        "code",
+        "two parameters, one of them null",
+    ),
+    (
+        "{ things { fixed { name } } }",
+        {"GET /all": [ONE, TWO], "GET /lone/3": ONE},
+        "code",
+        "no parameter",
+    ),
+    (
+        "{ things { fixed { name } } }",
+        {"GET /all": [], "GET /lone/3": ONE},
+        "code",
+        "no parameter and no row",
+    ),
+    (
+        '{ some(ids: ["1", "2", "1"]) { name } }',
+        {"GET /things?id=1&id=2": [ONE, TWO]},
+        "code",
+        "a list of ids",
+    ),
+    ("{ some(ids: []) { name } }", {}, "code", "an empty one"),
+    (
+        "{ thing(id: 1) { name parts { id } } }",
+        {
+            "GET /things/1": ONE,
+            "GET /things/1/parts": [],
+        },
+        "code",
+        "early",
+    ),
+    (
+        "{ thing(id: 1) { name parts { id } } }",
+        {
+            "GET /things/1": reply(status=404),
+            "GET /things/1/parts": [],
+        },
+        "code",
+        "early, and in vain",
+    ),
+    # what fails
+    (
+        "{ things { name lone { name } } }",
+        {"GET /all": [ONE, TWO], "GET /lone/7": reply(status=500)},
+        "failed",
+        "a field",
+    ),
+    (
+        "{ things { friend { lone { name } } } }",
+        {
+            "GET /all": [ONE, row(id=4)],
+            "GET /things/2": row(id=2),
+            "GET /lone/7": reply(status=500),
+        },
+        "failed",
+        "a field of a row that is shown twice",
+    ),
+    (
+        "{ things { calm { name } } }",
+        {"GET /all": [ONE], "GET /lone/7": reply(status=500)},
+        "left",
+        "a field with a fallback",
+    ),
+    (
+        "{ things { sure { name } } }",
+        {"GET /all": [ONE], "GET /things/2": reply(status=500)},
+        "left",
+        "a field that must be there",
+    ),
+    ("{ thing(id: 1) { name } }", {"GET /things/1": reply(status=500)}, "failed", "the root"),
+    ("{ thing(id: 1) { name } }", {"GET /things/1": Raw(b"<html>")}, "failed", "no JSON"),
+    ("{ things { name } }", {"GET /all": reply(status=500)}, "left", "all"),
+]
+
+
+@pytest.mark.parametrize(("document", "script", "way", "_"), CASES, ids=[one[3] for one in CASES])
+def test_both_answers_are_the_same(document: str, script: Any, way: str, _: str) -> None:
+    expected, found, by, calls = asked(script, document)
+    assert found == expected
+    assert by == way
+    assert len(calls) == len(set(calls))  # nothing is asked for twice, whoever makes the answer
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_what_conditions_leave_in(yes: bool) -> None:
+    document = (
+        "query ($yes: Boolean!) { things { size @skip(if: $yes) name @include(if: $yes) size } }"
+    )
+    expected, found, by, _ = asked({"GET /all": [ONE]}, document, {"yes": yes})
+    assert (found, by) == (expected, "code")
+    assert list(found["data"]["things"][0]) == (["name", "size"] if yes else ["size"])
+
+
+@pytest.mark.parametrize(
+    ("id", "way"),
+    [("1", "code"), (1, "code"), (None, "not compiled"), (1.5, "not compiled"), ("", "failed")],
+)
+def test_variables_of_any_kind(id: Any, way: str) -> None:
+    document = "query ($id: ID!) { thing(id: $id) { name } }"
+    expected, found, by, _ = asked({"GET /things/1": ONE}, document, {"id": id})
+    assert (found, by) == (expected, way)
+
+
+def test_a_backend_that_sends_other_types_does_not_stay_on_the_slow_path() -> None:
+    numbers = {"GET /all": [row(name=5)]}
+    expected, found, by, calls = asked(numbers, "{ things { name } }", times=6)
+    assert (found, by, len(calls)) == (expected, "code", 6)
+
+
+def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it() -> None:
+    many = [row(id=number, friendId=2) for number in range(300)]
+    script = {"GET /all": many, "GET /things/2": row(id=2, name="x" * 4_000)}
+    limits = {"answer_bytes_max": 1_000_000}
+    settings = GraphTest(graph).settings.model_copy(update=limits)
+    with GraphTest(graph, settings=settings, b=script) as test:
+        for _ in range(3):
+            answer = test.ask("{ things { friend { name } } }")
+            assert answer["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+
+
+def test_a_row_that_is_shown_often_is_no_reason_to_leave_it() -> None:
+    many = [row(id=number, friendId=2) for number in range(3_000)]
+    script = {"GET /all": many, "GET /things/2": row(id=2, name="x" * 2_000)}
+    expected, found, by, _ = asked(script, "{ things { friend { name } } }")
+    assert by == "code"
+    assert found == expected
+
+
+def test_objects_are_counted_whoever_makes_them() -> None:
+    script = {"GET /all": [ONE] * 50}
+    settings = GraphTest(graph).settings.model_copy(update={"answer_objects_max": 40})
+    with GraphTest(graph, settings=settings, b=script) as test:
+        for _ in range(3):
+            answer = test.ask("{ things { name } }")
+            assert answer["errors"][0]["extensions"]["limit"] == "answer_objects_max"
+
+
+PLANTED: dict[str, Callable[[str], str]] = {
+    "a wrong join": lambda source: re.sub(
+        r"(shown_\d+)\[(.+?)\]", r"next(reversed(\1.values()))", source
+    ),
+    "a lost null": lambda source: re.sub(r"(v\d+ = r\.get\(.+?\))", r"\1 or 0", source),
+    "a swapped alias": lambda source: re.sub(
+        r"\{'(\w+)': ([\w.]+), '(\w+)': ([\w.]+)", r"{'\1': \4, '\3': \2", source
+    ),
+    "a missing error": lambda source: source.replace("unusual()", "None"),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_the_comparison_finds_a_planted_mistake(kind: str) -> None:
+    functions_of = plait.query.compile.functions_of
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            plait.query.compile,
+            "functions_of",
+            lambda source, names: functions_of(PLANTED[kind](source), names),
+        )
+        found = 0
+        for document, script, _, _ in CASES:
+            expected, made, _, _ = asked(script, document)
+            found += made != expected
+    assert found > 0
+
+
+def test_a_failure_that_is_not_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = plait.query.direct.failures
+    monkeypatch.setattr(plait.query.direct, "failures", lambda *of: failures(*of) and [])
+    document, script, _, _ = next(one for one in CASES if one[3] == "a field")
+    expected, found, _, _ = asked(script, document)
+    assert found != expected
