@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 import plait.graph.graph
+import plait.query.direct
 import plait.query.document
 import plait.query.execute
 from plait.testing import GraphTest
@@ -171,6 +172,29 @@ def test_rows_that_are_missing_failing_or_say_another_key(seed: int) -> None:
 @MANY
 def test_rows_that_are_not_as_declared(seed: int) -> None:
     compared(seed, (*FAULTS, MALFORMED))
+
+
+@given(SEEDS, st.sampled_from([(), FAULTS, (*FAULTS, MALFORMED)]))
+@MANY
+def test_compiled_code_answers_the_same(seed: int, faults: tuple[str, ...]) -> None:
+    compared(seed, faults, plain=True)
+
+
+def test_most_of_what_is_declared_is_answered_by_compiled_code() -> None:
+    made = {"by code": 0, "all": 0}
+    direct = plait.query.direct.Direct.made
+
+    def counted(self: Any) -> Any:
+        found = direct(self)
+        made["by code"] += found is not None
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plait.query.direct.Direct, "made", counted)
+        for seed in range(30):
+            made["all"] += 1
+            compared(seed, (), plain=True)
+    assert made["by code"] > made["all"] / 2
 
 
 @pytest.mark.parametrize("faults", [(), FAULTS])
