@@ -1,0 +1,295 @@
+"""Calls that leave without a task: what comes of them is what comes of every other call."""
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import uvloop
+
+from plait.backend.call import Call, Reply
+from plait.backend.client import Client
+from plait.backend.slots import Slots
+from plait.backend.spec import BackendSpec, EndpointSpec
+from plait.backend.template import PathTemplate
+from plait.clock import SystemClock
+from plait.errors import BackendError
+from plait.events import CallFinished, Event, Events
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"], autouse=True)
+def loop_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "uvloop":
+        monkeypatch.setattr(asyncio, "run", uvloop.run)
+
+
+class Calls:
+    """A client of a server that is told how to answer its nth request, from 1."""
+
+    def __init__(self, client: Client, events: list[Event]) -> None:
+        self.client = client
+        self.events = events
+        self.backend = client.backend
+        self.connections = 0
+        self.requests: list[bytes] = []
+
+    def begin(self, method: str = "GET", path: str = "/x", **spec: Any) -> Any:
+        """A call on its way: what it brings as a future, and what gives it up."""
+        endpoint = EndpointSpec(
+            backend=self.backend,
+            method="POST" if method == "POST" else "GET",
+            path=PathTemplate(path),
+            **spec,
+        )
+        came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        body = b"{}" if method == "POST" else None
+        call = Call(endpoint=endpoint, method=method, path=path, body=body)
+        return came, self.client.begin(call, came.set_result)
+
+    async def get(self, **options: Any) -> Any:
+        async with asyncio.timeout(5):
+            return await self.begin(**options)[0]
+
+    def finished(self) -> list[tuple[int | None, str | None]]:
+        """Status and reason of each call that has ended."""
+        return [
+            (one.http_status, one.reason or one.error_code)
+            for one in self.events
+            if isinstance(one, CallFinished)
+        ]
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+async def ok(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: int) -> None:
+    writer.write(OK)
+
+
+def raw(text: bytes) -> Answer:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: int) -> None:
+        writer.write(text)
+
+    return answer
+
+
+def nth(number: int, then: Answer) -> Answer:
+    """`ok`, and `then` to one request."""
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int
+    ) -> None:
+        await (then if count == number else ok)(reader, writer, count)
+
+    return answer
+
+
+async def hangs(*_: Any) -> None:
+    await asyncio.sleep(5)
+
+
+async def closes(_: Any, writer: asyncio.StreamWriter, __: int) -> None:
+    writer.close()
+
+
+def run(answer: Answer, test: Callable[[Calls], Awaitable[Any]], **policy: Any) -> Calls:
+    async def main() -> Calls:
+        events: list[Event] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            calls.connections += 1
+            try:
+                while not writer.is_closing():
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    if b"content-length" in head:
+                        head += await reader.readexactly(2)
+                    calls.requests.append(head)
+                    await answer(reader, writer, len(calls.requests))
+                    await writer.drain()
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        backend = replace(BackendSpec(name="b", url=url, timeout_s=2), **policy)
+        client = Client(backend, clock=SystemClock(), events=Events(events.append))
+        calls = Calls(client, events)
+        try:
+            await test(calls)
+        finally:
+            await client.close()
+            server.close()
+        return calls
+
+    return asyncio.run(main())
+
+
+def test_a_kept_connection_is_used_without_a_task() -> None:
+    async def test(calls: Calls) -> None:
+        assert (await calls.get()).body == b"{}"
+        before = asyncio.all_tasks()
+        came, _ = calls.begin()
+        assert asyncio.all_tasks() == before
+        assert (await came).status == 200
+
+    calls = run(ok, test)
+    assert (calls.connections, calls.finished()) == (1, [(200, None)] * 2)
+    assert calls.requests[0].partition(b"\r\n")[2] == calls.requests[1].partition(b"\r\n")[2]
+
+
+def test_a_call_over_a_stale_connection_is_made_again() -> None:
+    async def test(calls: Calls) -> None:
+        await calls.get()
+        assert (await calls.get()).status == 200
+
+    calls = run(nth(2, closes), test)
+    assert (calls.connections, len(calls.requests)) == (2, 3)
+    assert calls.finished() == [(200, None)] * 2  # to who looks on it was one
+
+
+def test_a_call_that_may_change_something_is_not() -> None:
+    async def test(calls: Calls) -> None:
+        await calls.get()
+        found = await calls.get(method="POST")
+        assert (found.code, found.sent) == ("BACKEND_DISCONNECTED", "maybe")
+
+    calls = run(nth(2, closes), test)
+    assert len(calls.requests) == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_given_up_is_closed_at_once_and_says_nothing(kept: bool) -> None:
+    async def test(calls: Calls) -> None:
+        if kept:
+            await calls.get()
+        came, give_up = calls.begin()
+        while len(calls.requests) < 1 + kept:  # noqa: ASYNC110  # turns of the loop, no time
+            await asyncio.sleep(0)
+        give_up()
+        give_up()  # once is enough
+        await asyncio.sleep(0.05)
+        assert not came.done()
+        assert (await calls.get()).status == 200
+
+    calls = run(nth(1 + kept, hangs), test, connections=1)
+    assert calls.finished()[kept:] == [(None, "given_up"), (200, None)]
+    assert calls.connections == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_call_as_a_whole_has_its_time(kept: bool) -> None:
+    async def drips(_: Any, writer: asyncio.StreamWriter, __: int) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n")
+        for _number in range(40):
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    async def test(calls: Calls) -> None:
+        if kept:
+            await calls.get()
+        found = await calls.get(timeout_s=0.2)
+        assert isinstance(found, BackendError)
+        assert str(found) == "Backend 'b' did not answer within 0.2 s."
+
+    run(nth(1 + kept, drips), test)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (b"HTTP/1.1 500 E\r\ncontent-length: 0\r\n\r\n", "BACKEND_HTTP_ERROR"),
+        (b"HTTP/1.1 404 N\r\ncontent-length: 3\r\n\r\nabc", "BACKEND_HTTP_ERROR"),
+        (b"HTTP/1.1 302 F\r\nlocation: /y\r\ncontent-length: 0\r\n\r\n", "BACKEND_REDIRECTED"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n" + b"x" * 5000,
+            "BACKEND_RESPONSE_TOO_LARGE",
+        ),
+        (b"NONSENSE\r\n\r\n", "BACKEND_DISCONNECTED"),
+    ],
+)
+def test_errors_are_those_of_every_call(reply: bytes, code: str, kept: bool) -> None:
+    async def test(calls: Calls) -> None:
+        if kept:
+            await calls.get()
+        assert (await calls.get(reply_bytes_max=1_000)).code == code
+        assert (await calls.get()).status == 200  # and the next call is none of its business
+
+    run(nth(1 + kept, raw(reply)), test)
+
+
+def test_a_compressed_reply_is_read() -> None:
+    body = gzip.compress(b'{"a": 1}')
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+
+    async def test(calls: Calls) -> None:
+        for _ in range(2):
+            found = await calls.get()
+            assert isinstance(found, Reply)
+            assert found.body == b'{"a": 1}'
+
+    run(raw(head + body), test)
+
+
+def test_calls_that_wait_leave_in_order_and_may_be_given_up() -> None:
+    async def test(calls: Calls) -> None:
+        begun = [calls.begin(path=f"/{number}") for number in range(4)]
+        begun[2][1]()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(begun[number][0] for number in (0, 1, 3)))
+        assert not begun[2][0].done()
+
+    calls = run(ok, test, connections=1)
+    assert [one.split()[1] for one in calls.requests] == [b"/0", b"/1", b"/3"]
+    assert calls.connections == 1
+
+
+def test_slots_are_handed_on_in_order() -> None:
+    async def main() -> None:
+        slots, order = Slots(1), list[str]()
+        assert slots.take()
+        assert not slots.take()
+
+        async def wait(name: str) -> None:
+            await slots.wait()
+            order.append(name)
+
+        first, second = asyncio.create_task(wait("a")), asyncio.create_task(wait("b"))
+        await asyncio.sleep(0)
+        forget = slots.call_when_free(lambda: order.append("forgotten"))
+        slots.call_when_free(lambda: order.append("c"))
+        forget()
+        for _ in range(3):
+            slots.give_back()
+            await asyncio.sleep(0)
+        assert order == ["a", "b", "c"]
+        slots.give_back()
+        assert slots.take()
+        await asyncio.gather(first, second)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_a_slot_is_not_lost_with_who_waited_for_it(after: bool) -> None:
+    async def main() -> None:
+        slots = Slots(1)
+        assert slots.take()
+        waiting = asyncio.create_task(slots.wait())
+        await asyncio.sleep(0)
+        if after:
+            slots.give_back()  # it is this one's now, which does not know it yet
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        if not after:
+            slots.give_back()
+        assert slots.take()
+        assert not slots.take()
+
+    asyncio.run(main())
