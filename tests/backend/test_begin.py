@@ -88,10 +88,6 @@ def nth(number: int, then: Answer) -> Answer:
     return answer
 
 
-async def hangs(*_: Any) -> None:
-    await asyncio.sleep(5)
-
-
 async def closes(_: Any, writer: asyncio.StreamWriter, __: int) -> None:
     writer.close()
 
@@ -165,6 +161,11 @@ def test_a_call_that_may_change_something_is_not() -> None:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_is_given_up_is_closed_at_once_and_says_nothing(kept: bool) -> None:
+    closed: list[bytes] = []
+
+    async def waits(reader: asyncio.StreamReader, _: Any, __: int) -> None:
+        closed.append(await reader.read())
+
     async def test(calls: Calls) -> None:
         if kept:
             await calls.get()
@@ -175,9 +176,10 @@ def test_what_is_given_up_is_closed_at_once_and_says_nothing(kept: bool) -> None
         give_up()  # once is enough
         await asyncio.sleep(0.05)
         assert not came.done()
+        assert closed == [b""]
         assert (await calls.get()).status == 200
 
-    calls = run(nth(1 + kept, hangs), test, connections=1)
+    calls = run(nth(1 + kept, waits), test, connections=1)
     assert calls.finished()[kept:] == [(None, "given_up"), (200, None)]
     assert calls.connections == 2
 

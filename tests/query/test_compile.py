@@ -17,6 +17,7 @@ import plait.query.compile
 import plait.query.direct
 import plait.query.document
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
+from plait.events import RowsUnexpected
 from plait.query.direct import Answered, Direct
 from plait.testing import GraphTest, reply
 
@@ -90,6 +91,7 @@ class Cat:
 class Dog:
     name: str
     loud: bool
+    friend: Thing | None = get_lone(id=this.friendId)
 
 
 @strawberry.type
@@ -252,6 +254,16 @@ CASES: list[tuple[str, Any, str, str]] = [
         "code",
         "below a union",
     ),
+    (
+        "{ pets { ... on Cat { friend { name } } ... on Dog { friend { name } } } }",
+        {
+            "GET /kinds": [{"kind": "cat", "friendId": 2}, {"kind": "dog", "friendId": 3}],
+            "GET /things/2": reply(status=500),
+            "GET /lone/3": reply(status=503),
+        },
+        "failed",
+        "failures of two kinds at one place",
+    ),
     # joins
     (
         "{ things { name friend { name } } }",
@@ -312,6 +324,15 @@ CASES: list[tuple[str, Any, str, str]] = [
         },
         "failed",
         "a row without its key",
+    ),
+    (
+        "{ things { friend { name } } }",
+        {
+            "GET /all": [row(friendId=2), row(friendId=1), row(friendId=None)],
+            "GET /things?id=2&id=1": [ONE, {"name": "x", "mustName": "y"}],
+        },
+        "failed",
+        "a row without its key is nobody's",
     ),
     (
         "{ things { friend { name } } }",
@@ -462,10 +483,21 @@ def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it() -> None:
     script = {"GET /all": many, "GET /things/2": row(id=2, name="x" * 4_000)}
     limits = {"answer_bytes_max": 1_000_000}
     settings = GraphTest(graph).settings.model_copy(update=limits)
-    with GraphTest(graph, settings=settings, b=script) as test:
-        for _ in range(3):
-            answer = test.ask("{ things { friend { name } } }")
-            assert answer["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+    sizes: list[int] = []
+    encode = plait.query.direct.encode
+
+    def measured(value: Any) -> bytes:
+        made = encode(value)
+        sizes.append(len(made))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plait.query.direct, "encode", measured)
+        with GraphTest(graph, settings=settings, b=script) as test:
+            for _ in range(3):
+                answer = test.ask("{ things { friend { name } } }")
+                assert answer["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+    assert max(sizes) < 10_000  # it was known before it was made
 
 
 def test_a_row_that_is_shown_often_is_no_reason_to_leave_it() -> None:
@@ -474,6 +506,19 @@ def test_a_row_that_is_shown_often_is_no_reason_to_leave_it() -> None:
     expected, found, by, _ = asked(script, "{ things { friend { name } } }")
     assert by == "code"
     assert found == expected
+
+
+@pytest.mark.parametrize("count", [0, 1_000])
+def test_rows_that_nobody_asked_for_are_told(count: int) -> None:
+    script = {
+        "GET /all": [row(friendId=2), row(friendId=1)],
+        "GET /things?id=2&id=1": [ONE, TWO, row(id=9)],
+    }
+    with sights(count), GraphTest(graph, b=script) as test:
+        for _ in range(30):  # while the first rows are looked at, and after
+            test.ask("{ things { friend { name } } }")
+        unexpected = [one for one in test.events if isinstance(one, RowsUnexpected)]
+    assert [one.extra for one in unexpected] == [1] * 30
 
 
 def test_objects_are_counted_whoever_makes_them() -> None:

@@ -186,19 +186,6 @@ def _exactly(reader: Reader, type_: Any) -> Callable[[dict[str, Any]], Any]:
     return exactly
 
 
-def _held(reader: Reader, kind: type) -> Callable[[dict[str, Any]], Any]:
-    """The object, or the objects, that a property holds."""
-    get = reader.get
-
-    def held(row: dict[str, Any]) -> Any:
-        value = get(row)
-        if value is not None and type(value) is not kind:
-            raise Unusual
-        return value
-
-    return held
-
-
 def unusual() -> Any:
     """Raises `Unusual`: what graphql-core is to tell."""
     raise Unusual
@@ -619,8 +606,7 @@ class _Writer:
         if _depth(bare) > 1:
             raise NotCompiled(f"{entry.label} shows lists of lists")
         held, made = function.new("b"), function.new("o")
-        kind = list if is_list else dict
-        reader = self._name("held", _held(entry.reader, kind))
+        reader = self._name("held", entry.reader.get)
         function.add(depth, f"{held} = {reader}({row})")
         function.add(depth, f"if {held} is None:")
         nothing = "None" if bare is declared else "unusual()"
