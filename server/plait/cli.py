@@ -22,7 +22,7 @@ from plait.graph.graph import Graph
 from plait.graph.hints import hints_of
 from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
-from plait.query.explain import ROWS_ASSUMED, Explanation, explain_text, tree
+from plait.query.explain import ROWS_ASSUMED, Explanation, code_of_text, explain_text, tree
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, read_settings
 from plait.writes.sqlite import MEMORY, SqliteLedger
@@ -168,6 +168,10 @@ def explain(
         int, Parameter(help="How many rows a list is taken to have [10].")
     ] = ROWS_ASSUMED,
     json: Annotated[bool, Parameter(help="Print JSON, for tools.", negative=())] = False,
+    code: Annotated[
+        bool,
+        Parameter(help="Print the code that makes its answers, and nothing else.", negative=()),
+    ] = False,
     max_calls: Annotated[
         int | None, Parameter(help="End with 1 where more calls than this may be made.")
     ] = None,
@@ -182,10 +186,14 @@ def explain(
     x-plait-explain: plan.
     """
     found = load_graph(graph_name(graph, read_settings().graph))
+    text, given = _read(document), _variables(variables)
+    if code:
+        print(code_of_text(found, text, variables=given, operation_name=operation), end="")  # noqa: T201
+        return
     made = explain_text(
         found,
-        _read(document),
-        variables=_variables(variables),
+        text,
+        variables=given,
         operation_name=operation,
         rows_assumed=rows,
     )

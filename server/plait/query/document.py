@@ -23,6 +23,7 @@ from graphql import (
     ListValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
     OverlappingFieldsCanBeMergedRule,
     SelectionSetNode,
     Source,
@@ -144,6 +145,15 @@ class Directs:
             return None
         made = self._known[choice] = self._compiled(variables)
         return made
+
+    def code(self, variables: Mapping[str, Any] | None) -> tuple[str, str]:
+        """The code as text; where there is none, why. What depends on variables that are not given
+        is taken to be asked for."""
+        if self._operation.operation is not OperationType.QUERY:
+            return "", f"a {self._operation.operation.value} is executed by graphql-core"
+        given = variables or dict.fromkeys(self._decided_by, True)
+        made = self._compiled(given)
+        return (made.compiled.source, "") if made is not None else ("", self.why)
 
     def _compiled(self, variables: Mapping[str, Any]) -> Prepared | None:
         graph, document = self._graph, self._document

@@ -3,7 +3,7 @@ afterwards, how it went."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import OperationDefinitionNode
@@ -71,6 +71,8 @@ class Explanation:
     """The paths of the steps on that way."""
     steps: tuple[Explained, ...]
     unplanned: tuple[Mapping[str, str], ...]
+    why_not_compiled: str = ""
+    """Why graphql-core makes the answer; empty where code does that is compiled for it."""
 
 
 @dataclass(slots=True)
@@ -275,6 +277,8 @@ def tree(made: Explanation) -> Iterator[str]:
     for other in made.unplanned:
         where = other["path"] or "the operation"
         yield f"not planned: {where} ({other['field']}): {other['why']}"
+    if made.why_not_compiled and not made.unplanned:
+        yield f"not compiled: {made.why_not_compiled}"
 
 
 def _step_lines(one: Explained, *, is_last: bool) -> Iterator[str]:
@@ -320,13 +324,15 @@ def explanation_of(
         given = get_argument_values(step.definition, step.node, values)
         return graph.schema.arguments_of(step.definition, given)
 
-    return explained(
+    _, why_not_compiled = document.direct(operation, graph).code(values.coerced if values else None)
+    made = explained(
         document.plan(operation, graph),
         latency_of=latency_of,
         arguments=arguments,
         variables=values.coerced if values else None,
         rows_assumed=rows_assumed,
     )
+    return replace(made, why_not_compiled=why_not_compiled)
 
 
 # --- how it went
@@ -382,6 +388,32 @@ def explain_text(
 ) -> Explanation:
     """As `explanation_of`, from an operation's text. Raises `BadUserInput` for one that cannot be
     executed."""
+    document, operation = _read(graph, text, variables, operation_name)
+    return explanation_of(
+        graph,
+        document,
+        operation,
+        variables,
+        latency_of=lambda *_: None,
+        rows_assumed=rows_assumed,
+    )
+
+
+def code_of_text(
+    graph: Graph, text: str, *, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> str:
+    """The code that makes an operation's answers. Raises `BadUserInput`, also where there is
+    none."""
+    document, operation = _read(graph, text, variables, operation_name)
+    code, why = document.direct(operation, graph).code(variables)
+    if not code:
+        raise BadUserInput(f"The operation is not compiled: {why}.")
+    return code
+
+
+def _read(
+    graph: Graph, text: str, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> tuple[Document, OperationDefinitionNode]:
     try:
         document = Documents(graph, DocumentLimits()).get(text)
     except DocumentErrors as error:
@@ -402,11 +434,4 @@ def explain_text(
         if isinstance(coerced, list):
             told = [one.message for one in coerced]
             raise BadUserInput("The variables do not fit.\n" + "\n".join(told))
-    return explanation_of(
-        graph,
-        document,
-        operation,
-        variables,
-        latency_of=lambda *_: None,
-        rows_assumed=rows_assumed,
-    )
+    return document, operation
