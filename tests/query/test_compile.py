@@ -76,6 +76,8 @@ class Thing:
     calm: "Thing | None" = get_lone(id=this.loneId, fallback=None)
     pair: Spot | None = pair_of(a=this.id, b=this.size)
     fixed: "Thing | None" = get_lone(id=3)
+    friends: list["Thing | None"] = get_thing.many(id=this.friendIds)
+    close: list["Thing"] | None = get_thing.many(id=this.friendIds)
 
 
 @strawberry.type
@@ -391,6 +393,39 @@ CASES: list[tuple[str, Any, str, str]] = [
         "a list of ids",
     ),
     ("{ some(ids: []) { name } }", {}, "code", "an empty one"),
+    (
+        "{ things { friends { name friend { name } } close { id } } }",
+        {
+            "GET /all": [row(friendIds=[1, 2, None, "1"]), row(friendIds=[2]), row(friendIds=[])],
+            "GET /things?id=1&id=2": [ONE, TWO],
+            "GET /things?id=1&id=2&id=1": [ONE, TWO],
+            "GET /things/2": TWO,
+        },
+        "left",
+        "lists of ids in rows, and null in one whose items must be there",
+    ),
+    (
+        "{ things { friends { name friend { name } } close { id } } }",
+        {
+            "GET /all": [row(friendIds=[1, 2, "1"]), row(friendIds=None), row(friendIds=[])],
+            "GET /things?id=1&id=2": [ONE, TWO],
+            "GET /things/2": TWO,
+        },
+        "code",
+        "lists of ids in rows",
+    ),
+    (
+        "{ things { friends { name } } }",
+        {"GET /all": [row(friendIds=3), row(friendIds=[True])], "GET /things/true": None},
+        "left",
+        "what is no list, and what is no id",
+    ),
+    (
+        "{ things { friends { name } } }",
+        {"GET /all": [row(friendIds=[1, 9])], "GET /things?id=1&id=9": [ONE]},
+        "code",
+        "one of a list is missing",
+    ),
     (
         "{ thing(id: 1) { name parts { id } } }",
         {

@@ -38,7 +38,7 @@ from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 from msgspec import UNSET
 
 from plait.backend.paths import Path, value_at
-from plait.graph.fields import Fetch, FieldTable, Object, Property, Row
+from plait.graph.fields import Constant, Fetch, FieldTable, Given, Object, Property, Row
 from plait.graph.rows import Reader, converter
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES, size_of
@@ -186,6 +186,11 @@ def _exactly(reader: Reader, type_: Any) -> Callable[[dict[str, Any]], Any]:
     return exactly
 
 
+def as_key(value: Any) -> Any:
+    """A list of a row as something that can be looked up."""
+    return tuple(value) if type(value) is list else value
+
+
 def unusual() -> Any:
     """Raises `Unusual`: what graphql-core is to tell."""
     raise Unusual
@@ -262,7 +267,12 @@ class _Writer:
         self._fields = fields
         self._kinds = kinds
         self._plan = plan
-        self._names: dict[str, Any] = {"unusual": unusual, "value_at": value_at, "UNSET": UNSET}
+        self._names: dict[str, Any] = {
+            "UNSET": UNSET,
+            "as_key": as_key,
+            "unusual": unusual,
+            "value_at": value_at,
+        }
         self._numbers = count()
         self._known: dict[tuple[str, int], str] = {}
         self._kept: list[Any] = []
@@ -329,8 +339,8 @@ class _Writer:
         if any(isinstance(one, Object) and _has_rows(one) for one in fetch.bindings.values()):
             raise NotCompiled(f"{fetch.label} has a body with parts of the row")
         parameters = tuple(name for name, one in fetch.bindings.items() if isinstance(one, Row))
-        if fetch.form == "many" and parameters:
-            raise NotCompiled(f"{fetch.label} has its list from the row")
+        if fetch.form == "many" and parameters and len(parameters) + _lists_in(fetch) > 1:
+            raise NotCompiled(f"{fetch.label} has more than its list from the row")
         type_ = step.definition.type
         if _depth(type_) > (1 if fetch.is_list else 0):
             raise NotCompiled(f"{fetch.label} shows lists of lists")
@@ -385,12 +395,19 @@ class _Writer:
         if shape.is_itself and not shape.code(0):
             lines.append("    return rows")
         else:
-            lines += ["    shown = []", "    for r in rows:"]
-            if fetch.is_list and fetch.items_nullable:
+            nullable = fetch.is_list and fetch.items_nullable
+            shown = [] if shape.is_itself else ["    shown = []"]
+            lines += [*shown, "    for r in rows:"]
+            if nullable and shape.is_itself:
+                lines += ["        if r is None: continue"]
+            elif nullable:
                 lines += ["        if r is None:", "            shown.append(r)"]
                 lines += ["            continue"]
             lines += shape.code(2)
-            lines += [f"        shown.append({shape.value})", "    return shown"]
+            if shape.is_itself:
+                lines.append("    return rows")
+            else:
+                lines += [f"        shown.append({shape.value})", "    return shown"]
         self._texts.append("\n".join(lines))
         row: Any = shape.struct()
         rows: Any = list[row | None] if fetch.items_nullable else list[row]
@@ -454,13 +471,12 @@ class _Writer:
         for name in parameters:
             binding = fetch.bindings[name]
             assert isinstance(binding, Row)
-            values.append(self._read(row, binding.path))
+            values.append(self._read(row, binding.path, is_list=fetch.form == "many"))
         return values[0] if len(values) == 1 else f"({', '.join(values)})" if values else "()"
 
-    def _read(self, row: str, path: Path) -> str:
-        if len(path) == 1:
-            return f"{row}.get({path[0]!r})"
-        return f"value_at({row}, {path!r})"
+    def _read(self, row: str, path: Path, *, is_list: bool) -> str:
+        value = f"{row}.get({path[0]!r})" if len(path) == 1 else f"value_at({row}, {path!r})"
+        return f"as_key({value})" if is_list else value
 
     def _build(self, index: int, step: Step, named: Any, parts: Sequence[Part]) -> str:
         function = _Function(f"build_{index}", ["rows"])
@@ -664,6 +680,15 @@ def _row_key(fetch: Fetch, parameters: Sequence[str]) -> str | None:
         return None
     paths = list(batch.keys.values())
     return paths[0][0] if len(paths) == 1 and len(paths[0]) == 1 else None
+
+
+def _lists_in(fetch: Fetch) -> int:
+    """How many parameters beside those of the row may be lists."""
+    return sum(
+        (isinstance(one, Given) and one.is_list)
+        or (isinstance(one, Constant) and isinstance(one.written, list | tuple))
+        for one in fetch.bindings.values()
+    )
 
 
 def _has_rows(binding: Object) -> bool:

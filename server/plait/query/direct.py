@@ -336,7 +336,8 @@ class Direct:
         elif not distinct:
             pass  # there is no row that it could belong to
         elif fetch.form == "many":
-            made.wanted[()] = self._ask_many(join, made, fixed)
+            for value in distinct:
+                made.wanted[value] = self._ask_many(join, made, fixed, value)
         elif not join.parameters:
             made.wanted[()] = self._load(made, join, (load_of(fetch.endpoint, fixed),))[0]
         else:
@@ -397,8 +398,18 @@ class Direct:
                     raise Unusual
         made.wanted.update(zip(asked, self._load(made, join, loads), strict=True))
 
-    def _ask_many(self, join: Join, made: _Asked, fixed: dict[str, Any]) -> list[Any] | None:
+    def _ask_many(
+        self, join: Join, made: _Asked, fixed: dict[str, Any], value: Any
+    ) -> list[Any] | None:
+        """One load for each item of a list: that of a row in `value`, else one that is the same for
+        all rows."""
         fetch = join.step.fetch
+        if join.parameters:
+            if type(value) is not tuple:
+                return None
+            if not _ITEM_KINDS.issuperset(map(type, value)):
+                raise Unusual
+            fixed = {**fixed, join.parameters[0]: list(value)}
         lists = [name for name, value in fixed.items() if isinstance(value, list)]
         if any(value is None for value in fixed.values()) or not lists:
             return None
@@ -779,6 +790,7 @@ def _bytes_of(asked: _Asked, names: int) -> int:
 
 
 _EARLY_KINDS = frozenset({int, str})
+_ITEM_KINDS = frozenset({int, str, type(None)})
 _KEY_KINDS = frozenset({int, str, type(None)})
 
 
