@@ -407,7 +407,12 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "{ things { friends { name friend { name } } close { id } } }",
         {
-            "GET /all": [row(friendIds=[1, 2, "1"]), row(friendIds=None), row(friendIds=[])],
+            "GET /all": [
+                row(friendIds=[1, 2, "1"]),
+                row(friendIds=None),
+                row(friendIds=[2]),
+                row(friendIds=[]),
+            ],
             "GET /things?id=1&id=2": [ONE, TWO],
             "GET /things/2": TWO,
         },

@@ -73,9 +73,10 @@ class Prepared:
         self.roots = [one for one in compiled.joins if one.above is None]
         self.early = [[one for one in below if one.early is not None] for below in self.below]
         self.is_alone = [
-            one.index not in compiled.shared and one.early is None for one in compiled.joins
+            one.index not in compiled.shared and one.early is None and one.step.fetch.form != "many"
+            for one in compiled.joins
         ]
-        """Whether no other join asks the same endpoint, and it is asked once."""
+        """Whether no other join asks the same endpoint, and this one asks for different keys."""
         self.fixed: list[dict[str, Any] | None] = [None] * len(compiled.joins)
         """The parameters that are the same for every row and every request, once they are known."""
         self.refused = [0] * len(compiled.joins)
@@ -232,9 +233,10 @@ class Direct:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to come."""
-        if self.why is None:
-            return not self._under_way
-        return all(batch.is_over for batch in self._batches)
+        for batch in self._batches:
+            if not batch.is_over:
+                return False
+        return self.why is not None or not self._pending
 
     async def over(self, within_s: float) -> None:
         """Wait until nothing more is to come, or for so long."""
@@ -251,6 +253,8 @@ class Direct:
         """The whole answer. Raises where graphql-core is to make it; anything may be raised."""
         if self.why is not None:
             raise self.why
+        if self._under_way:
+            raise Unusual
         data = self._data()
         errors = failures(data, self._compiled.joins) if self._has_failed else []
         if len(errors) > ERRORS_MAX:
