@@ -517,10 +517,13 @@ class _Writer:
         told = function.new("k")
         function.add(depth, f"{told} = {own}({row})")
         word = "if"
-        for type_ in self._selections.possible(named):
+        possible = self._selections.possible(named)
+        # Before a row is there, its kind is known where there is but one.
+        prefix = place.prefix if len(possible) == 1 else None
+        for type_ in possible:
             frame = _Frame(how="kind", of=own, kind=type_.name)
             inner = _Place(
-                join=place.join, path=place.path, frames=(*place.frames, frame), prefix=None
+                join=place.join, path=place.path, frames=(*place.frames, frame), prefix=prefix
             )
             function.add(depth, f"{word} {told} == {type_.name!r}:")
             made = self._object(function, depth + 1, row, type_, parts, inner)
