@@ -150,12 +150,12 @@ class Asker:
     ) -> None:
         """The first call is over."""
         if isinstance(found, Reply) and self._is_all(ask.endpoint, wanted, found):
-            batch = _batch_of(ask.endpoint, wanted)
-            read = self._read_batch if batch else self._read_single
+            is_batch = _batch_of(ask.endpoint, wanted) is not None
+            read = self._read_batch if is_batch else self._read_single
             flight.land(
                 Brought(
                     body=found.body if is_plain_json(found) else None,
-                    is_batch=batch is not None,
+                    is_batch=is_batch,
                     read=partial(read, ask.endpoint, wanted, found),
                 )
             )

@@ -89,12 +89,15 @@ def _part_told(part: str) -> str:
 
 def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origin) -> Call:
     """The call that asks for one load, or makes one write."""
+    query: tuple[tuple[str, str], ...] = ()
+    if endpoint.constants or endpoint.query:
+        query = (*endpoint.constants.items(), *_query(endpoint, values, without=frozenset()))
     return Call(
         endpoint=endpoint,
         method=endpoint.method,
         path=endpoint.path.fill(values),
-        query=(*endpoint.constants.items(), *_query(endpoint, values, without=frozenset())),
-        headers=_headers(endpoint, values),
+        query=query,
+        headers=_headers(endpoint, values) if endpoint.headers else (),
         body=_body(endpoint, values["body"]) if endpoint.has_body and "body" in values else None,
         origin=origin,
     )

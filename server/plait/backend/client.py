@@ -59,6 +59,7 @@ class Client:
         self.events = events
         self.content_type = fixed.get("content-type", JSON)
         self.is_recorded = recorder is not None
+        self.says_ids = not {"x-request-id", "traceparent"}.isdisjoint(fixed)
         self.slots = Slots(backend.connections)
         self.inner = _layered(
             self.transport,
@@ -77,6 +78,18 @@ class Client:
         begun = _Begun(self, call, then)
         begun.begin()
         return begun.give_up
+
+    def told(self, call: Call) -> str:
+        """What `identify` says of a call that has no headers of its own, as it stands in a request;
+        nothing where it must be looked at more closely."""
+        origin = call.origin
+        if self.backend.forward or self.says_ids or not (origin.request_id and origin.traceparent):
+            return ""
+        text = f"{origin.request_id}{origin.traceparent}"
+        if not (text.isascii() and text.isprintable()):
+            return ""
+        traceparent = child_traceparent(origin.traceparent)
+        return f"x-request-id: {origin.request_id}\r\ntraceparent: {traceparent}\r\n"
 
     async def probe(self) -> None:
         """Raises `BackendError` when the backend is down."""
@@ -132,8 +145,10 @@ class _Begun:
         end = None
         if not client.is_recorded:
             try:
-                identified = _identified(call, client.backend, client.content_type)
-                end = client.transport.begin(identified, limit_s, self._came)
+                told = "" if call.headers or call.body is not None else client.told(call)
+                if not told:
+                    call = _identified(call, client.backend, client.content_type)
+                end = client.transport.begin(call, limit_s, self._came, told)
             except BackendError as error:
                 self._came(error)
                 return

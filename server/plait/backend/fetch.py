@@ -238,7 +238,8 @@ class Fetcher:
         chunks = _chunks(endpoint, new)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
-        now, alone = self.clock.wall(), replace(origin, deadline=None)
+        now = self.clock.wall()
+        alone = origin if origin.deadline is None else replace(origin, deadline=None)
         server = self._server(endpoint)
         for chunk in chunks:
             flight = Flight(now)
@@ -345,6 +346,7 @@ class Fetching:
         self._under_way = 0
         self._reading: asyncio.Task[None] | None = None
         self._is_left = False
+        self._was_kept = False
 
     @property
     def is_over(self) -> bool:
@@ -361,6 +363,7 @@ class Fetching:
         if entries is None:
             self._reading = asyncio.create_task(self._read())
             return
+        self._was_kept = bool(entries)
         fetcher.use(endpoint, self.wanted, entries, self._origin)
         self._ask()
 
@@ -377,6 +380,7 @@ class Fetching:
     async def _read(self) -> None:
         try:
             entries = await self._fetcher.kept(self.endpoint, self.wanted, self._since)
+            self._was_kept = bool(entries)
             self._fetcher.use(self.endpoint, self.wanted, entries or {}, self._origin)
             self._ask()
         except Exception as error:  # a limit, or a defect: who waits has it
@@ -384,7 +388,9 @@ class Fetching:
             self._end()
 
     def _ask(self) -> None:
-        missing = [one for one in self.wanted if one.outcome is None]
+        missing = self.wanted
+        if self._was_kept:
+            missing = [one for one in self.wanted if one.outcome is None]
         span = self._origin.span
         if span is not None:
             span.cached = len(self.wanted) - len(missing)
@@ -419,7 +425,10 @@ class Fetching:
                 for one in self.wanted
                 if one.joined and one.outcome is None and broke_off(self.endpoint, one)
             ]
-            self._board(late, self._came_late)
+            if late:
+                self._board(late, self._came_late)
+            else:
+                self._end()
         except Exception as error:
             self.defect = error
             self._end()

@@ -209,6 +209,8 @@ class _Connection(asyncio.Protocol):
         self._then: Then | None = None
         self._wanted: Wanted | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = 0.0
+        self._drain_timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
         self._until = inf
         self._is_draining = False
@@ -265,7 +267,7 @@ class _Connection(asyncio.Protocol):
         self._then = then
         self._heard_at = loop.time()
         self._until = self._heard_at + within_s
-        self._timer = loop.call_later(min(self._read_s, within_s), self._check_silence)
+        self._look_no_later_than(min(self._heard_at + self._read_s, self._until))
         transport.write(request)
 
     def give_up(self, then: Then) -> None:
@@ -283,7 +285,7 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection at once."""
         self.is_ended = True
-        self._stop_timer()
+        self._stop_timers()
         if self._transport is not None:
             self._transport.abort()
 
@@ -328,7 +330,7 @@ class _Connection(asyncio.Protocol):
         self.is_ended = True
         self._origin.forget(self)
         if is_whole and self._then is not None:
-            self._stop_timer()
+            self._stop_timers()
             self._tell(self._made())
         else:
             self._fail(Failure.CLOSED, "", error)
@@ -400,9 +402,11 @@ class _Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         """The reply is whole: hand it over, and keep the connection where it can be used again."""
-        self._stop_timer()
         made = None if self._is_draining else self._made()
         self._is_draining = False
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+            self._drain_timer = None
         then, self._then = self._then, None
         if self._may_stay and not self._has_more:
             self._parser = httptools.HttpResponseParser(self)
@@ -423,9 +427,8 @@ class _Connection(asyncio.Protocol):
     def _drain(self) -> None:
         """Answer with what there is, and read the rest for the connection's sake."""
         self._is_draining, self._drained = True, 0
-        self._stop_timer()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(DRAINED_WITHIN_S, self.abort)
+        self._drain_timer = loop.call_later(DRAINED_WITHIN_S, self.abort)
         self._tell(RawReply(self._status, self._headers, b""))
 
     def _fail(self, failure: Failure, told: str = "", cause: Exception | None = None) -> None:
@@ -445,19 +448,32 @@ class _Connection(asyncio.Protocol):
         if then is not None:
             then(found)
 
-    def _check_silence(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        left = min(self._heard_at + self._read_s, self._until) - now
-        if left > 0:
-            self._timer = loop.call_later(left, self._check_silence)
+    def _look_no_later_than(self, at: float) -> None:
+        """One timer looks after all exchanges of the connection. It is set anew when it goes off
+        too early, and most end before it does."""
+        if self._timer is not None:
+            if self._looks_at <= at:
+                return
+            self._timer.cancel()
+        self._looks_at = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._then is None:
+            return
+        now = asyncio.get_running_loop().time()
+        due = min(self._heard_at + self._read_s, self._until)
+        if now < due:
+            self._look_no_later_than(due)
         else:
             self._fail(Failure.TIMEOUT if now >= self._until else Failure.READ_TIMEOUT)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_timers(self) -> None:
+        for timer in (self._timer, self._drain_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._drain_timer = None
 
 
 _LENGTHS = (b"content-length", b"transfer-encoding")

@@ -134,16 +134,22 @@ class HttpTransport:
             target = found
         raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
 
-    def begin(self, call: Call, within_s: float, then: Ended) -> Callable[[], None] | None:
+    def begin(
+        self, call: Call, within_s: float, then: Ended, told: str = ""
+    ) -> Callable[[], None] | None:
         """As calling it, where a connection is kept and nothing need be waited for: the request has
         left when this returns. What it returns gives the call up; `None` where nothing was done.
 
-        `within_s` bounds the call as a whole. Raises `BackendError` for what cannot be sent.
+        `within_s` bounds the call as a whole; `told` are further headers as they stand in a
+        request. Raises `BackendError` for what cannot be sent.
         """
         if self._connections is None or self._redirects_of(call):
             return None
         target = self._target(call)
-        ready, headers = self._headers_of(call)
+        if told and self._ready and not call.headers:
+            ready, headers = self._ready + told.encode("latin-1"), ()
+        else:
+            ready, headers = self._headers_of(call)
         try:
             return self._connections.begin(
                 call.method.encode(),

@@ -9,12 +9,13 @@ cannot send that unasked.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec.structs import replace
 
 from plait.backend.call import Origin
 from plait.backend.numbers import number
@@ -189,15 +190,14 @@ class GraphQLEndpoint:
 
     async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         limit = self._body_bytes_max
-        too_large = HttpError(413, f"A request body may have at most {limit} bytes.")
         length = headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > limit:
-            raise too_large
+            raise _too_large(limit)
         first = await receive()
         if first["type"] == "http.request" and not first.get("more_body"):
             whole: bytes = first.get("body", b"")
             if len(whole) > limit:
-                raise too_large
+                raise _too_large(limit)
             return whole
         body = bytearray(first.get("body", b""))
         if first["type"] == "http.disconnect":
@@ -208,7 +208,7 @@ class GraphQLEndpoint:
                 raise Disconnected
             body += message.get("body", b"")
             if len(body) > limit:
-                raise too_large
+                raise _too_large(limit)
             if not message.get("more_body"):
                 return bytes(body)
 
@@ -430,6 +430,10 @@ def _headers_of(done: Done, seconds: float) -> tuple[tuple[bytes, bytes], ...]:
 def _error_body(error: HttpError, request_id: str) -> bytes:
     extensions = {"code": error.code, "request_id": request_id}
     return msgspec.json.encode({"errors": [{"message": error.message, "extensions": extensions}]})
+
+
+def _too_large(limit: int) -> HttpError:
+    return HttpError(413, f"A request body may have at most {limit} bytes.")
 
 
 async def send_asset(asset: Asset, headers: Mapping[str, str], send: Send) -> None:

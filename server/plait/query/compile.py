@@ -545,8 +545,9 @@ class _Writer:
         shown = []
         for key, nodes in self._selections.collected(type_, parts).items():
             name = nodes[0][0].name.value
-            self._joins[place.join]["names"] += len(key) + len(type_.name) + NAME_BYTES
+            self._joins[place.join]["names"] += len(key) + NAME_BYTES
             if name == "__typename":
+                self._joins[place.join]["names"] += len(type_.name)
                 shown.append(f"{key!r}: {type_.name!r}")
                 continue
             entry = self._fields.get(type_.name, {}).get(name)

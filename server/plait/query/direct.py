@@ -8,7 +8,6 @@ again.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
+from msgspec.structs import replace
 
 from plait.backend.budget import Budget
 from plait.backend.build import Load, load_of, loads_of
@@ -126,14 +126,14 @@ class _Batch:
         """Those that wait for it."""
         self.fetching: Fetching | None = None
         self.is_shared = False
-        self._size: tuple[int, int] | None = None
+        self._size: tuple[int, list[bytes]] | None = None
 
     @property
     def is_over(self) -> bool:
         return self.fetching is not None and self.fetching.is_over
 
-    def size(self) -> tuple[int, int]:
-        """How many bytes it brought, and how many objects these hold at most."""
+    def size(self) -> tuple[int, list[bytes]]:
+        """How many bytes it brought, and these."""
         if self._size is None:
             bodies: dict[int, bytes] = {}
             for one in self.wanted:
@@ -146,8 +146,8 @@ class _Batch:
                     outcome = brought.outcomes()[one.key]
                     row = outcome.row if isinstance(outcome, Fetched) else None
                     bodies[id(one)] = encode(row)
-            found = bodies.values()
-            self._size = sum(map(len, found)), sum(one.count(OBJECT_MARK) + 1 for one in found)
+            found = list(bodies.values())
+            self._size = sum(map(len, found)), found
         return self._size
 
     def plain(self) -> Brought | None:
@@ -199,6 +199,7 @@ class Direct:
         self._compiled = prepared.compiled
         self._fetcher = fetcher
         self.origin = origin
+        self._alone = replace(origin, deadline=None)  # who waits has it, and no call
         self.budget = budget
         self._variables = variables
         self._asked: list[_Asked | None] = [None] * len(prepared.compiled.joins)
@@ -509,7 +510,7 @@ class Direct:
                 self._fetcher,
                 batch.endpoint,
                 batch.wanted,
-                self.origin,
+                self._alone,
                 0.0,
                 then=partial(self._came, batch),
             )
@@ -540,9 +541,7 @@ class Direct:
         assert batch.fetching is not None
         if batch.fetching.defect is not None:
             raise batch.fetching.defect
-        ready = deque(batch.joins)
-        while ready:
-            index = ready.popleft()
+        for index in batch.joins:
             asked = self._asked[index]
             assert asked is not None
             asked.left -= 1
@@ -695,7 +694,9 @@ class Direct:
                 continue
             if join.above is not None:
                 times[join.index] = times[join.above] * max(1, len(asked.values))
-            total += times[join.index] * _bytes_of(asked, join.names)
+            # No object is shorter than its braces, so there are no more of them than that.
+            came = sum([batch.size()[0] for batch in asked.batches])
+            total += times[join.index] * came * (_LONGER + join.names)
         return self.budget.has_room(0, total)
 
     def _sizes(
@@ -788,7 +789,8 @@ def _bytes_of(asked: _Asked, names: int) -> int:
     names of an object take."""
     total = 0
     for batch in asked.batches:
-        size, objects = batch.size()
+        size, bodies = batch.size()
+        objects = sum(one.count(OBJECT_MARK) + 1 for one in bodies)
         total += size * _LONGER + objects * names
     return total
 

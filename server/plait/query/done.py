@@ -1,16 +1,16 @@
 """One GraphQL request, and what became of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from plait.backend.call import Origin
 from plait.query.direct import Direct
 from plait.query.respond import Answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One GraphQL request, as the client sent it."""
 
     query: str
@@ -27,8 +27,7 @@ class Request:
     """What an equal request has fetched."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, kw_only=True):
     """The answer, and what is worth telling of the operation."""
 
     answer: Answer

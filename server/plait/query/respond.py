@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
 from graphql import (
     ExecutionResult,
     FragmentDefinitionNode,
@@ -52,8 +53,7 @@ _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 Places: TypeAlias = Callable[[GraphQLError], list[dict[str, int]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What goes back to the client."""
 
     body: bytes

@@ -11,8 +11,9 @@ what has changed.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from plait.clock import Clock
 from plait.query.direct import Direct
