@@ -1,6 +1,7 @@
 """Calls that leave without a task: what comes of them is what comes of every other call."""
 
 import asyncio
+import gc
 import gzip
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -250,6 +251,28 @@ def test_calls_that_wait_leave_in_order_and_may_be_given_up() -> None:
     calls = run(ok, test, connections=1)
     assert [one.split()[1] for one in calls.requests] == [b"/0", b"/1", b"/3"]
     assert calls.connections == 1
+
+
+def test_a_call_leaves_nothing_to_the_collector() -> None:
+    """Objects that know each other stay until there is a collection, and replies with them."""
+
+    async def test(calls: Calls) -> None:
+        await calls.get()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await calls.get()
+                given_up = calls.begin()[1]
+                given_up()
+                del given_up
+            await asyncio.sleep(0)
+            kinds = {type(one).__name__ for one in gc.get_objects()}
+        finally:
+            gc.enable()
+        assert not kinds & {"_Begun", "Call", "Reply", "RawReply"}
+
+    run(ok, test)
 
 
 def test_slots_are_handed_on_in_order() -> None:

@@ -1,7 +1,9 @@
 """Equal operations share an execution and an answer; nothing of one caller reaches another."""
 
 import asyncio
+import gc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -190,6 +192,26 @@ def test_who_explains_shares_nothing() -> None:
     answers, _ = run({"GET /users/1": user()}, work)
     assert "extensions" not in answers[0]
     assert answers[1]["extensions"]["plait"]["run"]
+
+
+def test_an_operation_leaves_nothing_to_the_collector() -> None:
+    both = "query ($id: Int!) { user(id: $id) { id name points { total } } }"
+
+    async def work(test: GraphTest) -> Any:
+        ask = partial(test.ask_async, both, {"id": 1})
+        await ask()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await asyncio.gather(ask(), ask())
+            return {type(one).__name__ for one in gc.get_objects()}
+        finally:
+            gc.enable()
+
+    script = {"GET /users/1": user(), "GET /points/1": {"total": 1}}
+    kinds, _ = run(script, work)
+    assert not kinds & {"Direct", "Flight", "Fetching", "Wanted", "Budget", "Reply", "Done"}
 
 
 # --- the store itself

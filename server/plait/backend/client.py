@@ -136,7 +136,8 @@ class _Begun:
         """Nobody waits for it any more."""
         if not self._is_over:
             self._is_over = True
-            self._give_up()
+            give_up, self._give_up = self._give_up, _nothing
+            give_up()
             self._tell(None, _given_up(self._call))
 
     def _leave(self) -> None:
@@ -175,6 +176,7 @@ class _Begun:
             self._in_task()
             return
         self._is_over = True
+        self._give_up = _nothing  # it knows this, and would keep it
         self._client.slots.give_back()
         if isinstance(found, Reply):
             self._tell(found.status, None)

@@ -194,7 +194,7 @@ class Executor:
             is_over = True
         finally:
             if lead is not None:
-                direct.is_shared = bool(lead.waiting)
+                direct.is_shared = done is None and bool(lead.waiting)
                 fresh_until = direct.fresh_until() if done is not None else 0.0
                 lead.end(done, fresh_until, direct if is_over else None)
         if done is not None:
