@@ -146,10 +146,9 @@ class HttpTransport:
         if self._connections is None or self._redirects_of(call):
             return None
         target = self._target(call)
-        if told and self._ready and not call.headers:
-            ready, headers = self._ready + told.encode("latin-1"), ()
-        else:
-            ready, headers = self._headers_of(call)
+        ready, headers = self._headers_of(call)
+        if told:
+            ready += told.encode("latin-1")
         try:
             return self._connections.begin(
                 call.method.encode(),

@@ -53,6 +53,11 @@ Build: TypeAlias = Callable[..., list[Any]]
 Gather: TypeAlias = Callable[[list[Any]], list[Any]]
 
 
+JOINS_MAX = 60
+CODE_CHARACTERS_MAX = 60_000
+"""What is larger takes too long to compile, and is too seldom asked for, to be worth it."""
+
+
 class Unusual(Exception):
     """Something that compiled code leaves to graphql-core."""
 
@@ -305,6 +310,8 @@ class _Writer:
             step = self._plan.places[(key,), type_.name]
             root.append((key, self._join(step, None, nodes)))
         source = "\n\n\n".join([*(one.text() for one in self._functions), *self._texts]) + "\n"
+        if len(source) > CODE_CHARACTERS_MAX:
+            raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
         namespace = functions_of(source, self._names)
         joins = tuple(
             Join(
@@ -345,6 +352,8 @@ class _Writer:
         if _depth(type_) > (1 if fetch.is_list else 0):
             raise NotCompiled(f"{fetch.label} shows lists of lists")
         index = len(self._joins)
+        if index >= JOINS_MAX:
+            raise NotCompiled(f"it has more than {JOINS_MAX} fields with endpoints")
         self._joins[index] = join = {
             "index": index,
             "step": step,

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from graphql import (
@@ -33,6 +33,7 @@ from graphql import (
 )
 
 from plait.graph.graph import Graph
+from plait.query.code import CodeStore
 from plait.query.compile import NotCompiled
 from plait.query.direct import Prepared, prepared
 from plait.query.overlap import OverlappingFields
@@ -71,6 +72,7 @@ class Document:
     operations: tuple[OperationDefinitionNode, ...]
 
     plans: dict[int, Plan] = field(default_factory=dict, repr=False, compare=False)
+    code: CodeStore = field(default_factory=CodeStore, repr=False, compare=False)
     directs: "dict[int, Directs]" = field(default_factory=dict, repr=False, compare=False)
     """How its operations are executed without the executor, where they can be."""
 
@@ -139,12 +141,21 @@ class Directs:
         """The code for a request with these variables; `None` where there is none, or not yet."""
         choice = tuple(variables.get(name) for name in self._decided_by)
         if choice in self._known:
+            self._document.code.touch((self, choice))
             return self._known[choice]
         self._sights += 1
         if self._sights <= SIGHTS_BEFORE_COMPILED or len(self._known) >= COMPILED_MAX:
             return None
         made = self._known[choice] = self._compiled(variables)
+        if made is not None:
+            forget = partial(self._known.pop, choice, None)
+            self._document.code.add((self, choice), len(made.compiled.source), forget)
         return made
+
+    def forget(self) -> None:
+        """Let go of the code: the document is no longer kept."""
+        for choice in self._known:
+            self._document.code.drop((self, choice))
 
     def code(self, variables: Mapping[str, Any] | None) -> tuple[str, str]:
         """The code as text; where there is none, why. What depends on variables that are not given
@@ -188,6 +199,8 @@ class Documents:
         self._entries_max = entries_max
         self._bytes = 0
         self._known: OrderedDict[str, Document] = OrderedDict()
+        self.code = CodeStore()
+        """The compiled code of all of them."""
 
     @property
     def hides_suggestions(self) -> bool:
@@ -208,8 +221,10 @@ class Documents:
         self._known[document.text] = document
         self._bytes += len(document.text)
         while len(self._known) > self._entries_max or self._bytes > STORE_BYTES_MAX:
-            text, _ = self._known.popitem(last=False)
+            text, document = self._known.popitem(last=False)
             self._bytes -= len(text)
+            for directs in document.directs.values():
+                directs.forget()
 
     def _read(self, text: str) -> Document:
         limits = self._limits
@@ -241,7 +256,7 @@ class Documents:
         operations = tuple(
             one for one in ast.definitions if isinstance(one, OperationDefinitionNode)
         )
-        return Document(text=text, ast=ast, operations=operations)
+        return Document(text=text, ast=ast, operations=operations, code=self.code)
 
 
 _LINE_END = re.compile(r"\r\n|[\n\r]")
