@@ -1,6 +1,7 @@
 """Compiled code answers what graphql-core would, or leaves it to graphql-core."""
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -186,6 +187,16 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("{ things { id } }", {"GET /all": [row(id=2**70)]}, "code", "a long id"),
     ("{ things { id } }", {"GET /all": [row(id=Raw(b"9" * 5000))]}, "left", "a very long id"),
     ("{ things { name } }", {"GET /all": [row(x=Raw(b"9" * 5000))]}, "left", "unread, very long"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b"9" * 4200))]}, "code", "unread, and long"),
+    *[
+        (
+            "{ things { name } }",
+            {"GET /all": [row(w="w" * gap, x=Raw(b"9" * 4301))]},
+            "left",
+            f"unread, too long, after {gap}",
+        )
+        for gap in (1, 3_800, 4_000, 4_050, 7_000)
+    ],
     ("{ things { name } }", {"GET /all": [row(x=Raw(b'"\xff"'))]}, "left", "unread, no UTF-8"),
     ("{ things { name } }", {"GET /all": [row(x=Raw(b'{"\xc3\x28":1}'))]}, "left", "so a name"),
     ("{ things { name } }", {"GET /all": [row(name="n\u00e4\u2028")]}, "code", "beyond ASCII"),
@@ -546,6 +557,23 @@ def test_a_row_that_is_shown_often_is_no_reason_to_leave_it() -> None:
     expected, found, by, _ = asked(script, "{ things { friend { name } } }")
     assert by == "code"
     assert found == expected
+
+
+@pytest.mark.parametrize("limit", ["request_calls_max", "request_keys_max"])
+def test_too_many_calls_or_keys_fail_the_field_and_keep_nobody_waiting(limit: str) -> None:
+    script = {
+        "GET /all": [row(loneId=number) for number in range(1, 6)],
+        **{f"GET /lone/{number}": ONE for number in range(1, 6)},
+    }
+    settings = GraphTest(graph).settings.model_copy(update={limit: 3, "request_timeout_s": 60})
+    answers = []
+    for count in (1_000, 0):
+        with sights(count), GraphTest(graph, settings=settings, b=script) as test:
+            start = time.monotonic()
+            answers.append(told(test.ask("{ things { lone { name } } }")))
+            assert time.monotonic() < start + 30
+    assert answers[0] == answers[1]
+    assert answers[1]["errors"][0]["extensions"]["limit"] == limit
 
 
 @pytest.mark.parametrize("count", [0, 1_000])

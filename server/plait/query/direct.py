@@ -514,7 +514,11 @@ class Direct:
                 0.0,
                 then=partial(self._came, batch),
             )
-            batch.fetching.begin()
+            try:
+                batch.fetching.begin()
+            except Exception:
+                batch.fetching.leave()  # nothing comes of it, and nobody may wait for it
+                raise
         if self._pending and not self._is_watching:
             self._is_watching = True
             self._watch(len(self._known), 0)
