@@ -14,9 +14,11 @@ import strawberry
 from msgspec import Raw
 from strawberry.scalars import JSON
 
+import plait.query.asked
 import plait.query.compile
 import plait.query.direct
 import plait.query.document
+import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.events import RowsUnexpected
 from plait.query.direct import Answered, Direct
@@ -535,7 +537,7 @@ def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it() -> None:
     limits = {"answer_bytes_max": 1_000_000}
     settings = GraphTest(graph).settings.model_copy(update=limits)
     sizes: list[int] = []
-    encode = plait.query.direct.encode
+    encode = plait.query.shown.encode
 
     def measured(value: Any) -> bytes:
         made = encode(value)
@@ -543,7 +545,8 @@ def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it() -> None:
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plait.query.direct, "encode", measured)
+        for module in (plait.query.direct, plait.query.shown, plait.query.asked):
+            patch.setattr(module, "encode", measured)
         with GraphTest(graph, settings=settings, b=script) as test:
             for _ in range(3):
                 answer = test.ask("{ things { friend { name } } }")
@@ -589,12 +592,16 @@ def test_rows_that_nobody_asked_for_are_told(count: int) -> None:
     assert [one.extra for one in unexpected] == [1] * 30
 
 
-def test_objects_are_counted_whoever_makes_them() -> None:
-    script = {"GET /all": [ONE] * 50}
+@pytest.mark.parametrize(
+    ("document", "rows"),
+    [("{ things { name } }", [ONE] * 50), ("{ things { tags } }", [row(tags=["x"] * 50)])],
+)
+def test_objects_and_items_are_counted_whoever_makes_them(document: str, rows: Any) -> None:
+    script = {"GET /all": rows}
     settings = GraphTest(graph).settings.model_copy(update={"answer_objects_max": 40})
     with GraphTest(graph, settings=settings, b=script) as test:
         for _ in range(3):
-            answer = test.ask("{ things { name } }")
+            answer = test.ask(document)
             assert answer["errors"][0]["extensions"]["limit"] == "answer_objects_max"
 
 

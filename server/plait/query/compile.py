@@ -120,6 +120,8 @@ class Compiled:
     """The keys of the answer: each with its join, or with the text that stands there."""
     source: str
     """The code, for who wants to read it."""
+    has_lists: bool = False
+    """Whether it shows lists of values."""
     shared: frozenset[int] = field(default_factory=frozenset)
     """The joins whose endpoint others ask too, so that it is worth waiting for each other."""
 
@@ -283,6 +285,7 @@ class _Writer:
         self._kept: list[Any] = []
         self._functions: list[_Function] = []
         self._texts: list[str] = []
+        self._has_lists = False
         self._at: dict[tuple[tuple[str, ...], str], int] = {}
         """The joins by their places."""
         self._shapes = Shapes(
@@ -325,7 +328,13 @@ class _Writer:
             )
             for _, join in sorted(self._joins.items())
         )
-        return Compiled(joins=joins, root=tuple(root), source=source, shared=_shared(joins))
+        return Compiled(
+            joins=joins,
+            root=tuple(root),
+            source=source,
+            has_lists=self._has_lists,
+            shared=_shared(joins),
+        )
 
     def _name(self, prefix: str, value: Any) -> str:
         """The name by which code finds a value."""
@@ -372,6 +381,7 @@ class _Writer:
         if place is not None and (parameters or place.frames):
             join["gather"] = self._gather(index, place, fetch, parameters)
         named = get_named_type(type_)
+        self._has_lists |= not is_composite_type(named)
         if is_composite_type(named):
             join["build"] = self._build(index, step, named, parts)
         if isinstance(named, GraphQLObjectType) and fetch.form == "one":
@@ -605,6 +615,7 @@ class _Writer:
     ) -> str:
         exactly = self._name("exactly", _exactly(entry.reader, declared))
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
+        self._has_lists |= is_list_type(bare)
         value, path = function.new("v"), entry.reader.paths[0]
         if not (is_leaf_type(bare) and bare.name in _SCALARS and len(path) == 1):
             function.add(depth, f"{value} = {exactly}({row})")

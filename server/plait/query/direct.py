@@ -8,13 +8,13 @@ again.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from math import inf
 from typing import Any
 
 import msgspec
-from graphql import FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
+from graphql import GraphQLError
 from msgspec.structs import replace
 
 from plait.backend.budget import Budget
@@ -22,87 +22,30 @@ from plait.backend.build import Load, load_of, loads_of
 from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
-from plait.backend.flight import Brought, Fetched
+from plait.backend.flight import Fetched
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
-from plait.backend.numbers import decode, encode
-from plait.backend.spec import EndpointSpec
-from plait.backend.split import grouped
+from plait.backend.numbers import encode
 from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
-from plait.graph.fields import Fetch
-from plait.graph.graph import Graph
-from plait.graph.resolve import Bound
-from plait.query.arguments import Arguments, Variables
+from plait.query.arguments import Variables
+from plait.query.asked import OBJECT_MARK, Asked, LoadBatch, present, taken
 from plait.query.compile import (
-    Compiled,
     Join,
-    NotCompiled,
-    Typed,
     Unusual,
-    compiled,
-    completed,
 )
 from plait.query.failed import Failed, failures
-from plait.query.plan import Plan
+from plait.query.prepared import Prepared
 from plait.query.run import EARLY_KEYS_MAX
+from plait.query.shown import Shown
 
-REFUSED_MAX = 3
-"""After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
-OBJECT_MARK = b"{"
 
 
-class Prepared:
-    """A compiled operation with what of its graph it needs. Made once."""
-
-    def __init__(
-        self,
-        compiled: Compiled,
-        bounds: Sequence[Bound],
-        arguments: Sequence[Arguments],
-    ) -> None:
-        self.compiled = compiled
-        self.bounds = bounds
-        self.arguments = arguments
-        self.below: list[list[Join]] = [[] for _ in compiled.joins]
-        for join in compiled.joins:
-            if join.above is not None:
-                self.below[join.above].append(join)
-        self.roots = [one for one in compiled.joins if one.above is None]
-        self.early = [[one for one in below if one.early is not None] for below in self.below]
-        self.is_alone = [
-            one.index not in compiled.shared and one.early is None and one.step.fetch.form != "many"
-            for one in compiled.joins
-        ]
-        """Whether no other join asks the same endpoint, and this one asks for different keys."""
-        self.fixed: list[dict[str, Any] | None] = [None] * len(compiled.joins)
-        """The parameters that are the same for every row and every request, once they are known."""
-        self.refused = [0] * len(compiled.joins)
-        """How many replies in a row were not as the structs of a join have it."""
-
-
-def prepared(
-    operation: OperationDefinitionNode,
-    fragments: Mapping[str, FragmentDefinitionNode],
-    graph: Graph,
-    plan: Plan,
-    variables: Mapping[str, Any],
-) -> Prepared:
-    """The code of an operation, for `variables` as far as they decide what is asked for. Raises
-    `NotCompiled`."""
-    schema = graph.schema
-    if graph.is_extended:
-        raise NotCompiled("schema extensions see every field")
-    if schema.has_strict:
-        raise NotCompiled("a backend is strict")
-    made = compiled(operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables)
-    return Prepared(
-        made,
-        [schema.bound_of(join.step.fetch) for join in made.joins],
-        [Arguments(schema, join.step) for join in made.joins],
-    )
+_EARLY_KINDS = frozenset({int, str})
+_ITEM_KINDS = frozenset({int, str, type(None)})
+_KEY_KINDS = frozenset({int, str, type(None)})
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,76 +55,6 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer, where there are no errors."""
     data: dict[str, Any]
     errors: list[GraphQLError]
-
-
-class _Batch:
-    """Loads of one endpoint that leave together."""
-
-    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "wanted")
-
-    def __init__(self, endpoint: EndpointSpec) -> None:
-        self.endpoint = endpoint
-        self.wanted: list[Wanted] = []
-        self.joins: list[int] = []
-        """Those that wait for it."""
-        self.fetching: Fetching | None = None
-        self.is_shared = False
-        self._size: tuple[int, list[bytes]] | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.fetching is not None and self.fetching.is_over
-
-    def size(self) -> tuple[int, list[bytes]]:
-        """How many bytes it brought, and these."""
-        if self._size is None:
-            bodies: dict[int, bytes] = {}
-            for one in self.wanted:
-                brought = one.flight.brought if one.flight is not None else None
-                if brought is not None and brought.body is not None:
-                    bodies[id(brought)] = brought.body
-                elif one.entry is not None and one.outcome is not None:
-                    bodies[id(one)] = one.entry.row
-                elif brought is not None:  # of several pages, say
-                    outcome = brought.outcomes()[one.key]
-                    row = outcome.row if isinstance(outcome, Fetched) else None
-                    bodies[id(one)] = encode(row)
-            found = list(bodies.values())
-            self._size = sum(map(len, found)), found
-        return self._size
-
-    def plain(self) -> Brought | None:
-        """The one reply that has all that it asked for, and was asked for nothing else, where there
-        is such a one."""
-        flight = self.wanted[0].flight
-        if flight is None or flight.brought is None or flight.brought.body is None:
-            return None
-        if flight.brought.is_batch:
-            for one in self.wanted:
-                if one.flight is not flight or one.joined:
-                    return None
-        elif len(self.wanted) > 1:
-            return None
-        return flight.brought
-
-
-class _Asked:
-    """What one join has asked for."""
-
-    __slots__ = ("batches", "is_typed", "left", "rows", "values", "wanted")
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-        """The value of each row of the join above."""
-        self.wanted: dict[Any, Any] = {}
-        """By these: the load, `None` where there is nothing to ask for, or a list of both."""
-        self.batches: list[_Batch] = []
-        """Where it comes from."""
-        self.left = 0
-        """How many of these are still to come."""
-        self.rows: dict[Any, Any] = {}
-        self.is_typed = False
-        """Whether these are structs."""
 
 
 class Direct:
@@ -202,10 +75,10 @@ class Direct:
         self._alone = replace(origin, deadline=None)  # who waits has it, and no call
         self.budget = budget
         self._variables = variables
-        self._asked: list[_Asked | None] = [None] * len(prepared.compiled.joins)
-        self._known: dict[LoadKey, tuple[Wanted, _Batch]] = {}
-        self._pending: dict[str, _Batch] = {}
-        self._batches: list[_Batch] = []
+        self._asked: list[Asked | None] = [None] * len(prepared.compiled.joins)
+        self._known: dict[LoadKey, tuple[Wanted, LoadBatch]] = {}
+        self._pending: dict[str, LoadBatch] = {}
+        self._batches: list[LoadBatch] = []
         self._early: set[LoadKey] = set()
         """What was asked for and no row has said yet."""
         self._is_watching = False
@@ -256,25 +129,20 @@ class Direct:
             raise self.why
         if self._under_way:
             raise Unusual
-        data = self._data()
+        shown = Shown(self._prepared, self._asked, self.budget)
+        data = shown.data()
         errors = failures(data, self._compiled.joins) if self._has_failed else []
         if len(errors) > ERRORS_MAX:
             raise Unusual
         body = encode({"data": data})
-        # An upper bound: every object has a brace, and so may texts.
-        if not self.budget.has_room(body.count(OBJECT_MARK) + self._items(), len(body)):
+        # An upper bound: every object has a brace, and every value of a list but one a comma; so
+        # may texts.
+        items = body.count(OBJECT_MARK) + shown.items()
+        if self._compiled.has_lists:
+            items += body.count(b",")
+        if not self.budget.has_room(items, len(body)):
             raise Unusual
         return Answered(body=body, data=data, errors=errors)
-
-    def _data(self) -> dict[str, Any]:
-        shown: list[Any] = [None] * len(self._asked)
-        sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
-        for join in reversed(self._compiled.joins):
-            asked = self._asked[join.index]
-            shown[join.index] = {} if asked is None else self._shown(join, asked, shown)
-            if sizes is not None and asked is not None:
-                sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
-        return {key: shown[of][()] if type(of) is int else of for key, of in self._compiled.root}
 
     def made(self) -> Answered | None:
         """The whole answer; `None` where graphql-core is to make it."""
@@ -332,7 +200,7 @@ class Direct:
 
     def _ask(self, join: Join, values: list[Any]) -> None:
         """Ask for what a join shows, for the values that its parameters have."""
-        made = self._asked[join.index] = _Asked(values)
+        made = self._asked[join.index] = Asked(values)
         fetch = join.step.fetch
         distinct = list(dict.fromkeys(values))
         fixed = self._fixed(join)
@@ -374,7 +242,7 @@ class Direct:
         return fixed
 
     def _ask_each(
-        self, join: Join, made: _Asked, fixed: dict[str, Any], distinct: list[Any]
+        self, join: Join, made: Asked, fixed: dict[str, Any], distinct: list[Any]
     ) -> None:
         endpoint, parameters = join.step.fetch.endpoint, join.parameters
         if len(parameters) == 1:
@@ -404,7 +272,7 @@ class Direct:
         made.wanted.update(zip(asked, self._load(made, join, loads), strict=True))
 
     def _ask_many(
-        self, join: Join, made: _Asked, fixed: dict[str, Any], value: Any
+        self, join: Join, made: Asked, fixed: dict[str, Any], value: Any
     ) -> list[Any] | None:
         """One load for each item of a list: that of a row in `value`, else one that is the same for
         all rows."""
@@ -428,7 +296,7 @@ class Direct:
         return [None if item is None else next(wanted) for item in items]
 
     def _load(
-        self, made: _Asked, join: Join, loads: Sequence[Load], *, early: bool = False
+        self, made: Asked, join: Join, loads: Sequence[Load], *, early: bool = False
     ) -> list[Wanted]:
         """Have loads asked for, those that were asked for already with them."""
         if not loads:
@@ -444,7 +312,7 @@ class Direct:
             if len(found) == 1 or len({one.load.key for one in found}) == len(found):
                 # Nobody else asks this endpoint, so none of it has been asked for.
                 self.budget.spend_keys(len(found))
-                batch = self._pending[identity] = _Batch(endpoint)
+                batch = self._pending[identity] = LoadBatch(endpoint)
                 batch.wanted = found
                 made.batches.append(batch)
                 if self._prepared.early[join.index]:
@@ -458,7 +326,7 @@ class Direct:
             known = self._known.get(key)
             if known is None:
                 if batch is None:
-                    batch = self._pending[identity] = _Batch(endpoint)
+                    batch = self._pending[identity] = LoadBatch(endpoint)
                 wanted = Wanted(load=load, key=key)
                 batch.wanted.append(wanted)
                 known = self._known[key] = wanted, batch
@@ -491,7 +359,7 @@ class Direct:
                 continue
             named = dict(zip(below.parameters, values, strict=True))
             own = load_of(below.step.fetch.endpoint, {**fixed, **named})
-            self._load(_Asked([]), below, (own,), early=True)
+            self._load(Asked([]), below, (own,), early=True)
 
     # --- leaving
 
@@ -537,11 +405,11 @@ class Direct:
 
     # --- landing
 
-    def _came(self, batch: _Batch) -> None:
+    def _came(self, batch: LoadBatch) -> None:
         if not self._is_left:
             self._guarded(partial(self._go_on, batch))
 
-    def _go_on(self, batch: _Batch) -> None:
+    def _go_on(self, batch: LoadBatch) -> None:
         assert batch.fetching is not None
         if batch.fetching.defect is not None:
             raise batch.fetching.defect
@@ -561,15 +429,15 @@ class Direct:
         if self._done is not None and self.is_over and not self._done.done():
             self._done.set_result(None)
 
-    def _landed(self, join: Join, asked: _Asked) -> None:
+    def _landed(self, join: Join, asked: Asked) -> None:
         """All rows of a join are there: ask for what hangs on them."""
         self._under_way -= 1
         watch = self._prepared.bounds[join.index].watch
-        if watch.is_open or not self._taken(join, asked):
+        if watch.is_open or not taken(join, asked, self._prepared.refused):
             self._read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
-            rows = _flat(asked.rows.values())
+            rows = present(asked.rows.values())
             self._rows += len(rows)
             if self._rows > ROWS_AT_ONCE_MAX:
                 raise Unusual
@@ -578,42 +446,7 @@ class Direct:
                 gather = one.gather if typed is None else typed.get(one.index)
                 self._ask(one, gather(rows) if gather else [()] * bool(rows))
 
-    def _taken(self, join: Join, asked: _Asked) -> bool:
-        """Take the rows of one plain reply. Whether that could be done."""
-        if len(asked.batches) != 1:
-            return False
-        (batch,) = asked.batches
-        brought = batch.plain() if len(batch.joins) == 1 else None
-        if brought is None:
-            return False
-        body, typed, refused = brought.body, join.typed, self._prepared.refused
-        assert body is not None
-        if typed is not None and refused[join.index] < REFUSED_MAX:
-            try:
-                asked.is_typed = _taken_as_structs(typed, join, asked, brought, body)
-                refused[join.index] = 0
-            except ValueError:  # msgspec's errors, and those of texts
-                refused[join.index] += 1
-            if asked.is_typed:
-                return True
-        if join.row_key is None or not brought.is_batch:
-            return False
-        endpoint = join.step.fetch.endpoint
-        assert endpoint.batch is not None
-        found: Any = decode(body)
-        unwrap = endpoint.batch.unwrap
-        for name in endpoint.unwrap if unwrap is None else unwrap:
-            found = found[name]
-        by_key = grouped(join.row_key, found) if type(found) is list else None
-        if by_key is None:
-            return False
-        if not endpoint.batch.many:
-            if len(by_key) < len(found):
-                return False  # several for one key
-            by_key = {key: rows[0] for key, rows in by_key.items()}
-        return _matched(asked, by_key, many=endpoint.batch.many)
-
-    def _read(self, join: Join, watch: Watch, asked: _Asked) -> None:
+    def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
         for value, wanted in asked.wanted.items():
             if type(wanted) is list:
                 asked.rows[value] = [
@@ -638,98 +471,6 @@ class Direct:
             watch.see(outcome.row)
         return outcome.row
 
-    # --- showing
-
-    def _shown(self, join: Join, asked: _Asked, shown: Sequence[Any]) -> dict[Any, Any]:
-        """What a join shows, by the values of its parameters."""
-        fetch, build = join.step.fetch, join.build
-        if asked.is_typed:
-            assert join.typed is not None
-            build = join.typed.build
-        if build is None:
-            return {value: self._plain(join, row) for value, row in asked.rows.items()}
-        below = [shown[index] for index in join.below]
-        made: dict[Any, Any] = {}
-        if fetch.form == "many":
-            for value, rows in asked.rows.items():
-                made[value] = _nothing(fetch) if rows is None else _many(fetch, build, rows, below)
-        elif fetch.is_list:
-            for value, rows in asked.rows.items():
-                if rows is None:
-                    made[value] = []
-                elif type(rows) is Failed:
-                    made[value] = rows
-                elif type(rows) is list:
-                    made[value] = build(rows, *below)
-                else:
-                    raise Unusual
-        else:
-            present = [
-                value
-                for value, row in asked.rows.items()
-                if row is not None and type(row) is not Failed
-            ]
-            if len(present) < len(asked.rows):
-                if not fetch.nullable:
-                    raise Unusual
-                made = dict(asked.rows)
-            objects = build([asked.rows[value] for value in present], *below)
-            made.update(zip(present, objects, strict=True))
-        return made
-
-    def _plain(self, join: Join, row: Any) -> Any:
-        """A step that shows values."""
-        bound, type_ = self._prepared.bounds[join.index], join.step.definition.type
-        if type(row) is Failed:
-            return row
-        if row is None or join.step.fetch.form == "many":
-            raise Unusual
-        return completed(type_, bound.convert(row))
-
-    # --- limits
-
-    def _fits(self) -> bool:
-        """Whether the answer cannot be larger than it may be, as far as can be told at once: a row
-        that has come once may be shown a thousand times."""
-        times, total = [1] * len(self._asked), 0
-        for join in self._compiled.joins:
-            asked = self._asked[join.index]
-            if asked is None:
-                continue
-            if join.above is not None:
-                times[join.index] = times[join.above] * max(1, len(asked.values))
-            # No object is shorter than its braces, so there are no more of them than that.
-            came = sum([batch.size()[0] for batch in asked.batches])
-            total += times[join.index] * came * (_LONGER + join.names)
-        return self.budget.has_room(0, total)
-
-    def _sizes(
-        self,
-        join: Join,
-        asked: _Asked,
-        shown: Mapping[Any, Any],
-        below: Mapping[int, Mapping[Any, int]],
-    ) -> dict[Any, int]:
-        """How large what a join shows is, by the values of its parameters. Raises `Unusual` where
-        all of it together would be more than an answer may be, before it is made."""
-        total = _bytes_of(asked, join.names)
-        for index in join.below:
-            one = self._asked[index]
-            if one is not None:
-                total += sum(map(below[index].__getitem__, one.values))
-        if not self.budget.has_room(0, total):
-            raise Unusual
-        return {value: len(encode(one)) for value, one in shown.items()}
-
-    def _items(self) -> int:
-        """List items that may be no objects."""
-        found = 0
-        for join in self._compiled.joins:
-            asked = self._asked[join.index]
-            if asked is not None and join.step.fetch.form == "many":
-                found += sum(len(rows) for rows in asked.rows.values() if rows)
-        return found
-
     def _give_in(self, error: BaseException) -> None:
         """Let graphql-core have it. What is under way goes on: it will be needed."""
         self.why = self.why or error
@@ -738,90 +479,3 @@ class Direct:
         self._give_in(Unusual())
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
-
-
-_LONGER = 2
-"""By how much values may be longer in the answer than in the reply."""
-
-
-def _taken_as_structs(
-    typed: Typed, join: Join, asked: _Asked, brought: Brought, body: bytes
-) -> bool:
-    """Take rows as structs, where they can be. Raises `ValueError` for a reply that is not as
-    declared."""
-    if not brought.is_batch:
-        asked.rows = {
-            value: None if wanted is None else typed.decode(body)
-            for value, wanted in asked.wanted.items()
-        }
-        return True
-    batch = join.step.fetch.endpoint.batch
-    assert batch is not None
-    if typed.decode_batch is None or typed.keys is None:
-        return False
-    rows = typed.decode_batch(body)
-    keys = typed.keys(rows)
-    if not batch.many:
-        by_key = dict(zip(keys, rows, strict=True))
-        return len(by_key) == len(rows) and _matched(asked, by_key, many=False)
-    groups: dict[Any, list[Any]] = {}
-    for key, row in zip(keys, rows, strict=True):
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [row]
-        else:
-            group.append(row)
-    return _matched(asked, groups, many=True)
-
-
-def _matched(asked: _Asked, by_key: Mapping[Any, Any], *, many: bool) -> bool:
-    """Take a batch's rows by their keys, where each of these is one that was asked for. Whether
-    that was so: what is not is told by who reads all of it."""
-    if None in by_key:
-        return False
-    rows, left = asked.rows, len(by_key)
-    for value in asked.wanted:
-        found = by_key.get(value)
-        if found is not None:
-            left -= 1
-        rows[value] = [] if found is None and many and value is not None else found
-    return not left
-
-
-def _bytes_of(asked: _Asked, names: int) -> int:
-    """How much of the answer what came for a join can be, at most, shown once. `names` is what the
-    names of an object take."""
-    total = 0
-    for batch in asked.batches:
-        size, bodies = batch.size()
-        objects = sum(one.count(OBJECT_MARK) + 1 for one in bodies)
-        total += size * _LONGER + objects * names
-    return total
-
-
-_EARLY_KINDS = frozenset({int, str})
-_ITEM_KINDS = frozenset({int, str, type(None)})
-_KEY_KINDS = frozenset({int, str, type(None)})
-
-
-def _flat(rows: Iterable[Any]) -> list[Any]:
-    """All rows that are there, of lists too."""
-    found: list[Any] = []
-    for one in rows:
-        if type(one) is list:
-            found += [row for row in one if row is not None] if None in one else one
-        elif one is not None and type(one) is not Failed:
-            found.append(one)
-    return found
-
-
-def _nothing(fetch: Fetch) -> list[Any] | None:
-    return None if fetch.nullable else []
-
-
-def _many(fetch: Fetch, build: Any, rows: list[Any], below: Sequence[Mapping[Any, Any]]) -> Any:
-    present = [row for row in rows if row is not None]
-    if len(present) < len(rows) and not fetch.items_nullable:
-        raise Unusual
-    objects = iter(build(present, *below))
-    return [None if row is None else next(objects) for row in rows]

@@ -35,9 +35,9 @@ from graphql import (
 from plait.graph.graph import Graph
 from plait.query.code import CodeStore
 from plait.query.compile import NotCompiled
-from plait.query.direct import Prepared, prepared
 from plait.query.overlap import OverlappingFields
 from plait.query.plan import Plan, planned
+from plait.query.prepared import Prepared, prepared
 from plait.query.selection import decided_by
 from plait.query.variables import VariableLimits, depth_error, list_error
 

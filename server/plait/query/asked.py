@@ -1,0 +1,180 @@
+"""What one step of a compiled operation has asked for, and the rows that came of it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from plait.backend.fetch import Fetching, Wanted
+from plait.backend.flight import Brought, Fetched
+from plait.backend.numbers import decode, encode
+from plait.backend.spec import EndpointSpec
+from plait.backend.split import grouped
+from plait.query.compile import Join, Typed
+from plait.query.failed import Failed
+
+REFUSED_MAX = 3
+"""After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
+
+
+OBJECT_MARK = b"{"
+
+
+class LoadBatch:
+    """Loads of one endpoint that leave together."""
+
+    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "wanted")
+
+    def __init__(self, endpoint: EndpointSpec) -> None:
+        self.endpoint = endpoint
+        self.wanted: list[Wanted] = []
+        self.joins: list[int] = []
+        """Those that wait for it."""
+        self.fetching: Fetching | None = None
+        self.is_shared = False
+        self._size: tuple[int, list[bytes]] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.fetching is not None and self.fetching.is_over
+
+    def size(self) -> tuple[int, list[bytes]]:
+        """How many bytes it brought, and these."""
+        if self._size is None:
+            bodies: dict[int, bytes] = {}
+            for one in self.wanted:
+                brought = one.flight.brought if one.flight is not None else None
+                if brought is not None and brought.body is not None:
+                    bodies[id(brought)] = brought.body
+                elif one.entry is not None and one.outcome is not None:
+                    bodies[id(one)] = one.entry.row
+                elif brought is not None:  # of several pages, say
+                    outcome = brought.outcomes()[one.key]
+                    row = outcome.row if isinstance(outcome, Fetched) else None
+                    bodies[id(one)] = encode(row)
+            found = list(bodies.values())
+            self._size = sum(map(len, found)), found
+        return self._size
+
+    def plain(self) -> Brought | None:
+        """The one reply that has all that it asked for, and was asked for nothing else, where there
+        is such a one."""
+        flight = self.wanted[0].flight
+        if flight is None or flight.brought is None or flight.brought.body is None:
+            return None
+        if flight.brought.is_batch:
+            for one in self.wanted:
+                if one.flight is not flight or one.joined:
+                    return None
+        elif len(self.wanted) > 1:
+            return None
+        return flight.brought
+
+
+class Asked:
+    """What one join has asked for."""
+
+    __slots__ = ("batches", "is_typed", "left", "rows", "values", "wanted")
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        """The value of each row of the join above."""
+        self.wanted: dict[Any, Any] = {}
+        """By these: the load, `None` where there is nothing to ask for, or a list of both."""
+        self.batches: list[LoadBatch] = []
+        """Where it comes from."""
+        self.left = 0
+        """How many of these are still to come."""
+        self.rows: dict[Any, Any] = {}
+        self.is_typed = False
+        """Whether these are structs."""
+
+
+def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
+    """Take the rows of one plain reply. Whether that could be done. `refused` counts, by join, how
+    many replies in a row structs refused."""
+    if len(asked.batches) != 1:
+        return False
+    (batch,) = asked.batches
+    brought = batch.plain() if len(batch.joins) == 1 else None
+    if brought is None:
+        return False
+    body, typed = brought.body, join.typed
+    assert body is not None
+    if typed is not None and refused[join.index] < REFUSED_MAX:
+        try:
+            asked.is_typed = _taken_as_structs(typed, join, asked, brought, body)
+            refused[join.index] = 0
+        except ValueError:  # msgspec's errors, and those of texts
+            refused[join.index] += 1
+        if asked.is_typed:
+            return True
+    if join.row_key is None or not brought.is_batch:
+        return False
+    endpoint = join.step.fetch.endpoint
+    assert endpoint.batch is not None
+    found: Any = decode(body)
+    unwrap = endpoint.batch.unwrap
+    for name in endpoint.unwrap if unwrap is None else unwrap:
+        found = found[name]
+    by_key = grouped(join.row_key, found) if type(found) is list else None
+    if by_key is None:
+        return False
+    if not endpoint.batch.many:
+        if len(by_key) < len(found):
+            return False  # several for one key
+        by_key = {key: rows[0] for key, rows in by_key.items()}
+    return _matched(asked, by_key, many=endpoint.batch.many)
+
+
+def _taken_as_structs(
+    typed: Typed, join: Join, asked: Asked, brought: Brought, body: bytes
+) -> bool:
+    """Take rows as structs, where they can be. Raises `ValueError` for a reply that is not as
+    declared."""
+    if not brought.is_batch:
+        asked.rows = {
+            value: None if wanted is None else typed.decode(body)
+            for value, wanted in asked.wanted.items()
+        }
+        return True
+    batch = join.step.fetch.endpoint.batch
+    assert batch is not None
+    if typed.decode_batch is None or typed.keys is None:
+        return False
+    rows = typed.decode_batch(body)
+    keys = typed.keys(rows)
+    if not batch.many:
+        by_key = dict(zip(keys, rows, strict=True))
+        return len(by_key) == len(rows) and _matched(asked, by_key, many=False)
+    groups: dict[Any, list[Any]] = {}
+    for key, row in zip(keys, rows, strict=True):
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [row]
+        else:
+            group.append(row)
+    return _matched(asked, groups, many=True)
+
+
+def _matched(asked: Asked, by_key: Mapping[Any, Any], *, many: bool) -> bool:
+    """Take a batch's rows by their keys, where each of these is one that was asked for. Whether
+    that was so: what is not is told by who reads all of it."""
+    if None in by_key:
+        return False
+    rows, left = asked.rows, len(by_key)
+    for value in asked.wanted:
+        found = by_key.get(value)
+        if found is not None:
+            left -= 1
+        rows[value] = [] if found is None and many and value is not None else found
+    return not left
+
+
+def present(rows: Iterable[Any]) -> list[Any]:
+    """All rows that are there, of lists too."""
+    found: list[Any] = []
+    for one in rows:
+        if type(one) is list:
+            found += [row for row in one if row is not None] if None in one else one
+        elif one is not None and type(one) is not Failed:
+            found.append(one)
+    return found

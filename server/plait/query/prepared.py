@@ -1,0 +1,63 @@
+"""A compiled operation with what of its graph it needs to be executed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphql import FragmentDefinitionNode, OperationDefinitionNode
+
+from plait.graph.graph import Graph
+from plait.graph.resolve import Bound
+from plait.query.arguments import Arguments
+from plait.query.compile import Compiled, Join, NotCompiled, compiled
+from plait.query.plan import Plan
+
+
+class Prepared:
+    """A compiled operation with what of its graph it needs. Made once."""
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        bounds: Sequence[Bound],
+        arguments: Sequence[Arguments],
+    ) -> None:
+        self.compiled = compiled
+        self.bounds = bounds
+        self.arguments = arguments
+        self.below: list[list[Join]] = [[] for _ in compiled.joins]
+        for join in compiled.joins:
+            if join.above is not None:
+                self.below[join.above].append(join)
+        self.roots = [one for one in compiled.joins if one.above is None]
+        self.early = [[one for one in below if one.early is not None] for below in self.below]
+        self.is_alone = [
+            one.index not in compiled.shared and one.early is None and one.step.fetch.form != "many"
+            for one in compiled.joins
+        ]
+        """Whether no other join asks the same endpoint, and this one asks for different keys."""
+        self.fixed: list[dict[str, Any] | None] = [None] * len(compiled.joins)
+        """The parameters that are the same for every row and every request, once they are known."""
+        self.refused = [0] * len(compiled.joins)
+        """How many replies in a row were not as the structs of a join have it."""
+
+
+def prepared(
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    graph: Graph,
+    plan: Plan,
+    variables: Mapping[str, Any],
+) -> Prepared:
+    """The code of an operation, for `variables` as far as they decide what is asked for. Raises
+    `NotCompiled`."""
+    schema = graph.schema
+    if graph.is_extended:
+        raise NotCompiled("schema extensions see every field")
+    if schema.has_strict:
+        raise NotCompiled("a backend is strict")
+    made = compiled(operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables)
+    return Prepared(
+        made,
+        [schema.bound_of(join.step.fetch) for join in made.joins],
+        [Arguments(schema, join.step) for join in made.joins],
+    )

@@ -1,0 +1,148 @@
+"""From the rows of all steps to the answer's data, which is never larger than it may be."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plait.backend.budget import Budget
+from plait.backend.numbers import encode
+from plait.graph.fields import Fetch
+from plait.query.asked import OBJECT_MARK, Asked
+from plait.query.compile import Join, Unusual, completed
+from plait.query.failed import Failed
+from plait.query.prepared import Prepared
+
+
+class Shown:
+    """Makes one answer. `asked` are the steps, by their joins."""
+
+    def __init__(self, prepared: Prepared, asked: Sequence[Asked | None], budget: Budget) -> None:
+        self._prepared = prepared
+        self._compiled = prepared.compiled
+        self._asked = asked
+        self.budget = budget
+
+    def data(self) -> dict[str, Any]:
+        """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
+        shown: list[Any] = [None] * len(self._asked)
+        sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
+        for join in reversed(self._compiled.joins):
+            asked = self._asked[join.index]
+            shown[join.index] = {} if asked is None else self._shown(join, asked, shown)
+            if sizes is not None and asked is not None:
+                sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
+        return {key: shown[of][()] if type(of) is int else of for key, of in self._compiled.root}
+
+    def _shown(self, join: Join, asked: Asked, shown: Sequence[Any]) -> dict[Any, Any]:
+        """What a join shows, by the values of its parameters."""
+        fetch, build = join.step.fetch, join.build
+        if asked.is_typed:
+            assert join.typed is not None
+            build = join.typed.build
+        if build is None:
+            return {value: self._plain(join, row) for value, row in asked.rows.items()}
+        below = [shown[index] for index in join.below]
+        made: dict[Any, Any] = {}
+        if fetch.form == "many":
+            for value, rows in asked.rows.items():
+                made[value] = _nothing(fetch) if rows is None else _many(fetch, build, rows, below)
+        elif fetch.is_list:
+            for value, rows in asked.rows.items():
+                if rows is None:
+                    made[value] = []
+                elif type(rows) is Failed:
+                    made[value] = rows
+                elif type(rows) is list:
+                    made[value] = build(rows, *below)
+                else:
+                    raise Unusual
+        else:
+            present = [
+                value
+                for value, row in asked.rows.items()
+                if row is not None and type(row) is not Failed
+            ]
+            if len(present) < len(asked.rows):
+                if not fetch.nullable:
+                    raise Unusual
+                made = dict(asked.rows)
+            objects = build([asked.rows[value] for value in present], *below)
+            made.update(zip(present, objects, strict=True))
+        return made
+
+    def _plain(self, join: Join, row: Any) -> Any:
+        """A step that shows values."""
+        bound, type_ = self._prepared.bounds[join.index], join.step.definition.type
+        if type(row) is Failed:
+            return row
+        if row is None or join.step.fetch.form == "many":
+            raise Unusual
+        return completed(type_, bound.convert(row))
+
+    def _fits(self) -> bool:
+        """Whether the answer cannot be larger than it may be, as far as can be told at once: a row
+        that has come once may be shown a thousand times."""
+        times, total = [1] * len(self._asked), 0
+        for join in self._compiled.joins:
+            asked = self._asked[join.index]
+            if asked is None:
+                continue
+            if join.above is not None:
+                times[join.index] = times[join.above] * max(1, len(asked.values))
+            # No object is shorter than its braces, so there are no more of them than that.
+            came = sum([batch.size()[0] for batch in asked.batches])
+            total += times[join.index] * came * (_LONGER + join.names)
+        return self.budget.has_room(0, total)
+
+    def _sizes(
+        self,
+        join: Join,
+        asked: Asked,
+        shown: Mapping[Any, Any],
+        below: Mapping[int, Mapping[Any, int]],
+    ) -> dict[Any, int]:
+        """How large what a join shows is, by the values of its parameters. Raises `Unusual` where
+        all of it together would be more than an answer may be, before it is made."""
+        total = _bytes_of(asked, join.names)
+        for index in join.below:
+            one = self._asked[index]
+            if one is not None:
+                total += sum(map(below[index].__getitem__, one.values))
+        if not self.budget.has_room(0, total):
+            raise Unusual
+        return {value: len(encode(one)) for value, one in shown.items()}
+
+    def items(self) -> int:
+        """List items that may be no objects."""
+        found = 0
+        for join in self._compiled.joins:
+            asked = self._asked[join.index]
+            if asked is not None and join.step.fetch.form == "many":
+                found += sum(len(rows) for rows in asked.rows.values() if rows)
+        return found
+
+
+_LONGER = 2
+"""By how much values may be longer in the answer than in the reply."""
+
+
+def _bytes_of(asked: Asked, names: int) -> int:
+    """How much of the answer what came for a join can be, at most, shown once. `names` is what the
+    names of an object take."""
+    total = 0
+    for batch in asked.batches:
+        size, bodies = batch.size()
+        objects = sum(one.count(OBJECT_MARK) + 1 for one in bodies)
+        total += size * _LONGER + objects * names
+    return total
+
+
+def _nothing(fetch: Fetch) -> list[Any] | None:
+    return None if fetch.nullable else []
+
+
+def _many(fetch: Fetch, build: Any, rows: list[Any], below: Sequence[Mapping[Any, Any]]) -> Any:
+    present = [row for row in rows if row is not None]
+    if len(present) < len(rows) and not fetch.items_nullable:
+        raise Unusual
+    objects = iter(build(present, *below))
+    return [None if row is None else next(objects) for row in rows]
