@@ -13,9 +13,8 @@ from plait.query.failed import Failed
 
 REFUSED_MAX = 3
 """After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
-
-
 OBJECT_MARK = b"{"
+"""What JSON has for every object: how many there are at most can be counted without reading it."""
 
 
 class LoadBatch:

@@ -30,10 +30,7 @@ from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
 from plait.query.arguments import Variables
 from plait.query.asked import OBJECT_MARK, Asked, LoadBatch, present, taken
-from plait.query.compile import (
-    Join,
-    Unusual,
-)
+from plait.query.compile import Join, Unusual
 from plait.query.failed import Failed, failures
 from plait.query.prepared import Prepared
 from plait.query.run import EARLY_KEYS_MAX
@@ -41,11 +38,10 @@ from plait.query.shown import Shown
 
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
-
-
-_EARLY_KINDS = frozenset({int, str})
-_ITEM_KINDS = frozenset({int, str, type(None)})
-_KEY_KINDS = frozenset({int, str, type(None)})
+_KEY_KINDS = frozenset({int, str})
+"""What a parameter may be that comes from a row. Of other kinds, values that are equal to Python
+may be different to a backend."""
+_KEY_OR_NULL = frozenset({*_KEY_KINDS, type(None)})
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +244,7 @@ class Direct:
         if len(parameters) == 1:
             # Of all values, for some that are equal are not the same: Python's true is its 1.
             kinds = set(map(type, made.values))
-            if not kinds <= _KEY_KINDS:
+            if not kinds <= _KEY_OR_NULL:
                 raise Unusual
             asked = distinct
             if type(None) in kinds:
@@ -267,7 +263,7 @@ class Direct:
                 else:
                     raise Unusual
             for column in zip(*made.values, strict=True):
-                if not set(map(type, column)) <= _KEY_KINDS:
+                if not set(map(type, column)) <= _KEY_OR_NULL:
                     raise Unusual
         made.wanted.update(zip(asked, self._load(made, join, loads), strict=True))
 
@@ -280,7 +276,7 @@ class Direct:
         if join.parameters:
             if type(value) is not tuple:
                 return None
-            if not _ITEM_KINDS.issuperset(map(type, value)):
+            if not _KEY_OR_NULL.issuperset(map(type, value)):
                 raise Unusual
             fixed = {**fixed, join.parameters[0]: list(value)}
         lists = [name for name, value in fixed.items() if isinstance(value, list)]
@@ -352,7 +348,7 @@ class Direct:
         for below in self._prepared.early[join.index]:
             assert below.early is not None
             values = [load.values.get(parameter) for parameter in below.early]
-            if not _EARLY_KINDS.issuperset(map(type, values)):
+            if not _KEY_KINDS.issuperset(map(type, values)):
                 continue
             fixed = self._fixed(below)
             if fixed is None or len(self._early) >= EARLY_KEYS_MAX:
