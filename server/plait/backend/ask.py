@@ -131,7 +131,7 @@ class Asker:
             return
         if end is None:
             self._go_on(self._ask(ask, wanted), flight)
-        elif not flight.is_over:
+        elif not flight.is_over and ask.first is None:  # else it goes on in a task already
             flight.give_up = partial(_given_up, flight, end)
 
     async def ask(
