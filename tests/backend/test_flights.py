@@ -298,3 +298,22 @@ def test_another_place_or_other_fixed_headers_are_another_backend() -> None:
     of_each = {endpoint_identity(GET, server) for server in identities}
     assert len(of_each) == 3
     assert endpoint_identity(GET, "s") == endpoint_identity(replace(GET), "s")
+
+
+class Leaving(Backend):
+    """Its calls leave at once, and end at once when they are given up."""
+
+    def begin(self, call: Call, then: object) -> Any:
+        """A call that is not answered."""
+        return lambda: None
+
+
+def test_what_is_not_there_at_the_deadline_did_not_answer_in_time() -> None:
+    async def main() -> None:
+        for backend in (Backend(), Leaving()):
+            made = fetcher(backend)
+            (outcome,) = await ask(made, deadline=SystemClock().now() + 0.02)
+            assert isinstance(outcome, BackendTimeout)
+            await made.close()
+
+    asyncio.run(main())

@@ -124,11 +124,12 @@ class Fetcher:
             left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
             if not over.done() and (left_s is None or left_s > 0):
                 await asyncio.wait((over,), timeout=left_s)
+            if fetching.defect is not None:
+                raise fetching.defect
+            # Before they are left: what is given up then has not answered in time.
+            return [self.settled(endpoint, one) for one in wanted]
         finally:
             fetching.leave()
-        if fetching.defect is not None:
-            raise fetching.defect
-        return [self.settled(endpoint, one) for one in wanted]
 
     async def close(self) -> None:
         """Cancel what is still in flight."""
