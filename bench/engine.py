@@ -15,7 +15,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 import plait.graph.graph
 import plait.query.document
-import plait.query.execute
+import plait.query.interpret
 from bench.graphs.jsonplaceholder import graph
 from plait import Backend, Graph
 from plait.backend.budget import Allowance
@@ -28,7 +28,9 @@ from plait.backend.spec import EndpointSpec
 from plait.clock import SystemClock, Turns
 from plait.events import Events
 from plait.query.document import DocumentLimits, Documents
-from plait.query.execute import Executor, OperationLimits, Request
+from plait.query.done import Request
+from plait.query.execute import Executor
+from plait.query.interpret import OperationLimits
 
 wide = Backend("wide", "http://wide.test").get("/rows")
 
@@ -167,7 +169,7 @@ async def cpu_us(made: Executor, query: str, *, rounds: int, times: int) -> floa
 
 def main() -> None:
     ours: Any = plait.graph.graph.BoundedExecutor
-    begun: Any = plait.query.execute._begun
+    begun: Any = plait.query.interpret._begun
     for name, (of, query, row_of) in CASES.items():
         times = 5 if "5,000" in name else 100
         plait.query.document.SIGHTS_BEFORE_COMPILED = 0
@@ -175,10 +177,10 @@ def main() -> None:
         plait.query.document.SIGHTS_BEFORE_COMPILED = NEVER
         found = asyncio.run(cpu_us(executor(of, row_of), query, rounds=7, times=times))
         plait.graph.graph.BoundedExecutor = Stock  # type: ignore[misc, assignment]
-        plait.query.execute._begun = lambda *_: None  # type: ignore[assignment]
+        plait.query.interpret._begun = lambda *_: None  # type: ignore[assignment]
         stock = asyncio.run(cpu_us(executor(of, row_of), query, rounds=3, times=max(2, times // 5)))
         plait.graph.graph.BoundedExecutor = ours  # type: ignore[misc]
-        plait.query.execute._begun = begun
+        plait.query.interpret._begun = begun
         print(
             f"{name:>24}: compiled {code:8,.0f} µs, executor {found:8,.0f} µs, "
             f"stock executor {stock:8,.0f} µs"

@@ -159,6 +159,16 @@ def test_a_dotenv_file_is_read_and_checked_too(
     assert "PLAIT_PROT: there is no such setting" in ended(capsys, "check")[2]
 
 
+def test_a_variable_that_is_near_no_setting_is_told_and_left_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAIT_HOME", "/elsewhere")
+    status, out, err = ended(capsys, "check", named(folder, "library"))
+    assert status == 0
+    assert "PLAIT_HOME is no setting" in " ".join(err.split())
+    assert "no mistakes." in out
+
+
 @pytest.mark.parametrize("spoil", ["damaged", "no folder"])
 def test_a_ledger_that_cannot_be_used_is_refused_at_start(
     folder: Path,

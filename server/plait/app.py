@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from plait.backend.transport import Wire
 from plait.clock import Clock, SystemClock
+from plait.edge.exchange import Exchange
 from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
 from plait.edge.identity import caller_of
@@ -112,6 +113,18 @@ class App:
     def is_idle(self) -> bool:
         """Whether no operation is under way."""
         return self._running is None or self._running.executor.is_idle
+
+    def at_once(
+        self, scope: Scope, body: bytes, then: Callable[[Exchange], object]
+    ) -> Exchange | None:
+        """Begin to answer a request that has arrived whole, without ASGI; `None` where it is to be
+        asked as an ASGI app. `then` is called once with the answer, unless the exchange is left;
+        it may be before this returns."""
+        if self._running is None or scope["path"] != "/graphql" or scope["method"] != "POST":
+            return None
+        if self._settings.cors_origins:
+            return None
+        return self._endpoint.at_once(scope["headers"], body, then)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""

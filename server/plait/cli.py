@@ -24,7 +24,7 @@ from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
 from plait.query.explain import ROWS_ASSUMED, Explanation, code_of_text, explain_text, tree
 from plait.serve import CANNOT_START, serve_app
-from plait.settings import Settings, read_settings
+from plait.settings import Settings, foreign, read_settings, variables
 from plait.writes.sqlite import MEMORY, SqliteLedger
 
 NOT_UP_TO_DATE = 1
@@ -122,6 +122,8 @@ def check(
     for hint in hints_of(found):
         _say(f"hint: {hint}", style="yellow")
     create_app(found, settings)
+    for variable in foreign(variables()):
+        _say(f"hint: {variable} is no setting of Plait's, and is left alone.", style="yellow")
     print(f"{name}: no mistakes.")  # noqa: T201
 
 

@@ -17,7 +17,8 @@ from plait.errors import BackendError, LedgerUnavailable
 from plait.events import Events, LedgerOpened
 from plait.graph.graph import Graph
 from plait.query.document import DocumentLimits, Documents
-from plait.query.execute import Executor, OperationLimits
+from plait.query.execute import Executor
+from plait.query.interpret import OperationLimits
 from plait.query.sharing import Sharing
 from plait.query.variables import VariableLimits
 from plait.settings import BackendSettings, Settings

@@ -21,7 +21,7 @@ from plait.edge.protocol import ArrivalLimits, BoundedProtocol
 from plait.errors import PlaitError, SettingsError
 from plait.find import load_graph
 from plait.observe.logs import logger_of
-from plait.settings import Settings, read_settings
+from plait.settings import Settings, foreign, read_settings, variables
 
 CANNOT_START = 2
 STOP_S = 10
@@ -64,9 +64,10 @@ def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) ->
     # Workers and reloaded servers are new processes: they read it from there.
     os.environ[_GRAPH_VARIABLE] = graph_name
     config = _config(app if settings.workers == 1 and not reload else _NEW_APP, settings, reload)
-    logger_of(settings.log_level, settings.log_format).info(
-        "listening", url=address(settings), workers=settings.workers, graph=graph_name
-    )
+    logger = logger_of(settings.log_level, settings.log_format)
+    for name in foreign(variables()):
+        logger.warning("setting_unknown", variable=name)
+    logger.info("listening", url=address(settings), workers=settings.workers, graph=graph_name)
     status = 0
     if stop.asked:
         return status

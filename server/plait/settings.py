@@ -12,7 +12,7 @@ wrong is reported all at once, by the variable's name, and so is a name that no 
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -198,7 +198,10 @@ class _Variables(EnvSettingsSource):
     """The environment over `.env`, each variable from its file where it names one."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in variables().items()}
+        found = variables()
+        for name in foreign(found):
+            del found[name]
+        return {name.lower(): value for name, value in found.items()}
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -251,8 +254,8 @@ _BACKEND = re.compile(rf"{PREFIX}BACKENDS__(.+?)__([A-Z0-9_]+?)(__.*)?")
 
 
 def _unknown(names: Mapping[str, str]) -> Iterator[str]:
-    """Variables that no setting has. A typing mistake must not start as a default."""
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    """Variables that are settings with a typing mistake: they must not start as a default."""
+    known = _known()
     parts = [name.upper() for name in BackendSettings.model_fields]
     for name in names:
         if match := _BACKEND.fullmatch(name):
@@ -260,8 +263,35 @@ def _unknown(names: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name}: a backend has no setting {match[2]}. {_nearest(match[2], parts)}"
         elif name.startswith(f"{PREFIX}BACKENDS__"):
             yield f"{name}: write {PREFIX}BACKENDS__<NAME>__URL, with two underscores each time."
-        elif name not in known:
+        elif name not in known and _is_near(name, known):
             yield f"{name}: there is no such setting. {_nearest(name, known)}"
+
+
+def foreign(names: Iterable[str]) -> list[str]:
+    """Variables with the prefix of settings that are none, nor near one: a machine's environment
+    belongs to others too, so they are told and left alone."""
+    known = _known()
+    return [
+        name
+        for name in names
+        if name not in known
+        and not name.startswith(f"{PREFIX}BACKENDS__")
+        and not _is_near(name, known)
+    ]
+
+
+NEAR = 0.7
+"""How alike two names are, from 0 to 1, for one to be taken for the other mistyped."""
+
+
+def _known() -> list[str]:
+    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+
+
+def _is_near(name: str, known: Iterable[str]) -> bool:
+    # Of what follows the prefix: that alone would make all names alike.
+    rest = [one.removeprefix(PREFIX) for one in known]
+    return bool(difflib.get_close_matches(name.removeprefix(PREFIX), rest, n=1, cutoff=NEAR))
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -12,7 +12,7 @@ from plait.edge.graphiql import Asset
 from plait.edge.http import GraphQLEndpoint
 from plait.errors import BadUserInput, LedgerUnavailable
 from plait.events import Events, FieldFailed, RequestFinished
-from plait.query.execute import Done, Request
+from plait.query.done import Done, Request
 from plait.query.respond import Answer
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -30,18 +30,18 @@ class Executor:
         self.asked: list[Request] = []
         self.hangs = False
         self.was_given_up = False
+        self.defect: Exception | None = None
         self._clock = clock
 
-    async def run(self, request: Request) -> Done:
+    def begin(self, request: Request, then: Callable[[Any], object]) -> "Executor":
         self.asked.append(request)
-        if self.hangs:
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                self.was_given_up = True
-                raise
-        self._clock.advance(0.25)
-        return self.done
+        if not self.hangs:
+            self._clock.advance(0.25)
+            then(self)
+        return self
+
+    def leave(self) -> None:
+        self.was_given_up = True
 
 
 def done(**more: Any) -> Done:

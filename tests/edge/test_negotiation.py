@@ -5,18 +5,12 @@ from typing import Any
 
 import pytest
 
+from plait.edge.body import HttpError, body_of_query, decoded_body
 from plait.edge.graphiql import Asset
-from plait.edge.http import (
-    HttpError,
-    body_of_query,
-    decoded_body,
-    headers_of,
-    media_type_of,
-    send_asset,
-    status_of,
-)
+from plait.edge.http import send_asset
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
-from plait.query.execute import Done
+from plait.edge.negotiate import headers_of, media_type_of, status_of
+from plait.query.done import Done
 from plait.query.respond import Answer
 
 OURS, PLAIN = "application/graphql-response+json", "application/json"

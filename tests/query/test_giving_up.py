@@ -5,7 +5,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from plait.query.execute import REAPED_AT_ONCE, Executor
+from plait.query.execute import Executor
+from plait.query.interpret import REAPED_AT_ONCE, Interpreter
 
 
 class Loaders:
@@ -39,9 +40,8 @@ def context(told: list[str], executor: Any = None) -> Any:
 
 
 def executor() -> Any:
-    made: Any = object.__new__(Executor)
+    made: Any = object.__new__(Interpreter)
     made._reapers = set()
-    made._running = 0
     return made
 
 
@@ -147,7 +147,8 @@ def test_what_is_left_behind_is_reaped_and_counts_until_then() -> None:
 
 
 def test_an_executor_with_something_running_is_not_idle() -> None:
-    made = executor()
+    made: Any = object.__new__(Executor)
+    made.interpreter, made.running = executor(), 0
     assert made.is_idle
-    made._running = 1
+    made.running = 1
     assert not made.is_idle

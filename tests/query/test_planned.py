@@ -16,7 +16,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 import plait.graph.graph
 import plait.query.direct
 import plait.query.document
-import plait.query.execute
+import plait.query.interpret
 from plait.testing import GraphTest
 from tests.query.random_graphs import FAULTS, MALFORMED, World, world
 
@@ -48,7 +48,7 @@ class Stock(StrawberryGraphQLCoreExecutionContext):
 def stock() -> Iterator[None]:
     """Without a plan, and by the stock executor."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plait.query.execute, "_begun", lambda *_: None)
+        patch.setattr(plait.query.interpret, "_begun", lambda *_: None)
         patch.setattr(plait.graph.graph, "BoundedExecutor", Stock)
         yield
 

@@ -229,21 +229,31 @@ def done(body: bytes = b"{}") -> Done:
     return Done(answer=whole(body), kind="query", calls=3)
 
 
+def nobody(_: object) -> None:
+    raise AssertionError("told")
+
+
+def found(sharing: Sharing, key: str) -> Any:
+    return sharing.find((key,), nobody)
+
+
 def test_a_lead_tells_who_waits_and_keeps_what_is_fresh() -> None:
     async def main() -> None:
         clock = TestClock()
         sharing = Sharing(clock, bytes_max=10_000)
-        assert sharing.find(("k",)) is None
+        assert found(sharing, "k") is None
         lead = sharing.lead(("k",), ["e"])
-        waiting = sharing.find(("k",))
-        assert isinstance(waiting, asyncio.Future)
+        waiting: list[Any] = []
+        assert sharing.find(("k",), waiting.append) is lead
         lead.end(done(), clock.wall() + 10, None)
-        told = await waiting
+        assert waiting == []  # nobody is told in the middle of another's work
+        await asyncio.sleep(0)
+        (told,) = waiting
         assert isinstance(told, Done)
         assert told.calls == 0  # they were another's
-        assert sharing.find(("k",)) == told
+        assert found(sharing, "k") == told
         clock.advance(10)
-        assert sharing.find(("k",)) is None
+        assert found(sharing, "k") is None
 
     asyncio.run(main())
 
@@ -254,14 +264,14 @@ def test_what_began_before_a_write_is_not_kept_and_not_joined() -> None:
         sharing = Sharing(clock, bytes_max=10_000)
         lead = sharing.lead(("k",), ["e"])
         sharing.written(["x"])
-        assert sharing.find(("k",)) is None
+        assert found(sharing, "k") is None
         lead.end(done(), clock.wall() + 10, None)
-        assert sharing.find(("k",)) is None
+        assert found(sharing, "k") is None
         sharing.lead(("k",), ["e"]).end(done(), clock.wall() + 10, None)
         sharing.lead(("l",), ["f"]).end(done(), clock.wall() + 10, None)
         sharing.written(["e"])
-        assert sharing.find(("k",)) is None
-        assert sharing.find(("l",)) is not None
+        assert found(sharing, "k") is None
+        assert found(sharing, "l") is not None
 
     asyncio.run(main())
 
@@ -270,25 +280,26 @@ def test_who_leads_and_leaves_leaves_the_others_to_themselves() -> None:
     async def main() -> None:
         sharing = Sharing(TestClock(), bytes_max=10_000)
         lead = sharing.lead(("k",), ["e"])
-        waiting = sharing.find(("k",))
-        assert isinstance(waiting, asyncio.Future)
+        waiting: list[Any] = []
+        assert sharing.find(("k",), waiting.append) is lead
         lead.end(None, 0.0, None)
-        assert await waiting is None
-        assert sharing.find(("k",)) is None
+        await asyncio.sleep(0)
+        assert waiting == [None]
+        assert found(sharing, "k") is None
 
     asyncio.run(main())
 
 
 def test_answers_are_kept_up_to_a_size() -> None:
     clock = TestClock()
-    sharing = Sharing(clock, bytes_max=2 * (ENTRY_BYTES + 100))
+    sharing = Sharing(clock, bytes_max=2 * (ENTRY_BYTES + 101))
     for number in range(3):
-        lead = sharing.lead((number,), ["e"])
+        lead = sharing.lead((str(number),), ["e"])
         lead.end(done(b"x" * 100), clock.wall() + 10, None)
-    assert [sharing.find((number,)) is not None for number in range(3)] == [False, True, True]
+    assert [found(sharing, str(number)) is not None for number in range(3)] == [False, True, True]
     nothing = Sharing(clock, bytes_max=0)
     nothing.lead(("k",), ["e"]).end(done(), clock.wall() + 10, None)
-    assert nothing.find(("k",)) is None
+    assert found(nothing, "k") is None
 
 
 def test_the_setting_is_on_by_default() -> None:

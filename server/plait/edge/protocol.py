@@ -4,13 +4,31 @@ uvicorn hands a request to the app when its headers are complete, and takes as m
 client sends, for as long as it likes. Here headers have a number and a size, and a request has a
 time in which it must have arrived; one that breaks a bound is answered and its connection closed.
 Bodies are bounded where they are read, in `http.py`: only the app knows how large one may be.
+
+A request to /graphql that one read has brought whole is answered from here, without a task of its
+own and without ASGI, which cost more than most of the work. Everything else goes to the app as
+uvicorn has it.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from plait.edge.exchange import Exchange, Response
+from plait.edge.http import content_headers
+
+AtOnce: TypeAlias = Callable[[Any, bytes, Callable[[Exchange], object]], Exchange | None]
+"""Given a request's ASGI scope, its whole body, and what to call with the answer."""
+TOGETHER_BYTES = 64 * 1024
+"""Up to here an answer is copied behind its headers; beyond, the two are written one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +53,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._refusal = ""
         self._timer: asyncio.TimerHandle | None = None
+        self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
+        self._held: RequestResponseCycle | None = None
+        """A request whose headers are complete, while the same read may bring the rest."""
+        self._exchange: Exchange | None = None
+        """What is being answered from here."""
         self._since: float | None = None
         """When what is awaited began to be; `None` where nothing is."""
 
@@ -49,6 +72,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        if self._exchange is not None:
+            self._exchange.leave()
+            self._exchange = None
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -59,6 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
             # complete: reads are bounded, and so is what a limit lets through.
             self._arrived += len(data)
         super().data_received(data)
+        if self._held is not None:
+            held, self._held = self._held, None
+            super()._start_asgi_task(held, self.app)
         if self._in_headers and self._arrived > self._limits.header_bytes:
             self._refuse(431, f"Headers may have at most {self._limits.header_bytes} bytes.")
 
@@ -101,6 +130,57 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arrived = 0
         self._since = None
         super().on_message_complete()
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._begin(held)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """See uvicorn: called when headers are complete, and for a request that waited behind
+        others when its turn has come."""
+        is_arriving = not self._in_headers and cycle.more_body
+        if (
+            self._at_once is None
+            or not is_arriving
+            or self.flow.write_paused
+            or app is not self.app
+        ):
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._held = cycle
+
+    def _begin(self, cycle: RequestResponseCycle) -> None:
+        """Answer a request that is whole, if the app does that without ASGI."""
+        assert self._at_once is not None
+        exchange = self._at_once(cycle.scope, bytes(cycle.body), partial(self._answer, cycle))
+        if exchange is None:
+            super()._start_asgi_task(cycle, self.app)
+        elif not exchange.is_over:
+            self._exchange = exchange
+
+    def _answer(self, cycle: RequestResponseCycle, exchange: Exchange) -> None:
+        """Send what has been made."""
+        self._exchange = None
+        response = exchange.response
+        if response is None:
+            self.logger.error("Exception in GraphQL endpoint", exc_info=exchange.defect)
+            response = Response(500, "text/plain", (), b"Internal Server Error")
+            cycle.keep_alive = False
+        headers = [*cycle.default_headers, *content_headers(response), *response.headers]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        cycle.response_started = True
+        head = b"%b%b\r\n" % (STATUS_LINE[response.status], head)
+        if len(response.body) <= TOGETHER_BYTES:
+            self.transport.write(head + response.body)
+        else:
+            self.transport.writelines([head, response.body])
+        cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        if exchange.response is not None:
+            exchange.sent()
 
     def _count(self, size: int) -> None:
         self._size += size

@@ -85,7 +85,8 @@ class Direct:
         """Whether something failed that may be null."""
         self._under_way = 0
         self._rows = 0
-        self._done: asyncio.Future[None] | None = None
+        self._then: Callable[[], object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.why: BaseException | None = None
         """Why there is no answer, when there is none."""
 
@@ -108,16 +109,10 @@ class Direct:
                 return False
         return self.why is not None or not self._pending
 
-    async def over(self, within_s: float) -> None:
-        """Wait until nothing more is to come, or for so long."""
-        if not self.is_over:
-            loop = asyncio.get_running_loop()
-            self._done = loop.create_future()
-            timer = loop.call_later(within_s, self._too_late)
-            try:
-                await self._done
-            finally:
-                timer.cancel()
+    def then(self, go_on: Callable[[], object], within_s: float) -> None:
+        """Call `go_on`, once, when nothing more is to come, or after so long."""
+        self._then = go_on
+        self._timer = asyncio.get_running_loop().call_later(within_s, self._too_late)
 
     def answer(self) -> Answered:
         """The whole answer. Raises where graphql-core is to make it; anything may be raised."""
@@ -180,6 +175,9 @@ class Direct:
     def leave(self) -> None:
         """Nobody waits for anything of it any more."""
         self._is_left = True
+        self._then = None
+        if self._timer is not None:
+            self._timer.cancel()
         for batch in self._batches:
             if batch.fetching is not None:
                 batch.fetching.leave()
@@ -422,8 +420,13 @@ class Direct:
             work()
         except Exception as error:
             self._give_in(error)
-        if self._done is not None and self.is_over and not self._done.done():
-            self._done.set_result(None)
+        if self._then is not None and self.is_over:
+            self._end()
+
+    def _end(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def _landed(self, join: Join, asked: Asked) -> None:
         """All rows of a join are there: ask for what hangs on them."""
@@ -473,5 +476,4 @@ class Direct:
 
     def _too_late(self) -> None:
         self._give_in(Unusual())
-        if self._done is not None and not self._done.done():
-            self._done.set_result(None)
+        self._end()

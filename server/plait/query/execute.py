@@ -1,67 +1,32 @@
-"""Runs one operation: from the client's request to the answer, inside its deadline and its budget.
+"""Runs one operation: from the client's request to the answer.
 
-Two things end an operation from outside: its time, and a limit on what its answer may hold. Both
-cancel the work where it stands; the answer then is the one error that says so. Calls end at the
-deadline, and execution a moment later, so that the calls' own errors can still become an answer.
+An operation that has compiled code is executed by it, without a task of its own: what lands makes
+the next step, and the last one the answer. What code does not do, or finds unusual, graphql-core
+executes, of what was fetched already: see `interpret.py`.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
 from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
-from graphql.execution.values import get_argument_values
 
-from plait.backend.budget import Allowance, Budget
+from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
-from plait.backend.loader import Loaders
-from plait.backend.span import Span
 from plait.clock import Clock, Pace, Turns
-from plait.errors import BadUserInput, RequestError, RequestTimeout
-from plait.events import Events, PropertyAbsent
-from plait.graph.absent import Absence, Expected
+from plait.errors import BadUserInput
+from plait.events import Events
 from plait.graph.graph import Graph
 from plait.query.arguments import Variables
 from plait.query.context import WARNINGS_HEADER, Context
 from plait.query.direct import Direct
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.done import Done, Request
-from plait.query.explain import Explanation, explanation_of, run_told
-from plait.query.latency import Latencies
-from plait.query.plan import Plan, Step
-from plait.query.respond import (
-    Executed,
-    answered,
-    given_up,
-    refused,
-    told_plan,
-    whole,
-)
-from plait.query.run import Run
-from plait.query.sharing import Sharing
-from plait.query.variables import VariableLimits, variables_error
+from plait.query.interpret import EXPLAIN_HEADER, Interpreter, OperationLimits
+from plait.query.respond import given_up, refused, told_plan, whole
+from plait.query.sharing import Lead, Sharing
+from plait.query.variables import variables_error
 from plait.writes.writes import Writes
-
-EXPLAIN_HEADER = "x-plait-explain"
-"""`plan` in it asks for what an operation would do, instead of doing it; `run` for how it went."""
-
-GRACE_S = 0.5
-"""How long after the deadline an operation may take to tell what the deadline did to its calls."""
-
-
-REAPED_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationLimits:
-    """What one operation may take. Times are seconds."""
-
-    timeout_s: float = 30.0
-    allowance: Allowance = field(default_factory=Allowance)
-    variables: VariableLimits = field(default_factory=VariableLimits)
 
 
 class Executor:
@@ -82,35 +47,51 @@ class Executor:
     ) -> None:
         self.sharing = sharing
         """What equal operations share; `None` where each is executed for itself."""
+        self.interpreter = Interpreter(
+            graph,
+            fetcher=fetcher,
+            writes=writes,
+            clock=clock,
+            events=events,
+            limits=limits,
+            introspection=not documents.hides_suggestions,
+        )
         self._graph = graph
         self._documents = documents
         self._fetcher = fetcher
-        self._writes = writes
         self._clock = clock
-        self._events = events
-        self._limits = limits
+        self.limits = limits
         self._turns = turns
-        self.latencies = Latencies()
-        """How long calls took lately: an observer of events."""
-        events.subscribe(self.latencies)
-        self._running = 0
-        self._told: set[Expected] = set()
-        self._reapers: set[asyncio.Task[None]] = set()
+        self.running = 0
+        """How many operations are under way."""
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
-        return self._running == 0 and not self._reapers
+        return self.running == 0 and self.interpreter.is_idle
+
+    def begin(self, request: Request, then: Callable[["Running"], object]) -> "Running":
+        """Begin an operation. `then` is called once, when it is over, which may be before this
+        returns; never, where it is left."""
+        running = Running(self, request, then)
+        running.begin()
+        return running
 
     async def run(self, request: Request) -> Done:
         """The answer to `request`. A client's mistakes are answers too; only defects raise."""
-        self._running += 1
+        over: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        running = self.begin(request, lambda running: running.tell(over))
         try:
-            return await self._run(request)
+            return await over
         finally:
-            self._running -= 1
+            running.leave()
 
-    async def _run(self, request: Request) -> Done:
+    async def close(self) -> None:
+        """Wait until what was given up has ended."""
+        await self.interpreter.close()
+
+    def read(self, request: Request) -> Done | tuple[Document, OperationDefinitionNode]:
+        """What `request` asks to be executed; or the answer, where nothing is."""
         request_id = request.origin.request_id
         try:
             document = self._documents.get(request.query)
@@ -123,37 +104,29 @@ class Executor:
             which = "Name one of the operations of the document in 'operationName'."
             unnamed = refused([GraphQLError(which)], BadUserInput.code, request_id, document)
             return Done(answer=unnamed)
-        if too_much := variables_error(request.variables, self._limits.variables):
+        if too_much := variables_error(request.variables, self.limits.variables):
             return Done(answer=given_up(too_much, request_id, has_begun=False))
-        name = operation.name.value if operation.name else None
-        kind = operation.operation.value
         if request.only_queries and operation.operation is not OperationType.QUERY:
             only = GraphQLError("A GET can only query: send mutations with POST.")
             answer = refused([only], BadUserInput.code, request_id, document)
+            name, kind = _name(operation), operation.operation.value
             return Done(answer=answer, name=name, kind=kind, not_allowed=True)
-        explain = request.origin.headers.get(EXPLAIN_HEADER, "")
+        explain = request.origin.headers.get(EXPLAIN_HEADER)
         if explain and (wrong := self._why_not_explained(explain)):
             return Done(answer=refused([wrong], BadUserInput.code, request_id, document))
         if explain == "plan":
-            return Done(answer=told_plan(self._explanation(document, operation, request)))
-        direct = request.joined
-        if direct is None and not explain:
-            direct = self._direct(document, operation, request)
-        if direct is None:
-            context = self._context(request, self._origin(request))
-            return await self._interpreted(document, operation, request, context)
-        try:
-            return await self._by_code(direct, document, operation, request)
-        finally:
-            direct.leave()
+            plan = self.interpreter.explanation(document, operation, request)
+            return Done(answer=told_plan(plan))
+        return document, operation
 
-    def _direct(
+    def direct(
         self, document: Document, operation: OperationDefinitionNode, request: Request
     ) -> Direct | None:
         """The operation's compiled code, where it has any that may be used."""
         if operation.operation is not OperationType.QUERY or self._graph.is_extended:
             return None
-        if WARNINGS_HEADER in request.origin.headers:
+        headers = request.origin.headers
+        if WARNINGS_HEADER in headers or EXPLAIN_HEADER in headers:
             return None
         variables = Variables(
             self._graph.core, operation.variable_definitions or (), request.variables
@@ -168,84 +141,21 @@ class Executor:
         assert origin.budget is not None
         return Direct(code, self._fetcher, origin, origin.budget, variables)
 
-    async def _by_code(
-        self,
-        direct: Direct,
-        document: Document,
-        operation: OperationDefinitionNode,
-        request: Request,
-    ) -> Done:
-        """The answer, by compiled code; by the executor, of what was fetched already, where there
-        is anything unusual about it."""
-        lead, made, done, is_over = None, None, None, False
-        if request.share is not None and self.sharing is not None and request.joined is None:
-            lead = self.sharing.lead(request.share, direct.endpoints)
-        try:
-            if request.joined is None:
-                direct.begin()
-                if not direct.is_over:
-                    await direct.over(self._limits.timeout_s)
-                self._tell(direct.absences())
-            made = direct.made()
-            if made is not None and not made.errors:
-                name = operation.name.value if operation.name else None
-                calls = direct.budget.calls
-                done = Done(answer=whole(made.body), name=name, kind="query", calls=calls)
-            is_over = True
-        finally:
-            if lead is not None:
-                direct.is_shared = done is None and bool(lead.waiting)
-                fresh_until = direct.fresh_until() if done is not None else 0.0
-                lead.end(done, fresh_until, direct if is_over else None)
-        if done is not None:
-            return done
-        joined = request.joined is not None
-        context = self._context(request, self._origin(request) if joined else direct.origin)
-        if made is not None:
-            result = ExecutionResult(data=made.data, errors=made.errors)
-            return self._answered(document, operation, result, context)
-        direct.hand_on(context.loaders)
-        return await self._interpreted(document, operation, request, context)
+    def context(self, request: Request, direct: Direct | None) -> Context:
+        """What graphql-core carries through the execution of an operation, or of the rest of one
+        that `direct` began."""
+        origin = direct.origin if direct is not None else self._origin(request)
+        return self.interpreter.context(request, origin)
 
-    def _answered(
-        self,
-        document: Document,
-        operation: OperationDefinitionNode,
-        result: ExecutionResult,
-        context: Context,
-    ) -> Done:
-        executed = Executed(schema=self._graph.core, document=document, operation=operation)
-        answer = answered(result, context, executed, self._events)
-        name = operation.name.value if operation.name else None
-        kind = operation.operation.value
-        return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
-
-    async def _interpreted(
-        self,
-        document: Document,
-        operation: OperationDefinitionNode,
-        request: Request,
-        context: Context,
-    ) -> Done:
-        """The answer, by graphql-core's executor."""
-        request_id = request.origin.request_id
-        explain = request.origin.headers.get(EXPLAIN_HEADER, "")
-        context.document = document.ast
-        if explain == "run" and not self._documents.hides_suggestions:
-            self._trace(context, self._explanation(document, operation, request))
-        context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
-        result = await self._executed(document, request, context)
-        self._tell(context.absences.values())
-        if isinstance(result, RequestError):
-            answer = given_up(result, request_id, has_begun=True, written=context.written)
-            name = operation.name.value if operation.name else None
-            kind = operation.operation.value
-            done = Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
-        else:
-            done = self._answered(document, operation, result, context)
-        if not context.is_left:
-            context.let_go()
-        return done
+    def _origin(self, request: Request) -> Origin:
+        return Origin(
+            request_id=request.origin.request_id,
+            traceparent=request.origin.traceparent,
+            headers=request.origin.headers,
+            deadline=self._clock.now() + self.limits.timeout_s,
+            budget=Budget(self.limits.allowance),
+            pace=Pace(self._turns),
+        )
 
     def _why_not_explained(self, explain: str) -> GraphQLError | None:
         """A plan names backends and endpoints: who may not see the schema may not see it either."""
@@ -255,159 +165,143 @@ class Executor:
             return GraphQLError(f"The header {EXPLAIN_HEADER} is 'plan' or 'run'.")
         return None
 
-    def _explanation(
-        self, document: Document, operation: OperationDefinitionNode, request: Request
-    ) -> Explanation:
-        return explanation_of(
-            self._graph,
-            document,
-            operation,
-            request.variables,
-            latency_of=self.latencies.of,
-        )
 
-    def _trace(self, context: Context, plan: Explanation) -> None:
-        """Note how it goes, for the end of the answer."""
-        start, spans = self._clock.now(), list[Span]()
-        context.loaders.spans = spans
-        context.told = lambda: {"plan": plan, "run": run_told(spans, start, self._clock.now())}
+class Running:
+    """One operation under way. Who left it is told nothing."""
 
-    async def _executed(
-        self, document: Document, request: Request, context: Context
-    ) -> ExecutionResult | RequestError:
-        """The result, or why the whole operation was given up."""
-        budget, timeout_s = context.budget, self._limits.timeout_s
-        context.pace.begin()
-        result = self._graph.execute(
-            document.text,
-            document.ast,
-            variables=request.variables,
-            operation_name=request.operation_name,
-            context=context,
-            hide_suggestions=self._documents.hides_suggestions,
-        )
-        if isinstance(result, ExecutionResult):
-            return budget.refused or result
-        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        budget.stop = partial(_set, refused)
-        if budget.refused is not None:
-            budget.stop()
-        work = asyncio.ensure_future(result)
+    def __init__(
+        self, executor: Executor, request: Request, then: Callable[["Running"], object]
+    ) -> None:
+        self.done: Done | None = None
+        """The answer, when there is one."""
+        self.defect: BaseException | None = None
+        """Why there is none, when it is over."""
+        self._executor = executor
+        self._request = request
+        self._then: Callable[[Running], object] | None = then
+        self._direct: Direct | None = None
+        self._lead: Lead | None = None
+        self._task: asyncio.Task[Done] | None = None
+
+    def begin(self) -> None:
+        """Begin it. Raises nothing."""
+        executor, request = self._executor, self._request
+        executor.running += 1
         try:
-            await asyncio.wait(
-                (work, refused), timeout=timeout_s + GRACE_S, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            await self._leave(work, context)
-        if budget.refused is not None:
-            return budget.refused
-        if work.done():
-            return work.result()
-        return RequestTimeout(
-            f"The operation was not finished within {timeout_s:g} s. Ask for less at once.",
-            limit="request_timeout_s",
-            value=timeout_s,
-        )
+            found = executor.read(request)
+            if isinstance(found, Done):
+                self._end(found)
+                return
+            self._document, self._operation = found
+            direct = self._direct = request.joined or executor.direct(*found, request)
+            if direct is None:
+                self._interpret(executor.context(request, None))
+            elif request.joined is not None:
+                self._fetched()
+            else:
+                self._fetch(direct)
+        except Exception as error:
+            self._end(None, error)
 
-    def _tell(self, absences: Iterable[Absence]) -> None:
-        """Say, once, which properties the graph reads in vain."""
-        for absence in absences:
-            if absence.missed in self._told:
-                continue
-            self._told.add(absence.missed)
-            self._events.emit(
-                PropertyAbsent(
-                    backend=absence.endpoint.backend.name,
-                    endpoint=absence.endpoint.label,
-                    field=absence.missed.field,
-                    file=absence.missed.place.file,
-                    line=absence.missed.place.line,
-                    property=absence.name,
-                    nearest=absence.nearest or "",
-                    rows=absence.rows,
-                )
-            )
+    def leave(self) -> None:
+        """Give it up, unless it is over: nobody waits for the answer."""
+        if self._then is not None:
+            self._then = None
+            if self._task is not None:
+                self._task.cancel()  # it is over when that has ended
+            else:
+                self._let_go()
 
-    async def _leave(self, work: "asyncio.Future[ExecutionResult]", context: Context) -> None:
-        """Give up what is still under way. Where that is much, nobody waits for it."""
-        executor = context.executor
-        begun = [*executor.begun, *executor.background_futures] if executor else []
-        left = [one for one in begun if not one.done()]
-        if work.done() and not left:
-            await context.loaders.close()
+    def tell(self, over: "asyncio.Future[Done]") -> None:
+        """What has become of it."""
+        if over.done():
             return
-        context.is_left = True
-        reaper = asyncio.ensure_future(self._reap([work, *left], context))
-        self._reapers.add(reaper)
-        reaper.add_done_callback(self._reapers.discard)
+        if self.done is not None:
+            over.set_result(self.done)
+        elif isinstance(self.defect, asyncio.CancelledError):
+            over.cancel()
+        elif self.defect is not None:
+            over.set_exception(self.defect)
 
-    async def _reap(self, begun: list["asyncio.Future[Any]"], context: Context) -> None:
-        """Cancel the innermost first, and some in each turn of the loop: cancelled from the top,
-        tens of thousands would end in one turn."""
-        for count, one in enumerate(reversed(begun)):
-            one.cancel()
-            if count % REAPED_AT_ONCE == REAPED_AT_ONCE - 1:
-                await context.pace.breathe()
-        await context.loaders.close()
-        while begun:
-            one = begun.pop()
-            if not one.done():
-                await asyncio.wait((one,))
-            if not one.cancelled():
-                one.exception()  # seen: nobody else will look at it
-            if context.pace.is_over():
-                await context.pace.breathe()
-        context.let_go()
+    def _fetch(self, direct: Direct) -> None:
+        """Have compiled code ask for what it needs."""
+        sharing, share = self._executor.sharing, self._request.share
+        if sharing is not None and share is not None:
+            self._lead = sharing.lead(share, direct.endpoints)
+        direct.begin()
+        if direct.is_over:
+            self._fetched()
+        else:
+            direct.then(self._landed, self._executor.limits.timeout_s)
 
-    async def close(self) -> None:
-        """Wait until what was given up has ended."""
-        await asyncio.gather(*self._reapers, return_exceptions=True)
+    def _landed(self) -> None:
+        try:
+            self._fetched()
+        except Exception as error:
+            self._end(None, error)
 
-    def _origin(self, request: Request) -> Origin:
-        return Origin(
-            request_id=request.origin.request_id,
-            traceparent=request.origin.traceparent,
-            headers=request.origin.headers,
-            deadline=self._clock.now() + self._limits.timeout_s,
-            budget=Budget(self._limits.allowance),
-            pace=Pace(self._turns),
+    def _fetched(self) -> None:
+        """The answer, by compiled code; by graphql-core, of what was fetched already, where there
+        is anything unusual about it."""
+        direct, executor = self._direct, self._executor
+        assert direct is not None
+        joined = self._request.joined is not None
+        if not joined:
+            executor.interpreter.tell(direct.absences())
+        made = direct.made()
+        if made is not None and not made.errors:
+            name, calls = _name(self._operation), direct.budget.calls
+            done = Done(answer=whole(made.body), name=name, kind="query", calls=calls)
+            self._lead_to(done, direct)
+            self._end(done)
+            return
+        self._lead_to(None, direct)
+        context = executor.context(self._request, None if joined else direct)
+        if made is not None:
+            result = ExecutionResult(data=made.data, errors=made.errors)
+            answered = executor.interpreter.answered
+            self._end(answered(self._document, self._operation, result, context))
+            return
+        direct.hand_on(context.loaders)
+        self._interpret(context)
+
+    def _interpret(self, context: Context) -> None:
+        work = self._executor.interpreter.run(
+            self._document, self._operation, self._request, context
         )
+        self._task = asyncio.get_running_loop().create_task(work)
+        self._task.add_done_callback(self._interpreted)
 
-    def _context(self, request: Request, origin: Origin) -> Context:
-        assert origin.budget is not None
-        assert origin.pace is not None
-        return Context(
-            origin=origin,
-            budget=origin.budget,
-            pace=origin.pace,
-            introspection=not self._documents.hides_suggestions,
-            loaders=Loaders(self._fetcher, origin),
-            writes=self._writes,
-            caller=request.caller,
-            idempotency_key=request.idempotency_key,
-        )
+    def _interpreted(self, task: "asyncio.Task[Done]") -> None:
+        self._task = None
+        if task.cancelled():
+            self._end(None, asyncio.CancelledError())
+        else:
+            error = task.exception()
+            self._end(None if error is not None else task.result(), error)
 
+    def _end(self, done: Done | None, defect: BaseException | None = None) -> None:
+        self.done, self.defect = done, defect
+        self._let_go()
+        then, self._then = self._then, None
+        if then is not None:
+            then(self)
 
-def _begun(graph: Graph, plan: Plan, context: Context, executor: Any) -> Run | None:
-    """The plan under way, where running it saves time or calls."""
-    if graph.is_extended or not plan.steps or not (plan.is_whole or plan.early):
-        return None
+    def _let_go(self) -> None:
+        self._executor.running -= 1
+        self._lead_to(None, None)
+        if self._direct is not None:
+            self._direct.leave()
 
-    def arguments(step: Step) -> Mapping[str, Any]:
-        values = executor.variable_values
-        coerced = get_argument_values(step.definition, step.node, values)
-        return graph.schema.arguments_of(step.definition, coerced)
-
-    return Run(
-        plan,
-        graph.schema,
-        context.loaders,
-        context.pace,
-        variables=executor.variable_values.coerced,
-        arguments=arguments,
-    )
+    def _lead_to(self, done: Done | None, direct: Direct | None) -> None:
+        """Tell those that have joined; those that are told nothing go on by themselves."""
+        lead, self._lead = self._lead, None
+        if lead is not None:
+            fresh_until = direct.fresh_until() if done is not None and direct is not None else 0.0
+            if direct is not None:
+                direct.is_shared = done is None and bool(lead.waiting)
+            lead.end(done, fresh_until, direct)
 
 
-def _set(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+def _name(operation: OperationDefinitionNode) -> str | None:
+    return operation.name.value if operation.name else None

@@ -10,7 +10,7 @@ what has changed.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -21,6 +21,8 @@ from plait.query.done import Done
 
 Key: TypeAlias = tuple[object, ...]
 """What makes operations equal."""
+Told: TypeAlias = Callable[[Done | Direct | None], object]
+"""Who waits for what an equal operation brings: see `Lead.end`."""
 ENTRY_BYTES = 500
 """What an answer weighs beside its bytes."""
 
@@ -38,7 +40,7 @@ class Lead:
         self.endpoints = endpoints
         self.began = began
         """How many writes there had been."""
-        self.waiting: list[asyncio.Future[Done | Direct | None]] = []
+        self.waiting: list[Told] = []
 
     def end(self, done: Done | None, fresh_until: float, direct: Direct | None) -> None:
         """It is over. `done` is what others may be told; where an answer is one's own, for it tells
@@ -46,9 +48,10 @@ class Lead:
         where that was given up. `fresh_until` is in seconds since 1970."""
         done = None if done is None else replace(done, calls=0)
         self._sharing.ended(self, done, fresh_until)
-        for one in self.waiting:
-            if not one.done():
-                one.set_result(done if done is not None else direct)
+        if self.waiting:
+            loop = asyncio.get_running_loop()
+            for told in self.waiting:
+                loop.call_soon(told, direct if done is None else done)
 
 
 class _Kept:
@@ -74,8 +77,8 @@ class Sharing:
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._writes = 0
 
-    def find(self, key: Key) -> "Done | asyncio.Future[Done | Direct | None] | None":
-        """The answer, or what will bring it, if there is one: see `Lead.end`."""
+    def find(self, key: Key, told: Told) -> Done | Lead | None:
+        """The answer, or who will tell it, if there is one: see `Lead.end`."""
         kept = self._kept.get(key)
         if kept is not None:
             if self._clock.wall() < kept.fresh_until:
@@ -83,11 +86,9 @@ class Sharing:
                 return kept.done
             self._drop(key)
         lead = self._leads.get(key)
-        if lead is None:
-            return None
-        waiting: asyncio.Future[Done | Direct | None] = asyncio.get_running_loop().create_future()
-        lead.waiting.append(waiting)
-        return waiting
+        if lead is not None:
+            lead.waiting.append(told)
+        return lead
 
     def lead(self, key: Key, endpoints: Collection[str]) -> Lead:
         """Begin what others may join. `endpoints` are those that it asks, by their identities."""
