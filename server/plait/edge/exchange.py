@@ -66,7 +66,6 @@ class Exchange:
         "_start",
         "_then",
         "_traceparent",
-        "_waits",
         "defect",
         "media",
         "response",
@@ -81,7 +80,6 @@ class Exchange:
         self._is_get = method == "GET"
         self._key: tuple[object, ...] | None = None
         self._running: Running | None = None
-        self._waits = False
         self._is_left = False
         self._done: Done | None = None
         self._codes: tuple[str, ...] = ()
@@ -110,9 +108,7 @@ class Exchange:
             found = executor.sharing.find(key, self._told) if executor.sharing and key else None
             if isinstance(found, Done):
                 self._answer(found)
-            elif found is not None:
-                self._waits = True
-            else:
+            elif found is None:
                 self._execute(executor, caller, None)
         except HttpError as error:
             self.refuse(error)
@@ -131,7 +127,6 @@ class Exchange:
         if self._is_left or self.is_over:
             return
         self._is_left = True
-        self._waits = False
         self._then = None
         if self._running is not None:
             self._running.leave()
@@ -166,9 +161,8 @@ class Exchange:
 
     def _told(self, found: Done | Direct | None) -> None:
         """What an equal request was answered, or has fetched."""
-        if not self._waits:
+        if self._is_left:
             return
-        self._waits = False
         try:
             if isinstance(found, Done):
                 self._answer(found)
