@@ -25,7 +25,8 @@ from plait.graph.sdl import sdl_diff, write_sdl
 from plait.query.explain import ROWS_ASSUMED, Explanation, code_of_text, explain_text, tree
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, foreign, read_settings, variables
-from plait.writes.sqlite import MEMORY, SqliteLedger
+from plait.writes.memory import MEMORY
+from plait.writes.sqlite import SqliteLedger
 
 NOT_UP_TO_DATE = 1
 WRITES_SHOWN = 1_000

@@ -22,6 +22,7 @@ from plait.query.interpret import OperationLimits
 from plait.query.sharing import Sharing
 from plait.query.variables import VariableLimits
 from plait.settings import BackendSettings, Settings
+from plait.writes.memory import MEMORY, MemoryLedger
 from plait.writes.send import http_send
 from plait.writes.sqlite import SqliteLedger
 from plait.writes.writes import Writes
@@ -71,7 +72,8 @@ class Gateway:
         self.fetcher = Fetcher(
             self.clients, endpoints=graph.reads, cache=self.cache, clock=clock, events=events
         )
-        self.ledger = SqliteLedger(settings.ledger_path)
+        path = settings.ledger_path
+        self.ledger = MemoryLedger() if str(path) == MEMORY else SqliteLedger(path)
         self.writes = Writes(
             ledger=self.ledger,
             send=http_send(calls, self.fetcher.written),

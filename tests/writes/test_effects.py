@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import strawberry
+from msgspec import structs
 
 from plait import (
     Backend,
@@ -36,10 +37,11 @@ from plait.events import Events, FieldFailed, LedgerOpened
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, _Defaults, reply
 from plait.writes.keys import former_entry_id, former_fingerprint
-from plait.writes.ledger import Intent, Resume, Start, Wanted, WriteRecord
+from plait.writes.ledger import InProgress, Intent, Resume, Start, Wanted, WriteRecord
+from plait.writes.memory import EXPIRED_KEPT_S, MemoryLedger
 from plait.writes.plan import Asked
 from plait.writes.schema import MIGRATIONS
-from plait.writes.sqlite import EXPIRED_KEPT_S, SqliteLedger
+from plait.writes.sqlite import SqliteLedger
 from plait.writes.write import Sent as Answered
 from plait.writes.write import Write
 from plait.writes.writes import Writes
@@ -238,7 +240,7 @@ def test_a_defect_in_a_write_is_unknown_to_the_client_and_whole_in_the_log() -> 
         async def send(write: Any, key: str | None, origin: Origin) -> Answered:
             raise defect
 
-        ledger = MemoryLedger()
+        ledger = RefusingLedger()
         writes = Writes(ledger=ledger, send=send, clock=TestClock(), events=Events(seen.append))
         (outcome,) = await writes.together(asked(origin=Origin(request_id="r")))
         assert "secret" not in outcome.message
@@ -272,7 +274,7 @@ def test_a_gateway_that_stops_or_has_no_key_takes_no_write() -> None:
         async def send(write: Any, key: str | None, origin: Origin) -> Answered:
             return Answered(value=1, http_status=200)
 
-        ledger = MemoryLedger()
+        ledger = RefusingLedger()
         strict = writes_of(ledger, send, require_key=True)
         with pytest.raises(KeyMissing) as missing:
             await strict.together(asked(key=None))
@@ -297,7 +299,7 @@ def test_a_write_outlives_the_client_that_asked_for_it() -> None:
             await go.wait()
             return Answered(value=7, http_status=201)
 
-        ledger = MemoryLedger()
+        ledger = RefusingLedger()
         writes = writes_of(ledger, send)
         task = asyncio.create_task(writes.together(asked()))
         await asyncio.sleep(0.05)
@@ -566,8 +568,15 @@ def record(state: Any, **more: Any) -> WriteRecord:
     return WriteRecord(target="t", endpoint="POST /a", key="k", state=state, **more)
 
 
-async def with_ledger(path: Path | str, use: Callable[[SqliteLedger], Any], **more: Any) -> Any:
-    ledger = SqliteLedger(path, **more)
+@pytest.fixture(params=["memory", "file"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """Where a ledger is."""
+    return tmp_path / "ledger" if request.param == "file" else None
+
+
+async def with_ledger(path: Path | None, use: Callable[[Any], Any], **more: Any) -> Any:
+    """Without a path, the one in memory."""
+    ledger = SqliteLedger(path, **more) if path else MemoryLedger()
     try:
         await ledger.open()
         return await use(ledger)
@@ -582,7 +591,7 @@ async def key_of(ledger: SqliteLedger, asked: Wanted) -> str:
     return decision.entry.writes[0].key
 
 
-def test_an_expired_key_that_is_used_again_has_an_effect_again() -> None:
+def test_an_expired_key_that_is_used_again_has_an_effect_again(kept: Path | None) -> None:
     async def use(ledger: SqliteLedger) -> None:
         first = await key_of(ledger, wanted())
         assert await ledger.sweep(1_099, 10) == 0
@@ -596,10 +605,10 @@ def test_an_expired_key_that_is_used_again_has_an_effect_again() -> None:
         await ledger.sweep(1_300 + EXPIRED_KEPT_S, 10)
         assert await key_of(ledger, wanted(now=2_000 + EXPIRED_KEPT_S)) == first
 
-    asyncio.run(with_ledger(":memory:", use))
+    asyncio.run(with_ledger(kept, use))
 
 
-def test_what_is_not_finished_does_not_expire() -> None:
+def test_what_is_not_finished_does_not_expire(kept: Path | None) -> None:
     async def use(ledger: SqliteLedger) -> None:
         for number, state in enumerate(["pending", "unknown", "succeeded", "failed"]):
             await ledger.begin(wanted(number))
@@ -610,10 +619,22 @@ def test_what_is_not_finished_does_not_expire() -> None:
         assert await ledger.unfinished() == 2
         assert isinstance(await ledger.begin(wanted(1, now=1e9)), Resume)
 
-    asyncio.run(with_ledger(":memory:", use))
+    asyncio.run(with_ledger(kept, use))
 
 
-def test_a_sweep_has_a_bound_and_begins_with_the_oldest() -> None:
+def test_a_success_stays_whatever_is_told_later(kept: Path | None) -> None:
+    async def use(ledger: Any) -> None:
+        await key_of(ledger, wanted())
+        await ledger.settle("e0", 0, record("failed"))
+        await ledger.settle("e0", 1, record("failed"))  # there is no such write
+        await ledger.settle("e9", 0, record("failed"))
+        known = await ledger.begin(wanted(now=1_001))
+        assert [one.state for one in known.entry.writes] == ["succeeded"]
+
+    asyncio.run(with_ledger(kept, use))
+
+
+def test_a_sweep_has_a_bound_and_begins_with_the_oldest(kept: Path | None) -> None:
     async def use(ledger: SqliteLedger) -> None:
         for number in range(5):
             await key_of(ledger, wanted(number, now=1_000 + number))
@@ -623,7 +644,7 @@ def test_a_sweep_has_a_bound_and_begins_with_the_oldest() -> None:
         assert type(known).__name__ == "Replay"
         assert await ledger.sweep(1e6, 10) == 3
 
-    asyncio.run(with_ledger(":memory:", use))
+    asyncio.run(with_ledger(kept, use))
 
 
 def test_how_many_are_unfinished_is_said_at_the_start(tmp_path: Path) -> None:
@@ -641,7 +662,7 @@ def test_how_many_are_unfinished_is_said_at_the_start(tmp_path: Path) -> None:
         assert not [one for one in test.events if isinstance(one, LedgerOpened)]
 
 
-def test_what_a_resolver_read_is_recalled_until_the_key_is_over() -> None:
+def test_what_a_resolver_read_is_recalled_until_the_key_is_over(kept: Path | None) -> None:
     async def use(ledger: SqliteLedger) -> None:
         assert await ledger.recall("e0", 1_000) is None
         await ledger.begin(wanted(reads=b"r"))
@@ -650,7 +671,7 @@ def test_what_a_resolver_read_is_recalled_until_the_key_is_over() -> None:
         assert await ledger.recall("e0", 1_099) == b"r"
         assert await ledger.recall("e0", 1_100) is None
 
-    asyncio.run(with_ledger(":memory:", use))
+    asyncio.run(with_ledger(kept, use))
 
 
 def test_the_ledgers_time_only_moves_forward(tmp_path: Path) -> None:
@@ -675,6 +696,42 @@ def test_the_ledgers_time_only_moves_forward(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_the_time_of_a_ledger_in_memory_only_moves_forward() -> None:
+    async def use(ledger: MemoryLedger) -> None:
+        await ledger.begin(wanted(0, now=5_000))
+        late = await ledger.begin(wanted(1, now=1_400))
+        assert isinstance(late, Start)
+        assert late.entry.started_at == 5_000
+        assert await ledger.sweep(1_500, 10) == 0
+        running = await ledger.begin(wanted(0, now=1_430))
+        assert running.since_s == 30  # type: ignore[union-attr]
+
+    asyncio.run(with_ledger(None, use))
+
+
+def test_a_full_ledger_in_memory_forgets_what_was_finished_first_and_nothing_else() -> None:
+    async def main() -> None:
+        ledger = MemoryLedger(entries_max=3)
+        await ledger.begin(wanted(0))
+        first = await key_of(ledger, wanted(1))
+        await key_of(ledger, wanted(2))
+        await key_of(ledger, wanted(3))
+        assert isinstance(await ledger.begin(wanted(0)), InProgress)
+        assert type(await ledger.begin(wanted(2))).__name__ == "Replay"
+        # What is made again has the key that it had, which the backend knows.
+        assert await key_of(ledger, wanted(1)) == first
+        await ledger.begin(wanted(4))
+        await ledger.begin(wanted(5))
+        with pytest.raises(LedgerUnavailable, match="full of writes whose outcome is not known"):
+            await ledger.begin(wanted(6))
+        assert await ledger.unfinished() == 3
+        await ledger.close()
+        with pytest.raises(LedgerUnavailable, match="closed"):
+            await ledger.begin(wanted(7))
+
+    asyncio.run(main())
+
+
 class JumpyClock(TestClock):
     """A clock whose wall can be set apart from what passes."""
 
@@ -684,11 +741,11 @@ class JumpyClock(TestClock):
         return self.time_s + self.ahead_s
 
 
-class MemoryLedger(SqliteLedger):
+class RefusingLedger(MemoryLedger):
     """A ledger that refuses to settle while it is told to."""
 
     def __init__(self) -> None:
-        super().__init__(":memory:")
+        super().__init__()
         self.refuses = False
         self.settled = 0
 
@@ -721,7 +778,7 @@ def test_a_clock_that_is_set_makes_no_key_expire_and_no_lease_last(jump_s: float
             await asyncio.sleep(3_600)
             raise AssertionError
 
-        clock, ledger = JumpyClock(), MemoryLedger()
+        clock, ledger = JumpyClock(), RefusingLedger()
         writes = writes_of(ledger, send, clock)
         await writes.together(asked())
         hanging = writes_of(ledger, hang, clock)
@@ -755,7 +812,7 @@ def test_an_outcome_that_missed_the_ledger_is_recorded_again() -> None:
             ledger.refuses = True
             return Answered(value=7, http_status=201)
 
-        ledger = MemoryLedger()
+        ledger = RefusingLedger()
         writes = writes_of(ledger, send)
         (first,) = await writes.together(asked())
         assert first.value == 7  # type: ignore[union-attr]
@@ -903,7 +960,7 @@ def test_a_twin_waits_as_long_as_it_is_told_to() -> None:
 
         from plait.clock import SystemClock
 
-        ledger = MemoryLedger()
+        ledger = RefusingLedger()
         writes = writes_of(ledger, send, SystemClock(), wait_s=5.0)
         first = asyncio.create_task(writes.together(asked()))
         await asyncio.sleep(0.02)
@@ -929,7 +986,7 @@ def test_who_is_told_to_ask_again_is_told_when() -> None:
             await asyncio.sleep(60)
             raise AssertionError
 
-        clock, ledger = TestClock(), MemoryLedger()
+        clock, ledger = TestClock(), RefusingLedger()
         writes = writes_of(ledger, send, clock)
         task = asyncio.create_task(writes.together(asked()))
         await asyncio.sleep(0.05)
@@ -1153,7 +1210,7 @@ def test_why_a_ledger_cannot_be_used_is_told_without_its_path(code: Any, reason:
             await ledger._in_thread(fail)
         assert str(caught.value) == f"The ledger of writes {reason}."
 
-    asyncio.run(with_ledger(":memory:", use))
+    asyncio.run(with_ledger(kept, use))
 
 
 def test_a_ledger_that_cannot_be_opened_or_is_closed_says_so(tmp_path: Path) -> None:
@@ -1235,12 +1292,12 @@ def test_a_ledger_that_is_full_or_read_only_takes_no_write_and_comes_back(
         await ledger._in_thread(lambda _: database.execute(f"PRAGMA {pragma}"))
         large = Intent(target="t", endpoint="POST /a", values=b"x" * 100_000, repeatable=True)
         with pytest.raises(LedgerUnavailable) as caught:
-            await ledger.begin(replace(wanted(1), intents=(large,)))
+            await ledger.begin(structs.replace(wanted(1), intents=(large,)))
         assert str(caught.value) == f"The ledger of writes {reason}."
         with pytest.raises(LedgerUnavailable) if "query" in pragma else contextlib.nullcontext():
             assert type(await ledger.begin(wanted(0, now=1_001))).__name__ == "InProgress"
         undo = "max_page_count = 1000000" if "page" in pragma else "query_only = OFF"
         await ledger._in_thread(lambda _: database.execute(f"PRAGMA {undo}"))
-        assert isinstance(await ledger.begin(replace(wanted(1), intents=(large,))), Start)
+        assert isinstance(await ledger.begin(structs.replace(wanted(1), intents=(large,))), Start)
 
     asyncio.run(with_ledger(tmp_path / "ledger", use))

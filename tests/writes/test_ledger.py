@@ -1,9 +1,9 @@
 """What the ledger decides, as tables."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from plait.writes.keys import write_key
 from plait.writes.ledger import (

@@ -27,9 +27,11 @@ committed first, whatever the resolver computes by then.
 An entry with a pending or unknown write is not finished, and does not expire.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
 from typing import Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from plait.writes.keys import write_key
 
@@ -39,8 +41,7 @@ LOST = "The gateway stopped before the write's outcome was recorded. It may have
 UNFINISHED: frozenset[State] = frozenset({"pending", "unknown"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteRecord:
+class WriteRecord(Struct, frozen=True, kw_only=True):
     """What the ledger holds of one write."""
 
     target: str
@@ -62,8 +63,7 @@ class WriteRecord:
     """JSON: the parameters' values that are sent. `None` in entries of the first schema."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """The writes of one place under one key. Times are seconds since 1970."""
 
     id: str
@@ -94,8 +94,7 @@ class Entry:
         return self.expires_at <= now and self.is_finished
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(Struct, frozen=True, kw_only=True):
     """A write that is wanted."""
 
     target: str
@@ -106,8 +105,7 @@ class Intent:
     """Whether sending it again cannot do it twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """A request's wish to make writes."""
 
     id: str
@@ -127,47 +125,41 @@ class Wanted:
     former_fingerprint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drive:
+class Drive(Struct, frozen=True, kw_only=True):
     """One write to be sent now. `in_doubt`: an earlier attempt may have taken effect."""
 
     position: int
     in_doubt: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """New: send all. `entry` is to be committed first."""
 
     entry: Entry
     drives: tuple[Drive, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
+class Resume(Struct, frozen=True, kw_only=True):
     """Unfinished: send what `drives` names, replay the rest. `entry` is to be committed first."""
 
     entry: Entry
     drives: tuple[Drive, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Replay(Struct, frozen=True, kw_only=True):
     """Nothing to send: `entry` has the outcomes. It may have changed and is to be committed."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
+class Conflict(Struct, frozen=True, kw_only=True):
     """The key was used with another payload; or, where `writes_differ`, the same request makes
     other writes than it did then."""
 
     writes_differ: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InProgress:
+class InProgress(Struct, frozen=True, kw_only=True):
     """The same request has been running for `since_s` seconds, and counts as running for
     `left_s`."""
 
@@ -208,6 +200,66 @@ class Ledger(Protocol):
     async def close(self) -> None:
         """Give up files and connections."""
         ...
+
+
+class Entries(Protocol):
+    """Where a ledger keeps its entries, in the middle of one step that nothing comes between."""
+
+    def load(self, entry_id: str) -> Entry | None:
+        """The entry of that id."""
+        ...
+
+    def of_request(self, request: str) -> Iterable[Entry]:
+        """The entries that have it in common."""
+        ...
+
+    def generation(self, entry_id: str) -> int:
+        """How often its key expired, where its entry is gone."""
+        ...
+
+    def save(self, entry: Entry) -> None:
+        """Keep it, in place of what was kept under its id."""
+        ...
+
+
+def begun(
+    entries: Entries, wanted: Wanted, *, holder: str, is_dead: Callable[[str], bool]
+) -> Decision:
+    """Decide about `wanted`, whose time is the ledger's, and keep what follows. `holder` is the
+    process that asks; `is_dead` tells whether another one is known to have ended."""
+    before = entries.load(wanted.id)
+    if before is None:
+        wanted, before = _otherwise_named(entries, wanted)
+    decision = decide(
+        before,
+        wanted,
+        generation=entries.generation(wanted.id) if before is None else 0,
+        is_abandoned=before is not None and is_dead(before.holder),
+    )
+    match decision:
+        case Start(entry=entry) | Resume(entry=entry):
+            held = replace(entry, holder=holder)
+            entries.save(held)
+            return replace(decision, entry=held)
+        case Replay(entry=entry):
+            if entry != before:
+                entries.save(entry)
+        case Conflict() | InProgress():
+            pass
+    return decision
+
+
+def _otherwise_named(entries: Entries, wanted: Wanted) -> tuple[Wanted, Entry | None]:
+    """The entry of `wanted` under another alias, or as the first schema called it, while it
+    counts."""
+    if not wanted.request:
+        return wanted, None
+    if (same := renamed(wanted, entries.of_request(wanted.request))) is not None:
+        return replace(wanted, id=same.id), same
+    former = entries.load(wanted.former_id or "")
+    if former is None or former.is_over(wanted.now):
+        return wanted, None
+    return replace(wanted, id=former.id, fingerprint=wanted.former_fingerprint or ""), former
 
 
 def decide(

@@ -1,9 +1,10 @@
 """From what a resolver asks for to what the ledger is asked for. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
+
+from msgspec import Struct, field
 
 from plait.backend.call import Origin
 from plait.writes.keys import (
@@ -18,8 +19,7 @@ from plait.writes.ledger import Intent, Wanted
 from plait.writes.write import Write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """The writes of one place in a request, and on whose behalf they are made."""
 
     writes: tuple[Write[Any], ...]

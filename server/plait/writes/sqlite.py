@@ -15,33 +15,27 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from plait.errors import LedgerUnavailable
 from plait.writes.holders import Holder
 from plait.writes.ledger import (
-    Conflict,
     Decision,
     Entry,
-    InProgress,
-    Replay,
     Resume,
     Start,
     Wanted,
     WriteRecord,
-    decide,
-    renamed,
+    begun,
     settled,
 )
+from plait.writes.memory import EXPIRED_KEPT_S
 from plait.writes.schema import connected, transaction
 
 R = TypeVar("R")
-
-MEMORY = ":memory:"
-EXPIRED_KEPT_S = 30 * 86_400.0
-"""How long the ledger remembers that a key expired: longer than backends remember what it did."""
 
 _COLUMNS = (
     "target, endpoint, key, state, epoch, http_status, code, message, retryable, attempts,"
@@ -91,7 +85,7 @@ _REASONS = {
 
 
 class SqliteLedger:
-    """A `Ledger` in the file at `path`, which is made when it is first used. `:memory:` works too.
+    """A `Ledger` in the file at `path`, which is made when it is first used.
 
     `busy_s` is how long a request waits for another process's transaction, those that wait before
     it included. After any failure the next use tries again, so a ledger that comes back is used
@@ -106,7 +100,7 @@ class SqliteLedger:
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         """Device and inode of the file that was opened."""
-        self._holder = Holder(None if self._path == MEMORY else Path(self._path))
+        self._holder = Holder(Path(self._path))
         self._ahead_s = 0.0
         """How far the ledger's time is ahead of this process's."""
         self._closed = False
@@ -176,26 +170,11 @@ class SqliteLedger:
     def _begin(self, wanted: Wanted, until: float) -> Decision:
         with self._transaction(until) as database:
             wanted = replace(wanted, now=self._time(database, wanted.now))
-            before = _load(database, wanted.id)
-            if before is None:
-                wanted, before = _otherwise_named(database, wanted)
-            decision = decide(
-                before,
-                wanted,
-                generation=_generation(database, wanted.id) if before is None else 0,
-                is_abandoned=before is not None and self._holder.is_dead(before.holder),
-            )
-            match decision:
-                case Start(entry=entry) | Resume(entry=entry):
-                    held = replace(entry, holder=self._holder.name)
-                    _save(database, held)
-                    database.execute(_SET_TIME, (wanted.now,))
-                    return replace(decision, entry=held)
-                case Replay(entry=entry):
-                    if entry != before:
-                        _save(database, entry)
-                case Conflict() | InProgress():
-                    pass
+            holder = self._holder
+            entries = _Entries(database)
+            decision = begun(entries, wanted, holder=holder.name, is_dead=holder.is_dead)
+            if isinstance(decision, Start | Resume):
+                database.execute(_SET_TIME, (wanted.now,))
         return decision
 
     def _settle(self, entry_id: str, position: int, record: WriteRecord, until: float) -> None:
@@ -269,17 +248,14 @@ class SqliteLedger:
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
-            if self._path != MEMORY:
-                self._check_file()
-                _make_private_file(Path(self._path))
-                self._holder.open()
+            self._check_file()
+            _make_private_file(Path(self._path))
+            self._holder.open()
             self._database = connected(self._path, self._busy_s)
             self._file = self._on_disc()
         return self._database
 
     def _on_disc(self) -> tuple[int, int] | None:
-        if self._path == MEMORY:
-            return None
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
@@ -302,24 +278,26 @@ def _make_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _otherwise_named(database: sqlite3.Connection, wanted: Wanted) -> tuple[Wanted, Entry | None]:
-    """The entry of `wanted` under another alias, or as the first schema called it, while it
-    counts."""
-    if not wanted.request:
-        return wanted, None
-    ids = database.execute(_OF_REQUEST, (wanted.request,)).fetchall()
-    entries = [entry for (id_,) in ids if (entry := _load(database, id_)) is not None]
-    if (same := renamed(wanted, entries)) is not None:
-        return replace(wanted, id=same.id), same
-    former = _load(database, wanted.former_id or "")
-    if former is None or former.is_over(wanted.now):
-        return wanted, None
-    return replace(wanted, id=former.id, fingerprint=wanted.former_fingerprint or ""), former
+class _Entries:
+    """See `Entries`: those of one transaction."""
 
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
 
-def _generation(database: sqlite3.Connection, entry_id: str) -> int:
-    row = database.execute(_EXPIRED, (entry_id,)).fetchone()
-    return int(row[0]) if row else 0
+    def load(self, entry_id: str) -> Entry | None:
+        return _load(self._database, entry_id)
+
+    def of_request(self, request: str) -> Iterator[Entry]:
+        for (id_,) in self._database.execute(_OF_REQUEST, (request,)).fetchall():
+            if (entry := _load(self._database, id_)) is not None:
+                yield entry
+
+    def generation(self, entry_id: str) -> int:
+        row = self._database.execute(_EXPIRED, (entry_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def save(self, entry: Entry) -> None:
+        _save(self._database, entry)
 
 
 def _load(database: sqlite3.Connection, entry_id: str) -> Entry | None:

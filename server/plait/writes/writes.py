@@ -7,10 +7,12 @@ would leave an unknown outcome behind.
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any, Literal, TypeAlias, TypeVar, assert_never
+
+from msgspec.structs import replace
 
 from plait.backend.numbers import decode
 from plait.clock import Clock
@@ -205,7 +207,7 @@ class Writes:
     async def _made(self, asked: Asked, entry: Entry, drive: Drive) -> Outcome[Any]:
         write, record = asked.writes[drive.position], entry.writes[drive.position]
         if record.values is not None:  # as it was asked for first, whatever is computed now
-            write = replace(write, values=decode(record.values))
+            write = dataclasses.replace(write, values=decode(record.values))
         start = self._clock.now()
         result = await self._sent(asked, write, record.key)
         outcome = outcome_of(
