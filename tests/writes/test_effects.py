@@ -634,6 +634,19 @@ def test_a_success_stays_whatever_is_told_later(kept: Path | None) -> None:
     asyncio.run(with_ledger(kept, use))
 
 
+def test_what_was_driven_again_keeps_nobody_from_being_forgotten(kept: Path | None) -> None:
+    async def use(ledger: Any) -> None:
+        await ledger.begin(wanted(0))
+        await ledger.settle("e0", 0, record("unknown"))
+        await key_of(ledger, wanted(1, now=1_001))
+        assert isinstance(await ledger.begin(wanted(0, now=1_050)), Resume)
+        await ledger.settle("e0", 0, record("succeeded", epoch=2))
+        assert await ledger.sweep(1_110, 10) == 1
+        assert await ledger.sweep(1_150, 10) == 1
+
+    asyncio.run(with_ledger(kept, use))
+
+
 def test_a_sweep_has_a_bound_and_begins_with_the_oldest(kept: Path | None) -> None:
     async def use(ledger: SqliteLedger) -> None:
         for number in range(5):
