@@ -17,9 +17,11 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLScalarType,
     GraphQLUnionType,
     get_named_type,
     is_composite_type,
+    is_specified_scalar_type,
 )
 from strawberry.types.base import StrawberryList, StrawberryObjectDefinition, StrawberryOptional
 from strawberry.types.field import StrawberryField
@@ -30,6 +32,7 @@ from plait.graph.bindings import Argument, This, path_of
 from plait.graph.blame import DEFINITION, endpoint_above
 from plait.graph.field import GRAPHQL_NAME, DeclaredField, Form, PropertyField
 from plait.graph.fields import (
+    NATIVE,
     Binding,
     Constant,
     Custom,
@@ -93,7 +96,9 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
             own = strawberry_field.python_name
             readers[own] = reader(strawberry_field, field.type, defaults.get(own))
             _bind_property(schema, strawberry_field, field, readers[own])
-    schema.fields[type_.name] = table = dict(_table(type_, definition.origin, readers, fetches))
+    is_plain = schema.config.default_resolver is getattr
+    rows = _table(type_, definition.origin, readers, fetches, is_plain=is_plain)
+    schema.fields[type_.name] = table = dict(rows)
     schema.properties[type_.name] = tuple(_expected(table, definition.origin))
     of_row = row_class(definition.origin)
     for field in type_.fields.values():
@@ -295,6 +300,10 @@ def _with_self(
     def with_self(source: Any, info: Any, **arguments: Any) -> Any:
         if type(source) is dict:
             source = self_of(source, info)
+        elif info is not None and info.path.prev is None:
+            ran = getattr(info.context, "ran", None)
+            if ran and info.path.key in ran:  # no resolver of a request runs twice
+                return ran[info.path.key].told()
         return resolve(source, info, **arguments)
 
     def self_of(row: dict[str, Any], info: Any) -> Any:
@@ -353,9 +362,15 @@ def _row_type(resolve_type: Any, kind: Kind) -> Callable[..., Any]:
 
 
 def _table(
-    type_: Owner, owner: type, readers: Mapping[str, Reader], fetches: Mapping[str, Fetch]
+    type_: Owner,
+    owner: type,
+    readers: Mapping[str, Reader],
+    fetches: Mapping[str, Fetch],
+    *,
+    is_plain: bool,
 ) -> Iterator[tuple[str, Field]]:
-    """What each field of a type does, by its GraphQL name."""
+    """What each field of a type does, by its GraphQL name. `is_plain` tells that objects simply
+    have what a field shows under its name."""
     for name, graphql_field in type_.fields.items():
         field = graphql_field.extensions.get(DEFINITION)
         if name in fetches:
@@ -372,10 +387,22 @@ def _table(
                     is_list=_is_list(graphql_field.type),
                     is_guarded=bool(field.extensions),
                     place=field.place if isinstance(field, PropertyField) else None,
+                    attribute=field.python_name,
+                    native=_native(graphql_field.type)
+                    if is_plain and not field.extensions
+                    else None,
                 ),
             )
         else:
             yield name, _custom(f"{type_.name}.{name}", field)
+
+
+def _native(type_: Any) -> type | None:
+    """The kind of value that is shown as it is."""
+    named = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+    if not isinstance(named, GraphQLScalarType) or not is_specified_scalar_type(named):
+        return None
+    return NATIVE.get(named.name)
 
 
 def _custom(label: str, field: Any) -> Custom:

@@ -11,7 +11,7 @@ executor knows how to wait for.
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from inspect import iscoroutine
 from math import isfinite
 from typing import Any, Protocol
@@ -33,11 +33,12 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
 from plait.clock import Pace
+from plait.graph.fields import FieldTable, Property
 from plait.graph.gather import all_of
 from plait.graph.quick import How, Part, Quick, quick
 from plait.graph.resolve import UNSETTLED, Asked
 from plait.graph.rows import RowMismatch
-from plait.graph.sizes import NUMBER_BYTES, size_of
+from plait.graph.sizes import NAME_BYTES, NUMBER_BYTES, size_of
 
 ERRORS_MAX = 1_000
 """How many errors of one operation are kept; the rest are counted."""
@@ -165,6 +166,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """See `Executor`."""
+        if source_value is not None and type(source_value) is not dict:
+            return self._fields_of_object(parent_type, source_value, path, grouped_field_set)
         quick = self._quicks.get(id(grouped_field_set))
         if quick is None:
             quick = self._quick(parent_type, path, grouped_field_set)
@@ -178,12 +181,11 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             return results
         waiting: list[str] = []
         parts = iter(quick.parts)
-        is_row = type(source_value) is dict or source_value is None
 
         def advance() -> bool:
             for part in parts:
                 name = part.name
-                if part.how is How.NATIVE and is_row and source_value is not None:
+                if part.how is How.NATIVE and source_value is not None:
                     value: Any = source_value.get(part.key)
                     if type(value) is str is part.kind:
                         self._budget.spend_bytes(len(value) + 2)
@@ -194,7 +196,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
                         results[name] = value
                         continue
                 own = Path(path, name, parent_type.name)
-                if is_row and part.how is not How.CORE:
+                if part.how is not How.CORE:
                     result = self._shown(part, parent_type, source_value, own)
                 else:
                     result = self.execute_field(parent_type, source_value, part.details, own, None)
@@ -208,6 +210,52 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
 
         return self._finished(advance, results, waiting)
 
+    def _fields_of_object(
+        self, parent_type: GraphQLObjectType, source: Any, path: Path | None, grouped: Any
+    ) -> Any:
+        """The fields of an object that a resolver made. What it merely holds is read from it, as
+        Strawberry would; the rest is graphql-core's."""
+        names = sum(map(len, grouped)) + NAME_BYTES * len(grouped)
+        if path is not None and type(path.key) is int:
+            self._budget.spend_bytes(names)  # it was counted as its list's item
+        else:
+            self._budget.spend_object(names)
+        fields = self._table().get(parent_type.name, {})
+        owner = type(source)
+        held: Mapping[str, Any] = getattr(source, "__dict__", None) or {}  # no code of its author's
+        results: dict[str, Any] = {}
+        waiting: list[str] = []
+        parts = iter(grouped.items())
+
+        def advance() -> bool:
+            for name, details in parts:
+                entry = fields.get(details[0].node.name.value)
+                if type(entry) is Property and entry.native and entry.owner is owner:
+                    value: Any = held.get(entry.attribute)
+                    kind: type = type(value)
+                    if kind is entry.native and (
+                        kind is str or kind is bool or _is_in_range(kind, value)
+                    ):
+                        self._budget.spend_bytes(len(value) + 2 if kind is str else NUMBER_BYTES)
+                        results[name] = value
+                        continue
+                own = Path(path, name, parent_type.name)
+                result = self.execute_field(parent_type, source, details, own, None)
+                if result is not Undefined:
+                    results[name] = result
+                    if self.is_awaitable(result):
+                        waiting.append(name)
+                if self._pace.is_over():
+                    return False
+            return True
+
+        return self._finished(advance, results, waiting)
+
+    def _table(self) -> FieldTable:
+        """What fields do; nothing of it where extensions are to see all of them."""
+        schema = self.schema._strawberry_schema  # type: ignore[attr-defined]  # Strawberry's own
+        return {} if self.middleware_manager else getattr(schema, "fields", None) or {}
+
     # --- rows, the quick way
 
     def _quick(self, parent: GraphQLObjectType, path: Path | None, grouped: Any) -> Quick:
@@ -219,8 +267,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             parent,
             grouped,
             lambda name: self.schema.get_field(parent, name),
-            # What extensions are to see, graphql-core shows them.
-            {} if self.middleware_manager else getattr(schema, "fields", None) or {},
+            self._table(),
             is_strict=getattr(schema, "has_strict", False),
             step_of=lambda key: run and run.step_at((*names, key), parent.name),
         )

@@ -23,6 +23,16 @@ LEFT_OUT: Any = UNSET
 """The value of an argument that the client did not give."""
 
 
+NATIVE: Mapping[str, type] = {
+    "String": str,
+    "ID": str,
+    "Int": int,
+    "Boolean": bool,
+    "Float": float,
+}
+"""What is shown as it is, by scalar."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A parameter is what stands at a path of the row: `this.userId`."""
@@ -162,6 +172,11 @@ class Property:
     """Whether a permission, or another extension, is asked first."""
     place: Place | None = None
     """Where it is declared, where that is known."""
+    attribute: str = ""
+    """What objects that resolvers make have it under."""
+    native: type | None = None
+    """The kind of value that is shown as it is, of those that JSON has; `None` where there is none,
+    or where it is not simply read from an object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,8 @@ from graphql import (
     is_list_type,
 )
 
-from plait.graph.fields import Fetch, FieldTable, Property
+from plait.graph.fields import NATIVE, Fetch, FieldTable, Property
 from plait.graph.sizes import NAME_BYTES
-
-_KINDS: dict[str, type] = {"String": str, "ID": str, "Int": int, "Boolean": bool, "Float": float}
-"""What of JSON is shown as it is, by scalar."""
 
 
 class How(Enum):
@@ -144,8 +141,8 @@ def _of_property(part: Part, entry: Property, is_strict: bool) -> None:
         return
     part.type = type_
     path = entry.reader.paths[0]
-    if type_.name in _KINDS and len(path) == 1:
-        part.how, part.key, part.kind = How.NATIVE, path[0], _KINDS[type_.name]
+    if type_.name in NATIVE and len(path) == 1:
+        part.how, part.key, part.kind = How.NATIVE, path[0], NATIVE[type_.name]
         part.is_id = type_.name == "ID"
         has_one_name = len(entry.reader.paths) == 1 and not entry.reader.has_default
         part.null_is_null = part.nullable and has_one_name and not is_strict

@@ -38,11 +38,12 @@ from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 from msgspec import UNSET
 
 from plait.backend.paths import Path, value_at
-from plait.graph.fields import Constant, Fetch, FieldTable, Given, Object, Property, Row
+from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Object, Property, Row
 from plait.graph.rows import Reader, converter
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES, size_of
 from plait.query.plan import Plan, Step
+from plait.query.resolved import Resolver
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 from plait.query.typed import Decode, NotTyped, Shapes, decoder, key_of
 
@@ -116,12 +117,15 @@ class Compiled:
 
     joins: tuple[Join, ...]
     """Those above before those below."""
-    root: tuple[tuple[str, int | str], ...]
-    """The keys of the answer: each with its join, or with the text that stands there."""
+    root: tuple[tuple[str, int | str | Resolver], ...]
+    """The keys of the answer: each with its join, with the text that stands there, or with what
+    computes it."""
     source: str
     """The code, for who wants to read it."""
     has_lists: bool = False
     """Whether it shows lists of values."""
+    resolvers: tuple[Resolver, ...] = ()
+    """What computes values of the root."""
     shared: frozenset[int] = field(default_factory=frozenset)
     """The joins whose endpoint others ask too, so that it is worth waiting for each other."""
 
@@ -299,7 +303,7 @@ class _Writer:
         self._joins: dict[int, dict[str, Any]] = {}
 
     def operation(self, type_: GraphQLObjectType, operation: OperationDefinitionNode) -> Compiled:
-        root: list[tuple[str, int | str]] = []
+        root: list[tuple[str, int | str | Resolver]] = []
         for key, nodes in self._selections.collected(
             type_, [(operation.selection_set, ())]
         ).items():
@@ -308,6 +312,9 @@ class _Writer:
                 root.append((key, type_.name))
                 continue
             entry = self._fields.get(type_.name, {}).get(name)
+            if isinstance(entry, Custom):
+                root.append((key, self._resolver(type_, key, nodes[0][0], entry)))
+                continue
             if not isinstance(entry, Fetch):
                 raise NotCompiled(f"{type_.name}.{name} asks no endpoint")
             step = self._plan.places[(key,), type_.name]
@@ -333,8 +340,23 @@ class _Writer:
             root=tuple(root),
             source=source,
             has_lists=self._has_lists,
+            resolvers=tuple(one for _, one in root if isinstance(one, Resolver)),
             shared=_shared(joins),
         )
+
+    def _resolver(
+        self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom
+    ) -> Resolver:
+        definition = type_.fields[node.name.value]
+        named = get_named_type(definition.type)
+        if entry.may_load or not is_leaf_type(named):
+            raise NotCompiled(f"{entry.label}: {entry.why}")
+        self._has_lists |= is_list_type(
+            definition.type.of_type
+            if isinstance(definition.type, GraphQLNonNull)
+            else definition.type
+        )
+        return Resolver(key, definition, node)
 
     def _name(self, prefix: str, value: Any) -> str:
         """The name by which code finds a value."""

@@ -14,6 +14,7 @@ from plait.clock import Pace
 from plait.errors import LedgerUnavailable, PlaitError
 from plait.graph.absent import Absence, Expected
 from plait.graph.blame import response_keys
+from plait.graph.ran import Ran
 from plait.graph.recall import Recall, recalled
 from plait.writes.keys import entry_id, key_from_header
 from plait.writes.outcome import Outcome, told
@@ -68,6 +69,8 @@ class Context:
     selves: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     """What resolvers of rows get as `self`, by the identity of the row's place, which is kept with
     it."""
+    ran: Mapping[str, Ran] = field(default_factory=dict)
+    """What resolvers of the root have computed already, by their keys in the answer."""
     absences: dict[Expected, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
 

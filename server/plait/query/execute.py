@@ -226,7 +226,7 @@ class Running:
     def _fetch(self, direct: Direct) -> None:
         """Have compiled code ask for what it needs."""
         sharing, share = self._executor.sharing, self._request.share
-        if sharing is not None and share is not None:
+        if sharing is not None and share is not None and direct.may_be_shared:
             self._lead = sharing.lead(share, direct.endpoints)
         direct.begin()
         if direct.is_over:
@@ -263,6 +263,7 @@ class Running:
             self._end(answered(self._document, self._operation, result, context))
             return
         direct.hand_on(context.loaders)
+        context.ran = direct.ran
         self._interpret(context)
 
     def _interpret(self, context: Context) -> None:

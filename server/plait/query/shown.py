@@ -21,8 +21,9 @@ class Shown:
         self._asked = asked
         self.budget = budget
 
-    def data(self) -> dict[str, Any]:
-        """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
+    def data(self, computed: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole answer's data, with what resolvers computed, by its keys. Raises, whatever it
+        may be, where graphql-core is to make it."""
         shown: list[Any] = [None] * len(self._asked)
         sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
         for join in reversed(self._compiled.joins):
@@ -30,7 +31,10 @@ class Shown:
             shown[join.index] = {} if asked is None else self._shown(join, asked, shown)
             if sizes is not None and asked is not None:
                 sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
-        return {key: shown[of][()] if type(of) is int else of for key, of in self._compiled.root}
+        return {
+            key: shown[of][()] if type(of) is int else computed.get(key, of)
+            for key, of in self._compiled.root
+        }
 
     def _shown(self, join: Join, asked: Asked, shown: Sequence[Any]) -> dict[Any, Any]:
         """What a join shows, by the values of its parameters."""
