@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import uvloop
 
-from plait.backend.call import Call, Reply
+from plait.backend.call import Call, Origin, Reply
 from plait.backend.client import Client
 from plait.backend.slots import Slots
 from plait.backend.spec import BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock
-from plait.errors import BackendError
+from plait.errors import BackendError, BackendHttpError
 from plait.events import CallFinished, Event, Events
 from tests.query.test_sharing import kept
 
@@ -51,6 +51,11 @@ class Calls:
         body = b"{}" if method == "POST" else None
         call = Call(endpoint=endpoint, method=method, path=path, body=body)
         return came, self.client.begin(call, came.set_result)
+
+    def one(self, **more: Any) -> Call:
+        """A call that has not left."""
+        endpoint = EndpointSpec(backend=self.backend, method="GET", path=PathTemplate("/rows/{id}"))
+        return Call(endpoint=endpoint, path="/rows/1", **more)
 
     async def get(self, **options: Any) -> Any:
         async with asyncio.timeout(5):
@@ -277,45 +282,68 @@ def test_a_call_leaves_nothing_to_the_collector() -> None:
 
 
 def test_slots_are_handed_on_in_order() -> None:
-    async def main() -> None:
-        slots, order = Slots(1), list[str]()
-        assert slots.take()
-        assert not slots.take()
-
-        async def wait(name: str) -> None:
-            await slots.wait()
-            order.append(name)
-
-        first, second = asyncio.create_task(wait("a")), asyncio.create_task(wait("b"))
-        await asyncio.sleep(0)
-        forget = slots.call_when_free(lambda: order.append("forgotten"))
-        slots.call_when_free(lambda: order.append("c"))
-        forget()
-        for _ in range(3):
-            slots.give_back()
-            await asyncio.sleep(0)
-        assert order == ["a", "b", "c"]
+    slots, order = Slots(1), list[str]()
+    assert slots.take()
+    assert not slots.take()
+    slots.call_when_free(lambda: order.append("a"))
+    slots.call_when_free(lambda: order.append("b"))
+    forget = slots.call_when_free(lambda: order.append("forgotten"))
+    slots.call_when_free(lambda: order.append("c"))
+    forget()
+    for _ in range(3):
         slots.give_back()
-        assert slots.take()
-        await asyncio.gather(first, second)
+    assert order == ["a", "b", "c"]
+    slots.give_back()
+    assert slots.take()
 
-    asyncio.run(main())
+
+def test_each_call_is_told_once_however_it_ends() -> None:
+    async def later(_: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
+        if count == 3:
+            await asyncio.sleep(60)
+        status = b"503 No" if count == 2 else b"200 OK"
+        writer.write(b"HTTP/1.1 %b\r\ncontent-length: 2\r\n\r\n{}" % status)
+
+    async def test(calls: Calls) -> None:
+        origin = Origin(request_id="r", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+        one = calls.one(origin=origin)
+        batch = calls.one(origin=origin, keys=3, template="GET /rows?id=")
+        assert (await calls.client.call(batch)).status == 200
+        with pytest.raises(BackendHttpError):
+            await calls.client.call(one)
+        task = asyncio.create_task(calls.client.call(one))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    told = [one for one in run(later, test).events if isinstance(one, CallFinished)]
+    assert {(one.request_id, one.trace_id, one.backend, one.attempts) for one in told} == {
+        ("r", "a" * 32, "b", 1)
+    }
+    assert [(one.endpoint, one.keys, one.http_status, one.error_code) for one in told] == [
+        ("GET /rows?id=", 3, 200, None),
+        ("GET /rows/{id}", 1, 503, "BACKEND_HTTP_ERROR"),
+        ("GET /rows/{id}", 1, None, "BACKEND_DISCONNECTED"),
+    ]
+    assert told[2].reason == "given_up"
+    assert told[2].duration_ms >= 40
 
 
-@pytest.mark.parametrize("after", [True, False])
-def test_a_slot_is_not_lost_with_who_waited_for_it(after: bool) -> None:
-    async def main() -> None:
-        slots = Slots(1)
-        assert slots.take()
-        waiting = asyncio.create_task(slots.wait())
-        await asyncio.sleep(0)
-        if after:
-            slots.give_back()  # it is this one's now, which does not know it yet
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        if not after:
-            slots.give_back()
-        assert slots.take()
-        assert not slots.take()
+def test_no_more_calls_than_connections_are_under_way() -> None:
+    running, most = 0, 0
 
-    asyncio.run(main())
+    async def counted(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        writer.write(OK)
+
+    async def test(calls: Calls) -> None:
+        for _ in range(2):  # over new connections, and over kept ones
+            await asyncio.gather(*(calls.client.call(calls.one()) for _ in range(7)))
+
+    calls = run(counted, test, connections=2)
+    assert (most, calls.connections, len(calls.requests)) == (2, 2, 14)

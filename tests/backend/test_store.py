@@ -13,17 +13,14 @@ from plait.backend.client import (
     child_traceparent,
     forwarded_headers,
     identify,
-    limit,
-    report,
     timeout,
 )
 from plait.backend.freshness import Entry
-from plait.backend.slots import Slots
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import scripted
 from plait.clock import TestClock
-from plait.errors import BackendError, BackendHttpError, BackendTimeout, SettingsError
-from plait.events import CacheFailed, CallFinished, Events
+from plait.errors import BackendError, BackendTimeout, SettingsError
+from plait.events import CacheFailed, Events
 
 NOW = 1_000_000.0
 
@@ -278,94 +275,6 @@ def test_a_call_that_is_not_answered_in_time_says_so() -> None:
         own = Call(endpoint=b.get("/own", timeout_s=0.01).spec, path="/own")
         with pytest.raises(BackendTimeout, match=r"within 0\.01 s"):
             await timeout(SPEC.backend)(hang)(own)
-
-    asyncio.run(main())
-
-
-def test_each_call_is_told_once_however_it_ends() -> None:
-    async def main() -> None:
-        seen: list[Any] = []
-        clock = TestClock()
-        layer = report(clock, Events(seen.append))
-        origin = Origin(request_id="r", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
-
-        async def slow(_: Call) -> Reply:
-            clock.advance(2)
-            return await answer(call())
-
-        async def broken(_: Call) -> Reply:
-            raise BackendHttpError(
-                "m", backend="b", endpoint="e", status=503, reason="x", problem="p"
-            )
-
-        await layer(slow)(call(origin=origin, keys=3, template="GET /rows?id="))
-        with pytest.raises(BackendError):
-            await layer(broken)(call(origin=origin))
-        task = asyncio.create_task(layer(hang)(call(origin=origin)))  # type: ignore[arg-type]
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        common: dict[str, Any] = {
-            "request_id": "r",
-            "trace_id": "a" * 32,
-            "backend": "b",
-            "attempts": 1,
-        }
-        label = "GET /rows/{id}"
-        assert seen == [
-            CallFinished(
-                **common,
-                endpoint="GET /rows?id=",
-                keys=3,
-                http_status=200,
-                error_code=None,
-                duration_ms=2_000.0,
-            ),
-            CallFinished(
-                **common,
-                endpoint=label,
-                keys=1,
-                http_status=503,
-                error_code="BACKEND_HTTP_ERROR",
-                duration_ms=0.0,
-                reason="x",
-                problem="p",
-            ),
-            CallFinished(
-                **common,
-                endpoint=label,
-                keys=1,
-                http_status=None,
-                error_code="BACKEND_DISCONNECTED",
-                duration_ms=0.0,
-                reason="given_up",
-            ),
-        ]
-
-    asyncio.run(main())
-
-
-def test_no_more_calls_than_connections_are_under_way() -> None:
-    async def main() -> None:
-        running = most = 0
-        go = asyncio.Event()
-
-        async def count(_: Call) -> Reply:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            await go.wait()
-            running -= 1
-            return await answer(call())
-
-        handle = limit(Slots(2))(count)
-        tasks = [asyncio.ensure_future(handle(call())) for _ in range(5)]
-        await asyncio.sleep(0.01)
-        assert most == 2
-        go.set()
-        await asyncio.gather(*tasks)
-        assert most == 2
 
     asyncio.run(main())
 

@@ -1,4 +1,4 @@
-"""A backend's client: the layers that a call passes, outermost first, and why in this order.
+"""A backend's client: what a call passes, outermost first, and why in this order.
 
     report    one event a call, whatever becomes of it, with the whole time that it took
     limit     waits for its turn outside the timeout: a busy gateway is not a slow backend
@@ -8,7 +8,7 @@
     transport the wire
 
 Were `limit` inside `timeout`, a burst would time out calls that were never sent. Were `report`
-inside `limit`, waiting would be invisible.
+inside `limit`, waiting would be invisible. Over a connection that is kept none of it takes a task.
 """
 
 import asyncio
@@ -67,13 +67,20 @@ class Client:
             identify(backend, self.content_type),
             *layers_of(recorder),
         )
-        """What is inside of `limit`."""
-        self.call = _layered(self.inner, report(clock, events), limit(self.slots))
+        """What is inside of `limit`, where no connection is kept."""
+
+    async def call(self, call: Call) -> Reply:
+        """The reply. Raises `BackendError`."""
+        over: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        give_up = self.begin(call, partial(_settle, over))
+        try:
+            return await over
+        finally:
+            give_up()
 
     def begin(self, call: Call, then: Ended) -> Callable[[], None]:
-        """As `call`, without a task or a coroutine where a connection is kept: the layers do the
-        same in the same order. `then` gets the reply, or the error. What it returns gives the call
-        up, and then `then` gets nothing.
+        """As `call`, for what is no coroutine. `then` gets the reply, or the error; it may get it
+        before this returns. What it returns gives the call up, and then `then` gets nothing.
         """
         begun = _Begun(self, call, then)
         begun.begin()
@@ -198,30 +205,13 @@ def _nothing() -> None:
     pass
 
 
-def report(clock: Clock, events: Events) -> Layer:
-    """Emit `CallFinished` for every call."""
-
-    def layer(inner: Handler) -> Handler:
-        async def handle(call: Call) -> Reply:
-            start = clock.now()
-
-            def finished(status: int | None, error: BackendError | None) -> None:
-                _tell(events, call, start, clock.now(), status, error)
-
-            try:
-                reply = await inner(call)
-            except BackendError as error:
-                finished(error.status, error)
-                raise
-            except asyncio.CancelledError:
-                finished(None, _given_up(call))
-                raise
-            finished(reply.status, None)
-            return reply
-
-        return handle
-
-    return layer
+def _settle(over: "asyncio.Future[Reply]", found: Reply | BaseException) -> None:
+    if over.done():
+        return
+    if isinstance(found, BaseException):
+        over.set_exception(found)
+    else:
+        over.set_result(found)
 
 
 def _tell(
@@ -248,26 +238,6 @@ def _shown(event: CallFinished, start: float, end: float) -> CallShown:
         error=event.error_code,
         attempts=event.attempts,
     )
-
-
-def limit(slots: Slots) -> Layer:
-    """At most as many calls at once as there are slots; the others wait in order. Those that begin
-    together take several turns of the loop: one that waits costs more than it seems."""
-
-    def layer(inner: Handler) -> Handler:
-        async def handle(call: Call) -> Reply:
-            await slots.wait()
-            try:
-                pace = call.origin.pace
-                if pace and pace.is_over():
-                    await pace.breathe()
-                return await inner(call)
-            finally:
-                slots.give_back()
-
-        return handle
-
-    return layer
 
 
 def timeout(backend: BackendSpec) -> Layer:

@@ -1,6 +1,5 @@
 """A bounded number of places, taken at once where one is free, and in order where none is."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -34,24 +33,9 @@ class Slots:
         self._free -= 1
         return True
 
-    async def wait(self) -> None:
-        """Take one, after whoever waits already."""
-        if self.take():
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        forget = self.call_when_free(lambda: turn.set_result(None))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give_back()  # it was handed over to somebody who has gone
-            else:
-                forget()
-            raise
-
     def call_when_free(self, callback: Callable[[], object]) -> Callable[[], None]:
-        """As `wait`, for what is no coroutine: `callback` is called when one is taken for it. What
-        it returns takes that back."""
+        """Call `callback` when one is taken for it, after whoever waits already. What it returns
+        takes that back."""
         turn = _Turn(callback)
         self._waiting.append(turn)
         return turn.forget
