@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -660,6 +661,104 @@ def test_a_sweep_has_a_bound_and_begins_with_the_oldest(kept: Path | None) -> No
     asyncio.run(with_ledger(kept, use))
 
 
+def test_what_is_asked_at_once_is_committed_together_and_nobody_fails_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    do = SqliteLedger._do
+
+    def counted(self: SqliteLedger, asked: Any, until: float) -> None:
+        commits.append(len(asked))
+        do(self, asked, until)
+
+    monkeypatch.setattr(SqliteLedger, "_do", counted)
+
+    async def use(ledger: SqliteLedger) -> None:
+        await ledger.begin(wanted(0))
+        commits.clear()
+        found = await asyncio.gather(*(ledger.begin(wanted(number)) for number in range(1, 10)))
+        assert [type(one) for one in found] == [Start] * 9
+        assert commits == [1, 8]  # the first was on its way already
+        # The same key twice in one commit: one of them is the first.
+        first, same, other = await asyncio.gather(
+            *(ledger.begin(wanted(number)) for number in (10, 11, 11))
+        )
+        assert [type(one) for one in (first, same, other)] == [Start, Start, InProgress]
+        commits.clear()
+        spoilt = structs.replace(wanted(13), fingerprint=object())  # SQLite takes no objects
+        odd = await asyncio.gather(
+            *(ledger.begin(one) for one in (wanted(12), spoilt, wanted(14), wanted(14))),
+            return_exceptions=True,
+        )
+        assert [type(one) for one in odd] == [Start, LedgerUnavailable, Start, InProgress]
+        assert commits == [1, 3, 1, 1, 1]
+        assert await ledger.recall("e13", 1_000) is None
+        again = await asyncio.gather(*(ledger.begin(wanted(number)) for number in range(1, 15)))
+        kinds = [type(one) for one in again]
+        assert kinds == [InProgress] * 12 + [Start, InProgress]
+
+    asyncio.run(with_ledger(tmp_path / "ledger", use))
+
+
+def test_each_waits_for_another_process_as_long_as_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+
+    async def use(ledger: SqliteLedger) -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            first = asyncio.create_task(ledger.begin(wanted(1)))  # until 0.6
+            await asyncio.sleep(0.1)
+            second = asyncio.create_task(ledger.begin(wanted(2)))  # until 0.7
+            await asyncio.sleep(0.3)
+            third = asyncio.create_task(ledger.begin(wanted(3)))  # until 1.0, with the second
+            await asyncio.sleep(0.45)
+            other.execute("ROLLBACK")
+        found = await asyncio.gather(first, second, third, return_exceptions=True)
+        assert [type(one) for one in found] == [LedgerUnavailable, LedgerUnavailable, Start]
+
+    asyncio.run(with_ledger(path, use, busy_s=0.6))
+
+
+def test_who_has_gone_begins_nothing(tmp_path: Path) -> None:
+    async def use(ledger: SqliteLedger) -> None:
+        first, second = (asyncio.create_task(ledger.begin(wanted(n))) for n in (1, 2))
+        await asyncio.sleep(0)
+        second.cancel()
+        await first
+        assert await ledger.unfinished() == 1
+
+    asyncio.run(with_ledger(tmp_path / "ledger", use))
+
+
+def test_a_defect_is_told_to_who_waits(tmp_path: Path) -> None:
+    class Defect(BaseException):
+        pass
+
+    def work(_: object) -> None:
+        raise Defect
+
+    async def use(ledger: SqliteLedger) -> None:
+        with pytest.raises(Defect):
+            await ledger._committed(work)
+
+    asyncio.run(with_ledger(tmp_path / "ledger", use))
+
+
+def test_what_waits_is_committed_before_the_ledger_closes(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+
+    async def main() -> None:
+        ledger = SqliteLedger(path)
+        begun = [asyncio.create_task(ledger.begin(wanted(number))) for number in range(200)]
+        await asyncio.sleep(0)
+        await ledger.close()
+        assert [type(one) for one in await asyncio.gather(*begun)] == [Start] * 200
+
+    asyncio.run(main())
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM entries").fetchone() == (200,)
+
+
 def test_how_many_are_unfinished_is_said_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
 
@@ -1210,20 +1309,25 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
         (None, "cannot be used"),
     ],
 )
-def test_why_a_ledger_cannot_be_used_is_told_without_its_path(code: Any, reason: str) -> None:
+def test_why_a_ledger_cannot_be_used_is_told_without_its_path(
+    tmp_path: Path, code: Any, reason: str
+) -> None:
     error = sqlite3.OperationalError("/secret/path")
     if code is not None:
         error.sqlite_errorcode = code
 
-    def fail(_: float) -> None:
+    def fail(_: object = None) -> None:
         raise error
 
     async def use(ledger: SqliteLedger) -> None:
         with pytest.raises(LedgerUnavailable) as caught:
             await ledger._in_thread(fail)
         assert str(caught.value) == f"The ledger of writes {reason}."
+        if code != sqlite3.SQLITE_BUSY:  # which is waited for
+            with pytest.raises(LedgerUnavailable, match=re.escape(str(caught.value))):
+                await ledger._committed(fail)
 
-    asyncio.run(with_ledger(kept, use))
+    asyncio.run(with_ledger(tmp_path / "ledger", use))
 
 
 def test_a_ledger_that_cannot_be_opened_or_is_closed_says_so(tmp_path: Path) -> None:
@@ -1302,7 +1406,7 @@ def test_a_ledger_that_is_full_or_read_only_takes_no_write_and_comes_back(
         database = ledger._database
         assert database is not None
         # SQLite's own thread is the one that may use it.
-        await ledger._in_thread(lambda _: database.execute(f"PRAGMA {pragma}"))
+        await ledger._in_thread(lambda: database.execute(f"PRAGMA {pragma}"))
         large = Intent(target="t", endpoint="POST /a", values=b"x" * 100_000, repeatable=True)
         with pytest.raises(LedgerUnavailable) as caught:
             await ledger.begin(structs.replace(wanted(1), intents=(large,)))
@@ -1310,7 +1414,7 @@ def test_a_ledger_that_is_full_or_read_only_takes_no_write_and_comes_back(
         with pytest.raises(LedgerUnavailable) if "query" in pragma else contextlib.nullcontext():
             assert type(await ledger.begin(wanted(0, now=1_001))).__name__ == "InProgress"
         undo = "max_page_count = 1000000" if "page" in pragma else "query_only = OFF"
-        await ledger._in_thread(lambda _: database.execute(f"PRAGMA {undo}"))
+        await ledger._in_thread(lambda: database.execute(f"PRAGMA {undo}"))
         assert isinstance(await ledger.begin(structs.replace(wanted(1), intents=(large,))), Start)
 
     asyncio.run(with_ledger(tmp_path / "ledger", use))

@@ -1,8 +1,9 @@
 """The ledger in one SQLite file. Several processes on one machine may share it.
 
-All of SQLite runs in one thread of its own, so that no commit holds up the event loop. Every
-commit is on the disc when it returns (WAL with `synchronous = FULL`). WAL needs shared memory, so
-the file may not lie on a network file system.
+All of SQLite runs in one thread of its own, so that no commit holds up the event loop. What has
+been asked for while one commit was made is committed together in the next. Every commit is on the
+disc when anybody is told of it (WAL with `synchronous = FULL`). WAL needs shared memory, so the
+file may not lie on a network file system.
 
 Its time only moves forward: it is never behind what an earlier commit, of whichever process, was
 made at.
@@ -12,11 +13,12 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -84,6 +86,35 @@ _REASONS = {
 }
 
 
+TOGETHER_MAX = 64
+"""How many requests are committed together, at most."""
+Work: TypeAlias = Callable[[sqlite3.Connection], Any]
+"""What is done inside a transaction; it may be done anew where that came to nothing."""
+
+
+class _Asked:
+    """One request to the ledger, and who waits for it."""
+
+    __slots__ = ("error", "future", "result", "until", "work")
+
+    def __init__(self, work: Work, future: "asyncio.Future[Any]", until: float) -> None:
+        self.work = work
+        self.future = future
+        self.until = until
+        """How long it waits for other processes, by the monotonic clock."""
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def tell(self) -> None:
+        """Tell who waits."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
 class SqliteLedger:
     """A `Ledger` in the file at `path`, which is made when it is first used.
 
@@ -104,127 +135,183 @@ class SqliteLedger:
         self._ahead_s = 0.0
         """How far the ledger's time is ahead of this process's."""
         self._closed = False
+        self._waiting: list[_Asked] = []
+        self._is_committing = False
+        self._under_way: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
         """Open or make the file now. Raises `LedgerUnavailable`, with the reason."""
-        await self._in_thread(lambda _: self._opened())
+        await self._in_thread(self._opened)
 
     async def begin(self, wanted: Wanted) -> Decision:
         """See `Ledger`."""
-        return await self._in_thread(lambda until: self._begin(wanted, until))
+        return await self._committed(lambda database: self._begin(database, wanted))
 
     async def settle(self, entry_id: str, position: int, record: WriteRecord) -> None:
         """See `Ledger`."""
-        await self._in_thread(lambda until: self._settle(entry_id, position, record, until))
+        await self._committed(lambda database: self._settle(database, entry_id, position, record))
 
     async def recall(self, entry_id: str, now: float) -> bytes | None:
         """See `Ledger`."""
-        return await self._in_thread(lambda until: self._recall(entry_id, now, until))
+        return await self._committed(lambda database: self._recall(database, entry_id, now))
 
     async def sweep(self, now: float, entries_max: int) -> int:
         """See `Ledger`."""
-        return await self._in_thread(lambda until: self._sweep(now, entries_max, until))
+        return await self._committed(lambda database: self._sweep(database, now, entries_max))
 
     async def unfinished(self) -> int:
         """See `Ledger`."""
-        return await self._in_thread(self._unfinished)
+        return await self._committed(self._unfinished)
 
     async def unfinished_entries(self, entries_max: int) -> list[Entry]:
         """The entries with a pending or unknown write, the oldest first."""
-        return await self._in_thread(lambda until: self._list(entries_max, until))
+        return await self._committed(lambda database: self._list(database, entries_max))
 
     async def forget(self, entry_id: str) -> bool:
         """Forget an entry that somebody has looked into: its key may be used anew, and stands for
         another request then. Whether there was one, and no process was driving it."""
-        return await self._in_thread(lambda until: self._forget(entry_id, until))
+        return await self._committed(lambda database: self._forget(database, entry_id))
 
     async def check(self) -> None:
         """See `Ledger`."""
-        await self._in_thread(self._check)
+        await self._committed(self._check)
 
     async def close(self) -> None:
         """Close the file, once all that was asked for is done. It cannot be used again."""
         if self._closed:
             return
         try:
-            await self._in_thread(lambda _: self._close())
+            if self._under_way:
+                await asyncio.wait(tuple(self._under_way))
+            await self._in_thread(self._close)
         finally:
             self._closed = True
             self._thread.shutdown(wait=False)
 
-    async def _in_thread(self, work: Callable[[float], R]) -> R:
-        """What `work` returns, told until when it may wait: counted from here, so that those who
-        stand behind each other for one lock do not each wait for it anew."""
+    async def _committed(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """What `work` returns, once it is committed; with whatever else waits, in one commit. Until
+        when it may wait for other processes is counted from here, so that those who stand behind
+        each other for one lock do not each wait for it anew."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        self._waiting.append(_Asked(work, future, time.monotonic() + self._busy_s))
+        if not self._is_committing:
+            self._commit_next()
+        return await _translated(future)
+
+    def _commit_next(self) -> None:
+        """Have what waits committed. The event loop's."""
+        waiting, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
+        self._is_committing = bool(waiting)
+        if waiting:
+            work = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, waiting)
+            work.add_done_callback(partial(self._was_committed, waiting))
+
+    def _was_committed(self, done: Sequence[_Asked], work: "asyncio.Future[None]") -> None:
+        self._commit_next()  # the thread goes on while those that waited are told
+        defect = work.exception()
+        for one in done:
+            one.error = one.error or defect
+            one.tell()
+
+    async def _in_thread(self, work: Callable[[], R]) -> R:
+        """What `work` returns, outside a transaction."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        return await _translated(loop.run_in_executor(self._thread, work))
+
+    def _check_open(self) -> None:
         if self._closed:
             raise LedgerUnavailable("The ledger of writes is closed.")
-        until = time.monotonic() + self._busy_s
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, lambda: work(until)
-            )
-        except sqlite3.Error as error:
-            raise LedgerUnavailable(f"The ledger of writes {_reason(error)}.") from error
-        except OSError as error:
-            raise LedgerUnavailable("The ledger of writes cannot be opened.") from error
 
-    def _begin(self, wanted: Wanted, until: float) -> Decision:
-        with self._transaction(until) as database:
-            wanted = replace(wanted, now=self._time(database, wanted.now))
-            holder = self._holder
-            entries = _Entries(database)
-            decision = begun(entries, wanted, holder=holder.name, is_dead=holder.is_dead)
-            if isinstance(decision, Start | Resume):
-                database.execute(_SET_TIME, (wanted.now,))
+    # --- in the thread
+
+    def _commit(self, asked: Sequence[_Asked]) -> None:
+        """Do all of it in one transaction. Where that comes to nothing, each by itself: none fails
+        for another's sake."""
+        asked = [one for one in asked if not one.future.cancelled()]
+        while asked:
+            try:
+                self._do(asked, min(one.until for one in asked))
+                return
+            except Exception as error:
+                if _is_locked(error):  # those that have waited long enough, wait no more
+                    now = time.monotonic() + _TICK_S
+                    for one in asked:
+                        one.error = error if one.until <= now else None
+                    asked = [one for one in asked if one.error is None]
+                elif len(asked) == 1:
+                    asked[0].error = error
+                    return
+                else:
+                    for one in asked:
+                        self._commit([one])
+                    return
+
+    def _do(self, asked: Sequence[_Asked], until: float) -> None:
+        database = self._opened()
+        self._check_file()
+        left_ms = max(0, int((until - time.monotonic()) * 1000))
+        database.execute(f"PRAGMA busy_timeout = {left_ms}")
+        with transaction(database):
+            for one in asked:
+                one.result = one.work(database)
+
+    def _begin(self, database: sqlite3.Connection, wanted: Wanted) -> Decision:
+        wanted = replace(wanted, now=self._time(database, wanted.now))
+        holder = self._holder
+        entries = _Entries(database)
+        decision = begun(entries, wanted, holder=holder.name, is_dead=holder.is_dead)
+        if isinstance(decision, Start | Resume):
+            database.execute(_SET_TIME, (wanted.now,))
         return decision
 
-    def _settle(self, entry_id: str, position: int, record: WriteRecord, until: float) -> None:
-        with self._transaction(until) as database:
-            row = database.execute(_LOAD_WRITE, (entry_id, position)).fetchone()
-            if row is not None and (kept := settled(_record(row), record)):
-                database.execute(_SAVE_WRITE, (entry_id, position, *_values(kept)))
+    def _settle(
+        self, database: sqlite3.Connection, entry_id: str, position: int, record: WriteRecord
+    ) -> None:
+        row = database.execute(_LOAD_WRITE, (entry_id, position)).fetchone()
+        if row is not None and (kept := settled(_record(row), record)):
+            database.execute(_SAVE_WRITE, (entry_id, position, *_values(kept)))
 
-    def _recall(self, entry_id: str, now: float, until: float) -> bytes | None:
-        with self._transaction(until) as database:
-            entry = _load(database, entry_id)
-            if entry is None or entry.is_over(self._time(database, now)):
-                return None
-            return entry.reads
+    def _recall(self, database: sqlite3.Connection, entry_id: str, now: float) -> bytes | None:
+        entry = _load(database, entry_id)
+        if entry is None or entry.is_over(self._time(database, now)):
+            return None
+        return entry.reads
 
-    def _sweep(self, now: float, entries_max: int, until: float) -> int:
-        with self._transaction(until) as database:
-            now = self._time(database, now)
-            database.execute(_FORGET_EXPIRED, (now,))
-            over = [row[0] for row in database.execute(_OVER, (now, entries_max))]
-            for id_ in over:
-                database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, id_))
-                database.execute(_FORGET, (id_,))
-            return len(over)
+    def _sweep(self, database: sqlite3.Connection, now: float, entries_max: int) -> int:
+        now = self._time(database, now)
+        database.execute(_FORGET_EXPIRED, (now,))
+        over = [row[0] for row in database.execute(_OVER, (now, entries_max))]
+        for id_ in over:
+            database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, id_))
+            database.execute(_FORGET, (id_,))
+        return len(over)
 
-    def _unfinished(self, until: float) -> int:
-        with self._transaction(until) as database:
-            return int(database.execute(_COUNT_UNFINISHED).fetchone()[0])
+    def _unfinished(self, database: sqlite3.Connection) -> int:
+        return int(database.execute(_COUNT_UNFINISHED).fetchone()[0])
 
-    def _list(self, entries_max: int, until: float) -> list[Entry]:
-        with self._transaction(until) as database:
-            ids = database.execute(_LIST_UNFINISHED, (entries_max,)).fetchall()
-            return [entry for (id_,) in ids if (entry := _load(database, id_)) is not None]
+    def _list(self, database: sqlite3.Connection, entries_max: int) -> list[Entry]:
+        ids = database.execute(_LIST_UNFINISHED, (entries_max,)).fetchall()
+        return [entry for (id_,) in ids if (entry := _load(database, id_)) is not None]
 
-    def _forget(self, entry_id: str, until: float) -> bool:
-        with self._transaction(until) as database:
-            entry = _load(database, entry_id)
-            if entry is None:
-                return False
-            is_pending = any(write.state == "pending" for write in entry.writes)
-            if is_pending and not self._holder.is_dead(entry.holder):
-                return False
-            now = self._time(database, time.time())
-            database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, entry_id))
-            database.execute(_FORGET, (entry_id,))
-            return True
+    def _forget(self, database: sqlite3.Connection, entry_id: str) -> bool:
+        entry = _load(database, entry_id)
+        if entry is None:
+            return False
+        is_pending = any(write.state == "pending" for write in entry.writes)
+        if is_pending and not self._holder.is_dead(entry.holder):
+            return False
+        now = self._time(database, time.time())
+        database.execute(_REMEMBER, (now + EXPIRED_KEPT_S, entry_id))
+        database.execute(_FORGET, (entry_id,))
+        return True
 
-    def _check(self, until: float) -> None:
-        with self._transaction(until) as database:  # a write: a full disc shows only then
-            database.execute(_TOUCH)
+    def _check(self, database: sqlite3.Connection) -> None:
+        database.execute(_TOUCH)  # a write: a full disc shows only then
 
     def _close(self) -> None:
         self._holder.close()
@@ -236,15 +323,6 @@ class SqliteLedger:
         told = float(database.execute(_TIME).fetchone()[0])
         self._ahead_s = max(self._ahead_s, told - now)
         return now + self._ahead_s
-
-    @contextmanager
-    def _transaction(self, until: float) -> Iterator[sqlite3.Connection]:
-        database = self._opened()
-        self._check_file()
-        left_ms = max(0, int((until - time.monotonic()) * 1000))
-        database.execute(f"PRAGMA busy_timeout = {left_ms}")
-        with transaction(database):
-            yield database
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
@@ -268,6 +346,25 @@ class SqliteLedger:
                 "The ledger of writes is gone: its file was removed or replaced while it was in "
                 "use. Put it back, or restart the gateway to begin a new one."
             )
+
+
+_TICK_S = 0.002
+"""SQLite waits in whole milliseconds."""
+
+
+def _is_locked(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code == sqlite3.SQLITE_BUSY
+
+
+async def _translated(future: "asyncio.Future[R]") -> R:
+    """What it brings. Raises `LedgerUnavailable` for what SQLite and the file system raise."""
+    try:
+        return await future
+    except sqlite3.Error as error:
+        raise LedgerUnavailable(f"The ledger of writes {_reason(error)}.") from error
+    except OSError as error:
+        raise LedgerUnavailable("The ledger of writes cannot be opened.") from error
 
 
 def _make_private_file(path: Path) -> None:
