@@ -1,13 +1,16 @@
 """Idempotency keys: which texts are one, and what they make."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plait import Backend
 from plait.errors import BadUserInput, KeyInvalid
 from plait.writes.keys import (
+    _NAMESPACE,
     canonical,
     checked_key,
     entry_id,
@@ -169,3 +172,13 @@ def test_only_blanks_and_tabs_stand_around_a_key() -> None:
     for raw in ("\nkey", "key\x0b", '\r"key"'):
         with pytest.raises(KeyInvalid):
             key_from_header(raw)
+
+
+@given(st.lists(st.text(max_size=20), min_size=3, max_size=3), st.integers(0, 9), st.integers(0, 9))
+def test_what_a_write_gets_is_a_uuid_of_version_5(
+    texts: list[str], generation: int, position: int
+) -> None:
+    entry, target, endpoint = texts
+    name = canonical([entry, generation, position, target, endpoint]).decode()
+    expected = str(uuid5(_NAMESPACE, name))
+    assert write_key(entry, generation, position, target, endpoint) == expected

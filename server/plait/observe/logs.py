@@ -38,6 +38,8 @@ def log_observer(level: str, log_format: str) -> Any:
                 pass  # the usual case: the line of its request counts it
             case RequestFinished() if event.http_status < 500 and lowest > LEVELS["info"]:
                 pass
+            case WriteSettled() if event.outcome == "succeeded" and lowest > LEVELS["info"]:
+                pass
             case RequestFinished():
                 log = logger.warning if event.http_status >= 500 else logger.info
                 log("request_cancelled" if event.cancelled else "request", **_fields(event))

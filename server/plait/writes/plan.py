@@ -57,17 +57,16 @@ def plan(asked: Asked, *, now: float, lease_s: float, expiry_s: float) -> Wanted
         )
         for write in asked.writes
     )
-    keyless = Wanted(
-        id=uuid4().hex,
-        field_name=field_name,
-        fingerprint="",
-        now=now,
-        lease_s=lease_s,
-        expiry_s=expiry_s,
-        intents=intents,
-    )
     if asked.key is None:
-        return keyless
+        return Wanted(
+            id=uuid4().hex,
+            field_name=field_name,
+            fingerprint="",
+            now=now,
+            lease_s=lease_s,
+            expiry_s=expiry_s,
+            intents=intents,
+        )
     return Wanted(
         id=entry_id(caller=caller, key=asked.key, place=asked.place),
         field_name=field_name,
