@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: demo test fuzz mutants lock clean
+.PHONY: demo test fuzz bench mutants lock clean
 
 # make demo PORT=9000 BASE_PORT=9100
 demo: $(VENV)/.installed
@@ -45,6 +45,10 @@ mutants: $(VENV)/.installed-dev
 # Compiled, planned and stock execution against each other: see tests/fuzz.py.
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+# The gateway beside a plain Strawberry app, over the same services: see bench/compare.
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.compare $(if $(SVG),--svg $(SVG))
 
 # For every Python and platform at once, so that the lock does not depend on who wrote it.
 lock: $(VENV)/.installed-dev

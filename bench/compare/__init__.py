@@ -1,0 +1,1 @@
+"""The gateway beside a plain Strawberry app and a bare uvicorn app, over the same services."""

@@ -1,0 +1,49 @@
+"""`make bench` measures what it says, and its picture can be looked at."""
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.compare.picture import picture
+from tests.conftest import ROOT
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="CPU is read from /proc")
+def test_the_gateway_is_measured_beside_a_plain_app(tmp_path: Path) -> None:
+    svg = tmp_path / "bench.svg"
+    command = [
+        sys.executable,
+        "-m",
+        "bench.compare",
+        "--seconds",
+        "0.2",
+        "--only",
+        "flat list, each",
+    ]
+    done = subprocess.run(
+        [*command, "--svg", str(svg)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = (line for line in done.stdout.splitlines() if "a flat list, each alone" in line)
+    ours, plain, times = (part.strip() for part in row.split("│")[2:5])
+    assert int(ours.replace(",", "")) > 0
+    assert int(plain.replace(",", "")) > 0
+    assert float(times) > 0
+    assert "a flat list, each alone" in svg.read_text()
+
+
+def test_a_scenario_that_is_none_is_told() -> None:
+    command = [sys.executable, "-m", "bench.compare", "--only", "nothing of the kind"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "No scenario has 'nothing of the kind' in its name.\n"
+
+
+def test_the_longer_bar_of_a_pair_is_what_takes_more() -> None:
+    drawn = ElementTree.fromstring(picture([("one & two", 10.0, 40.0)]))
+    bars = [one for one in drawn.iter() if one.tag.endswith("rect")][:2]
+    ours, plain = (float(one.attrib["width"]) for one in bars)
+    assert ours * 4 == pytest.approx(plain, rel=0.01)
