@@ -74,6 +74,12 @@ SCENARIOS = (
     Scenario(name="no call at all", query="{ greet }"),
     Scenario(name="three waves, each request another", query=DEEP, variables=another_id),
     Scenario(
+        name="the same, over httpx's client",
+        query=DEEP,
+        variables=another_id,
+        settings={"PLAIT_TRANSPORT": "httpx"},
+    ),
+    Scenario(
         name="dashboard of five services, 50 ms each",
         query=DASHBOARD,
         variables=another_id,
@@ -148,7 +154,7 @@ def main() -> None:
 def show(results: Sequence[Result], bare: Load) -> None:
     """Print what came of it."""
     table = Table(title="CPU a request takes, in µs, and the median time to an answer, in ms")
-    for name in ("", "Plait", "Strawberry", "times less", "", "Plait ms", "Strawberry ms", "a row"):
+    for name in ("", "Plait", "Strawberry", "times less", "", "Plait ms", "its ms", "a row"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for one in results:
         table.add_row(
@@ -156,7 +162,7 @@ def show(results: Sequence[Result], bare: Load) -> None:
             f"{one.ours.cpu_us:,.0f}",
             f"{one.plain.cpu_us:,.0f}",
             f"{one.times_less:.1f}",
-            "█" * max(1, min(20, round(one.times_less / 2))),
+            "█" * max(1, min(12, round(one.times_less / 4))),
             f"{one.ours.p50_ms:.1f}",
             f"{one.plain.p50_ms:.1f}",
             f"{one.ours.cpu_us / one.scenario.rows:.2f}" if one.scenario.rows else "",

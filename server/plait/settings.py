@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     )
     ledger_path: Path = Field(
         Path(".plait/ledger.sqlite3"),
-        description="The ledger of writes; `:memory:` forgets on exit.",
+        description="The ledger of writes; `:memory:` forgets on exit, and holds 200,000 entries.",
     )
     ledger_expiry_s: float = Field(
         86_400, gt=0, description="How long an idempotency key is remembered."

@@ -71,7 +71,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bytes_max: int
     error_bytes_max: int
     """Of a reply that is no success and whose type is `error_type`."""
-    error_type: bytes
+    error_type: bytes | None
+    """`None`: whatever its type, and all of it or nothing."""
 
 
 Then: TypeAlias = Callable[[RawReply | ExchangeError], object]
@@ -366,7 +367,7 @@ class _Connection(asyncio.Protocol):
         assert wanted is not None
         if 200 <= self._status < 300 or bodiless:
             self._bytes_max = wanted.bytes_max
-        elif self._is_of(wanted.error_type):
+        elif wanted.error_type is None or self._is_of(wanted.error_type):
             self._bytes_max = wanted.error_bytes_max
         else:
             self._drain()  # its status says all: the body is read only to keep the connection
@@ -383,10 +384,14 @@ class _Connection(asyncio.Protocol):
         self._body_bytes += len(data)
         if self._body_bytes <= self._bytes_max:
             self._body.append(data)
-        elif 200 <= self._status < 300:
+        elif 200 <= self._status < 300 or self._wants_all_errors:
             self._fail(Failure.TOO_LARGE)
         else:
             self._drain()
+
+    @property
+    def _wants_all_errors(self) -> bool:
+        return self._wanted is not None and self._wanted.error_type is None
 
     def on_message_complete(self) -> None:
         """See `httptools`."""

@@ -542,6 +542,9 @@ def _failed(error: ExchangeError, endpoint: EndpointSpec, within_s: float = inf)
 def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
     """httpx's errors as ours. What matters most is whether the backend may have seen the
     request."""
+    cause = error.__cause__
+    if isinstance(cause, ExchangeError):  # our own wire, handed to httpx
+        return _failed(cause, endpoint)
     match error:
         case httpx.ConnectTimeout():
             what = "did not accept a connection in time"
