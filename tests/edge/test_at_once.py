@@ -3,10 +3,12 @@ and given up as soon as its client leaves."""
 
 import asyncio
 import dataclasses
+import gc
 import json
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -18,9 +20,11 @@ from plait import Backend, Graph, arg, this
 from plait.app import App, create_app
 from plait.errors import BadUserInput
 from plait.events import FieldFailed, RequestFinished
+from plait.query.interpret import Interpreter
 from plait.serve import _config
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import sights
+from tests.query.test_sharing import kept
 
 b = Backend("b", "http://b.test", forward=("x-tenant",))
 get_user = b.get("/users/{id}")
@@ -419,6 +423,51 @@ def test_a_defect_is_answered_with_500_and_closes(monkeypatch: pytest.MonkeyPatc
             assert answer.startswith(b"HTTP/1.1 500 ")
             assert answer.endswith(b"Internal Server Error")
             assert b"connection: close" in answer
+
+    serve(work, monkeypatch)
+
+
+@pytest.mark.parametrize("query", [USER, BOTH, '{ shout(word: "a") }', "{ greet }", "{ nothing }"])
+def test_a_request_leaves_nothing_to_the_collector(
+    query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(serving: Serving) -> None:
+        body = asked(query, **({"id": 1} if "$id" in query else {}))
+        ask = partial(serving.ask, head(body), body, whole=True)
+        await ask()
+        gc.collect()
+        gc.disable()
+        try:
+            before = kept(
+                "Exchange", "Running", "Direct", "Budget", "Flight", "RequestResponseCycle"
+            )
+            for _ in range(5):
+                await asyncio.gather(ask(), ask())
+            await asyncio.sleep(0.01)
+            after = kept(*before)
+        finally:
+            gc.enable()
+        assert all(after[kind] <= count for kind, count in before.items()), (before, after)
+
+    serve(work, monkeypatch)
+
+
+def test_a_failure_is_told_to_all_that_asked_by_compiled_code_under_their_own_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def interpreted(*_: Any) -> Any:
+        raise AssertionError("graphql-core was asked")
+
+    async def work(serving: Serving) -> None:
+        monkeypatch.setattr(Interpreter, "run", interpreted)
+        body = asked(BOTH, id=1)
+        for _ in range(60):  # until rows are no longer looked at for what they lack
+            answers = await asyncio.gather(
+                *(serving.ask(head(body, x_request_id=id), body, whole=True) for id in "ab")
+            )
+            told = [json.loads(one.partition(b"\r\n\r\n")[2]) for one in answers]
+            assert [one["data"] for one in told] == [{"user": {"name": "Ada", "points": None}}] * 2
+            assert [one["errors"][0]["extensions"]["request_id"] for one in told] == ["a", "b"]
 
     serve(work, monkeypatch)
 

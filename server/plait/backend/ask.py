@@ -246,7 +246,7 @@ class Asker:
             rows = listed_rows(endpoint, batch, reply)
             return _fetched_each(self._by_key(endpoint, batch, rows, wanted))
         except PlaitError as error:
-            return dict.fromkeys((one.key for one in wanted), error)
+            return _each(wanted, error)
 
     def _read_single(
         self, endpoint: EndpointSpec, wanted: Sequence[Wanted], reply: Reply
@@ -254,7 +254,7 @@ class Asker:
         try:
             return {wanted[0].key: _found(endpoint, single_row(endpoint, reply))}
         except PlaitError as error:
-            return {wanted[0].key: error}
+            return _each(wanted, error)
 
     async def _halves(
         self, ask: _Ask, wanted: Sequence[Wanted], error: BackendHttpError
@@ -335,7 +335,14 @@ def _first_call(ask: _Ask, wanted: Sequence[Wanted]) -> Call:
 
 
 def _failed(wanted: Sequence[Wanted], error: PlaitError) -> Brought:
-    return Brought(outcomes=dict.fromkeys((one.key for one in wanted), error))
+    return Brought(outcomes=_each(wanted, error))
+
+
+def _each(wanted: Sequence[Wanted], error: PlaitError) -> Outcomes:
+    """An error as what came of all keys. It will be kept with them: the frames of its traceback,
+    which know them, would be left to the collector."""
+    error.__traceback__ = error.__context__ = None
+    return dict.fromkeys((one.key for one in wanted), error)
 
 
 def _given_up(flight: Flight, end: Callable[[], None]) -> None:

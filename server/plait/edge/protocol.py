@@ -42,6 +42,10 @@ class ArrivalLimits:
     """From a request's first byte to its last."""
 
 
+def _nothing() -> None:
+    pass
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Pass it to uvicorn as `http=`, with `limits` bound."""
 
@@ -178,7 +182,11 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()
-        cycle.on_response()
+        answered, cycle.on_response = (
+            cycle.on_response,
+            _nothing,
+        )  # which knows this, which knows it
+        answered()
         if exchange.response is not None:
             exchange.sent()
 

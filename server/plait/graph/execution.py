@@ -33,6 +33,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
 from plait.clock import Pace
+from plait.errors import PlaitError
 from plait.graph.fields import FieldTable, Property
 from plait.graph.gather import all_of
 from plait.graph.quick import How, Part, Quick, quick
@@ -128,6 +129,8 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         """Forget what was made: nobody will use it."""
         for error in self.collected_errors.errors:
             error.__traceback__ = error.__context__ = error.__cause__ = None
+            if isinstance(error.original_error, PlaitError):  # who shares a call has it too
+                error.original_error.__traceback__ = None
         self.collected_errors = BoundedErrors()
         self.begun.clear()
         if self._run is not None:

@@ -82,10 +82,11 @@ class Direct:
         self._batches: list[LoadBatch] = []
         self._early: set[LoadKey] = set()
         """What was asked for and no row has said yet."""
+        self._made: tuple[Answered | None] | None = None
         self._is_watching = False
         self._is_left = False
-        self.is_shared = False
-        """Whether others make their answers of what it has fetched."""
+        self.users = 1
+        """How many make answers of what it fetches; each leaves it once."""
         self._has_failed = False
         """Whether something failed that may be null."""
         self._under_way = 0
@@ -142,11 +143,13 @@ class Direct:
         return Answered(body=body, data=data, errors=errors)
 
     def made(self) -> Answered | None:
-        """The whole answer; `None` where graphql-core is to make it."""
-        try:
-            return self.answer()
-        except Exception:  # it is told by who makes the answer instead
-            return None
+        """The whole answer, made once for all users; `None` where graphql-core is to make it."""
+        if self._made is None:
+            try:
+                self._made = (self.answer(),)
+            except Exception:  # it is told by who makes the answer instead
+                self._made = (None,)
+        return self._made[0]
 
     def _ran(self, resolver: Resolver) -> Any:
         """What a resolver computes. Raises what it has raised."""
@@ -190,7 +193,8 @@ class Direct:
                     loaders.prime(batch.endpoint, one.load, outcome)
 
     def leave(self) -> None:
-        """Nobody waits for anything of it any more."""
+        """One of its users has done with it. Nothing that is still to come is waited for."""
+        self.users -= 1
         self._is_left = True
         self._then = None
         if self._timer is not None:
@@ -198,7 +202,7 @@ class Direct:
         for batch in self._batches:
             if batch.fetching is not None:
                 batch.fetching.leave()
-            if not self.is_shared:
+            if self.users <= 0:
                 for one in batch.wanted:
                     one.flight = None  # which knows it: left to the collector, its reply would stay
 

@@ -300,7 +300,7 @@ class Running:
         if lead is not None:
             fresh_until = direct.fresh_until() if done is not None and direct is not None else 0.0
             if direct is not None:
-                direct.is_shared = done is None and bool(lead.waiting)
+                direct.users += len(lead.waiting) if done is None else 0
             lead.end(done, fresh_until, direct)
 
 
