@@ -19,7 +19,7 @@ import uvicorn
 from plait import Backend, Graph, arg, this
 from plait.app import App, create_app
 from plait.errors import BadUserInput
-from plait.events import FieldFailed, RequestFinished
+from plait.events import CallFinished, FieldFailed, RequestFinished
 from plait.query.interpret import Interpreter
 from plait.serve import _config
 from plait.testing import GraphTest, reply
@@ -470,6 +470,20 @@ def test_a_failure_is_told_to_all_that_asked_by_compiled_code_under_their_own_id
             assert [one["errors"][0]["extensions"]["request_id"] for one in told] == ["a", "b"]
 
     serve(work, monkeypatch)
+
+
+def test_what_is_handed_over_to_several_is_fetched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(serving: Serving) -> None:
+        body = asked(BOTH, id=2)
+        answers = await asyncio.gather(
+            *(serving.ask(head(body), body, whole=True) for _ in range(3))
+        )
+        for answer in answers:
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["data"] == {"user": None}
+
+    events = serve(work, monkeypatch)
+    calls = [event.endpoint for event in events if isinstance(event, CallFinished)]
+    assert sorted(calls) == ["GET /points/{id}", "GET /users/{id}"]
 
 
 def test_each_request_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,8 +162,6 @@ class Exchange:
     def _told(self, found: Done | Direct | None) -> None:
         """What an equal request was answered, or has fetched."""
         if self._is_left:
-            if isinstance(found, Direct):
-                found.leave()
             return
         try:
             if isinstance(found, Done):

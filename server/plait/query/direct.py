@@ -85,8 +85,6 @@ class Direct:
         self._made: tuple[Answered | None] | None = None
         self._is_watching = False
         self._is_left = False
-        self.users = 1
-        """How many make answers of what it fetches; each leaves it once."""
         self._has_failed = False
         """Whether something failed that may be null."""
         self._under_way = 0
@@ -193,8 +191,7 @@ class Direct:
                     loaders.prime(batch.endpoint, one.load, outcome)
 
     def leave(self) -> None:
-        """One of its users has done with it. Nothing that is still to come is waited for."""
-        self.users -= 1
+        """Nothing that is still to come is waited for. Who joined has been told before."""
         self._is_left = True
         self._then = None
         if self._timer is not None:
@@ -202,9 +199,8 @@ class Direct:
         for batch in self._batches:
             if batch.fetching is not None:
                 batch.fetching.leave()
-            if self.users <= 0:
-                for one in batch.wanted:
-                    one.flight = None  # which knows it: left to the collector, its reply would stay
+            for one in batch.wanted:
+                one.flight = None  # which knows it: left to the collector, its reply would stay
 
     def absences(self) -> Iterable[Absence]:
         """What the graph reads in vain, as far as it was seen now."""

@@ -299,8 +299,6 @@ class Running:
         lead, self._lead = self._lead, None
         if lead is not None:
             fresh_until = direct.fresh_until() if done is not None and direct is not None else 0.0
-            if direct is not None:
-                direct.users += len(lead.waiting) if done is None else 0
             lead.end(done, fresh_until, direct)
 
 
