@@ -174,10 +174,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         quick = self._quicks.get(id(grouped_field_set))
         if quick is None:
             quick = self._quick(parent_type, path, grouped_field_set)
-        if path is not None and type(path.key) is int:
-            self._budget.spend_bytes(quick.name_bytes)  # it was counted as its list's item
-        else:
-            self._budget.spend_object(quick.name_bytes)
+        self._spend_names(path, quick.name_bytes)
         results: dict[str, Any] = {}
         if quick.is_flat and type(source_value) is dict:
             self._show(quick, parent_type, source_value, path, results)
@@ -203,26 +200,32 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
                     result = self._shown(part, parent_type, source_value, own)
                 else:
                     result = self.execute_field(parent_type, source_value, part.details, own, None)
-                if result is not Undefined:
-                    results[name] = result
-                    if self.is_awaitable(result):
-                        waiting.append(name)
-                if self._pace.is_over():
+                if self._put(results, waiting, name, result):
                     return False
             return True
 
         return self._finished(advance, results, waiting)
+
+    def _put(self, results: dict[str, Any], waiting: list[str], name: str, result: Any) -> bool:
+        """Put what a field shows in its place. Whether to let others in now."""
+        if result is not Undefined:
+            results[name] = result
+            if self.is_awaitable(result):
+                waiting.append(name)
+        return self._pace.is_over()
+
+    def _spend_names(self, path: Path | None, size: int) -> None:
+        if path is not None and type(path.key) is int:
+            self._budget.spend_bytes(size)  # it was counted as its list's item
+        else:
+            self._budget.spend_object(size)
 
     def _fields_of_object(
         self, parent_type: GraphQLObjectType, source: Any, path: Path | None, grouped: Any
     ) -> Any:
         """The fields of an object that a resolver made. What it merely holds is read from it, as
         Strawberry would; the rest is graphql-core's."""
-        names = sum(map(len, grouped)) + NAME_BYTES * len(grouped)
-        if path is not None and type(path.key) is int:
-            self._budget.spend_bytes(names)  # it was counted as its list's item
-        else:
-            self._budget.spend_object(names)
+        self._spend_names(path, sum(map(len, grouped)) + NAME_BYTES * len(grouped))
         fields = self._table().get(parent_type.name, {})
         owner = type(source)
         held: Mapping[str, Any] = getattr(source, "__dict__", None) or {}  # no code of its author's
@@ -244,11 +247,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
                         continue
                 own = Path(path, name, parent_type.name)
                 result = self.execute_field(parent_type, source, details, own, None)
-                if result is not Undefined:
-                    results[name] = result
-                    if self.is_awaitable(result):
-                        waiting.append(name)
-                if self._pace.is_over():
+                if self._put(results, waiting, name, result):
                     return False
             return True
 
