@@ -41,7 +41,7 @@ LOST = "The gateway stopped before the write's outcome was recorded. It may have
 UNFINISHED: frozenset[State] = frozenset({"pending", "unknown"})
 
 
-class WriteRecord(Struct, frozen=True, kw_only=True):
+class WriteRecord(Struct, frozen=True, kw_only=True, gc=False):
     """What the ledger holds of one write."""
 
     target: str
@@ -63,7 +63,7 @@ class WriteRecord(Struct, frozen=True, kw_only=True):
     """JSON: the parameters' values that are sent. `None` in entries of the first schema."""
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """The writes of one place under one key. Times are seconds since 1970."""
 
     id: str
@@ -94,7 +94,7 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.expires_at <= now and self.is_finished
 
 
-class Intent(Struct, frozen=True, kw_only=True):
+class Intent(Struct, frozen=True, kw_only=True, gc=False):
     """A write that is wanted."""
 
     target: str
