@@ -3,7 +3,7 @@ other.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -241,8 +241,3 @@ class Exchange:
                 duration_ms=(shared.clock.now() - self._start) * 1000,
             )
         )
-
-
-def forwarded_names(names: Iterable[str]) -> tuple[str, ...]:
-    """The names of headers that answers depend on, each once."""
-    return tuple(sorted(set(names)))

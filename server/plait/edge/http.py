@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from plait.clock import Clock
 from plait.edge.body import HttpError
-from plait.edge.exchange import Exchange, Headers, Response, Shared, forwarded_names
+from plait.edge.exchange import Exchange, Headers, Response, Shared
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
 from plait.edge.negotiate import headers_of, media_type_of
@@ -55,7 +55,7 @@ class GraphQLEndpoint:
             clock=clock,
             events=events,
             caller_of=caller_of,
-            forwarded=forwarded_names(forwarded),
+            forwarded=tuple(sorted(set(forwarded))),
         )
         self._body_bytes_max = body_bytes_max
         self._pages = pages
