@@ -5,8 +5,8 @@ client sends, for as long as it likes. Here headers have a number and a size, an
 time in which it must have arrived; one that breaks a bound is answered and its connection closed.
 Bodies are bounded where they are read, in `http.py`: only the app knows how large one may be.
 
-A request to /graphql that one read has brought whole is answered from here, without a task of its
-own and without ASGI, which cost more than most of the work. Everything else goes to the app as
+A request to /graphql that one read has brought whole is answered from here, without ASGI and
+without a task to wait for the answer, which cost more than most of the work. Everything else goes to the app as
 uvicorn has it.
 """
 
