@@ -6,8 +6,8 @@ time in which it must have arrived; one that breaks a bound is answered and its 
 Bodies are bounded where they are read, in `http.py`: only the app knows how large one may be.
 
 A request to /graphql that one read has brought whole is answered from here, without ASGI and
-without a task to wait for the answer, which cost more than most of the work. Everything else goes to the app as
-uvicorn has it.
+without a task to wait for the answer, which cost more than most of the work. Everything else goes
+to the app as uvicorn has it.
 """
 
 import asyncio
