@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -51,8 +52,7 @@ class Server:
         """Nothing: every call waits."""
 
     async def call(self, call: Call) -> Reply:
-        query = "&".join(f"{name}={value}" for name, value in call.query)
-        asked = f"{call.path}?{query}" if query else call.path
+        asked = f"{call.path}?{unquote(call.query)}" if call.query else call.path
         self.asked.append(asked)
         self.calls.append(call)
         answer = self.answers(asked) if callable(self.answers) else self.answers[asked]

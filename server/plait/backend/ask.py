@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from plait.backend.build import Load, batch_call, single_call
-from plait.backend.call import Call, Handler, Origin, Reply
+from plait.backend.call import Call, Ended, Handler, Origin, Reply
 from plait.backend.flight import Brought, Fetched, Flight, Outcome, Outcomes
 from plait.backend.freshness import Entry, conditional_headers
 from plait.backend.identity import LoadKey
@@ -26,7 +26,6 @@ from plait.backend.split import (
     page_call,
     single_row,
 )
-from plait.backend.transport import Ended
 from plait.clock import Clock
 from plait.errors import BackendError, BackendHttpError, PlaitError
 from plait.events import Events, RowsUnexpected
@@ -124,8 +123,7 @@ class Asker:
         ask = _Ask(endpoint=endpoint, server=server, origin=origin)
         try:
             call = _first_call(ask, wanted)
-            asked_at = self._clock.wall()
-            end = server.begin(call, partial(self._came, ask, wanted, asked_at, flight))
+            end = server.begin(call, partial(self._came, ask, wanted, flight))
         except PlaitError as error:
             flight.land(_failed(wanted, error))
             return
@@ -145,9 +143,7 @@ class Asker:
         """Wait for what was given up."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _came(
-        self, ask: _Ask, wanted: Sequence[Wanted], asked_at: float, flight: Flight, found: Any
-    ) -> None:
+    def _came(self, ask: _Ask, wanted: Sequence[Wanted], flight: Flight, found: Any) -> None:
         """The first call is over."""
         if isinstance(found, Reply) and self._is_all(ask.endpoint, wanted, found):
             is_batch = _batch_of(ask.endpoint, wanted) is not None
@@ -161,7 +157,7 @@ class Asker:
             )
             return
         ask.first = found
-        self._go_on(self._ask(ask, wanted, asked_at), flight)
+        self._go_on(self._ask(ask, wanted, flight.asked_at), flight)
 
     def _go_on(self, work: "Coroutine[Any, Any, Brought]", flight: Flight) -> None:
         task = asyncio.create_task(work)

@@ -11,7 +11,14 @@ import msgspec
 from plait.backend.call import Call, Origin
 from plait.backend.numbers import encode
 from plait.backend.spec import Batch, EndpointSpec
-from plait.backend.template import header_value, plain_text, query_pairs, scalar_text
+from plait.backend.template import (
+    header_value,
+    plain_text,
+    query_pairs,
+    query_text,
+    repeated_text,
+    scalar_text,
+)
 from plait.errors import BadUserInput
 
 KEY_CHARACTERS_SHOWN = 80
@@ -89,9 +96,9 @@ def _part_told(part: str) -> str:
 
 def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origin) -> Call:
     """The call that asks for one load, or makes one write."""
-    query: tuple[tuple[str, str], ...] = ()
+    query = ""
     if endpoint.constants or endpoint.query:
-        query = (*endpoint.constants.items(), *_query(endpoint, values, without=frozenset()))
+        query = _query(endpoint, values, without=frozenset())
     return Call(
         endpoint=endpoint,
         method=endpoint.method,
@@ -106,17 +113,17 @@ def single_call(endpoint: EndpointSpec, values: Mapping[str, Any], origin: Origi
 def batch_call(endpoint: EndpointSpec, batch: Batch, loads: Sequence[Load], origin: Origin) -> Call:
     """The call that asks for several loads at once. They share all parameters that are no keys."""
     values = loads[0].values
-    query = [*endpoint.constants.items(), *_query(endpoint, values, without=frozenset(batch.keys))]
+    query = _query(endpoint, values, without=frozenset(batch.keys))
     body = None
     if batch.place == "body":
         body = _ids_body(batch, loads)
     else:
-        query += _ids_query(batch, loads)
+        query = f"{query}&{_ids_query(batch, loads)}" if query else _ids_query(batch, loads)
     return Call(
         endpoint=endpoint,
         method=batch.method,
         path=batch.path.fill(values),
-        query=tuple(query),
+        query=query,
         headers=_headers(endpoint, values),
         body=body,
         keys=len(loads),
@@ -187,15 +194,12 @@ def _why_not_batched(batch: Batch, key: tuple[str, ...]) -> str | None:
     return None
 
 
-def _query(
-    endpoint: EndpointSpec, values: Mapping[str, Any], without: frozenset[str]
-) -> list[tuple[str, str]]:
-    return [
-        pair
-        for name, wire_name in endpoint.query.items()
-        if name not in without
-        for pair in query_pairs(name, wire_name, values.get(name))
-    ]
+def _query(endpoint: EndpointSpec, values: Mapping[str, Any], without: frozenset[str]) -> str:
+    pairs = list(endpoint.constants.items())
+    for name, wire_name in endpoint.query.items():
+        if name not in without:
+            pairs += query_pairs(name, wire_name, values.get(name))
+    return query_text(pairs) if pairs else ""
 
 
 def _headers(endpoint: EndpointSpec, values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -206,11 +210,9 @@ def _headers(endpoint: EndpointSpec, values: Mapping[str, Any]) -> tuple[tuple[s
     )
 
 
-def _ids_query(batch: Batch, loads: Sequence[Load]) -> list[tuple[str, str]]:
+def _ids_query(batch: Batch, loads: Sequence[Load]) -> str:
     texts = [batch.separator.join(load.key) for load in loads]
-    if batch.place == "repeated":
-        return [(batch.ids, text) for text in texts]
-    return [(batch.ids, ",".join(texts))]
+    return repeated_text(batch.ids, texts if batch.place == "repeated" else [",".join(texts)])
 
 
 def _ids_body(batch: Batch, loads: Sequence[Load]) -> bytes:

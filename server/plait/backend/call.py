@@ -1,7 +1,7 @@
 """One call to one REST API and its reply, and the one shape that every layer has."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -37,11 +37,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One exchange asked for. `path` is encoded and relative to the backend's base URL."""
+    """One exchange asked for. `path` is relative to the backend's base URL; both it and `query` are
+    encoded."""
 
     endpoint: EndpointSpec
     path: str
-    query: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    """Without its question mark."""
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     """Beyond those that the backend always gets."""
@@ -72,6 +74,9 @@ def label_of(call: Call) -> str:
     """How logs and metrics name a call: method and template, never a value."""
     return call.template or call.endpoint.label
 
+
+Ended: TypeAlias = Callable[[Any], object]
+"""Called with what came of a call: a `Reply`, or what it raised."""
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
 """A layer's inside: makes the call. Raises `BackendError`."""

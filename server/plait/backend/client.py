@@ -19,13 +19,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from plait.backend.call import Call, Handler, Layer, Origin, Reply, label_of
+from plait.backend.call import Call, Ended, Handler, Layer, Origin, Reply, label_of
+from plait.backend.http11 import ExchangeError, RawReply
 from plait.backend.identity import server_identity
 from plait.backend.record import Recorder, layers_of
 from plait.backend.slots import Slots
 from plait.backend.span import CallShown
 from plait.backend.spec import BackendSpec
-from plait.backend.transport import AGAIN, Ended, HttpTransport, Wire
+from plait.backend.transport import AGAIN, HttpTransport, Wire
 from plait.clock import Clock
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout
 from plait.events import CallFinished, Events
@@ -121,14 +122,18 @@ def _layered(call: Handler, *layers: Layer) -> Handler:
 class _Begun:
     """One call on its way, whoever waits for it."""
 
-    __slots__ = ("_call", "_client", "_give_up", "_is_over", "_start", "_then")
+    __slots__ = ("_call", "_client", "_end", "_give_up", "_is_over", "_start", "_then", "_within_s")
 
     def __init__(self, client: Client, call: Call, then: Ended) -> None:
         self._client = client
         self._call = call
         self._then = then
+        self._within_s = call.endpoint.timeout_s or client.backend.timeout_s
         self._start = client.clock.now()
-        self._give_up: Callable[[], object] = _nothing
+        self._give_up: Callable[[], object] | None = None
+        """Ends what is waited for."""
+        self._end: Callable[[], object] | None = None
+        """Ends the exchange, which has a slot."""
         self._is_over = False
 
     def begin(self) -> None:
@@ -141,29 +146,42 @@ class _Begun:
 
     def give_up(self) -> None:
         """Nobody waits for it any more."""
-        if not self._is_over:
-            self._is_over = True
-            give_up, self._give_up = self._give_up, _nothing
+        if self._is_over:
+            return
+        self._is_over = True
+        give_up, end = self._give_up, self._end
+        self._give_up = self._end = None  # they know this, and would keep it
+        if end is not None:
+            end()
+            self._client.slots.give_back()
+        elif give_up is not None:
             give_up()
-            self._tell(None, _given_up(self._call))
+        self._tell(None, _given_up(self._call))
 
     def _leave(self) -> None:
         client, call = self._client, self._call
-        limit_s = call.endpoint.timeout_s or client.backend.timeout_s
         end = None
         if not client.is_recorded:
             try:
                 told = "" if call.headers or call.body is not None else client.told(call)
                 if not told:
                     call = _identified(call, client.backend, client.content_type)
-                end = client.transport.begin(call, limit_s, self._came, told)
+                end = client.transport.begin(call, self._within_s, self._landed, told)
             except BackendError as error:
                 self._came(error)
                 return
         if end is None:
             self._in_task()
         elif not self._is_over:
-            self._give_up = partial(_both, end, client.slots.give_back)
+            self._end = end
+
+    def _landed(self, raw: RawReply | ExchangeError) -> None:
+        found = self._client.transport.found(self._call, self._within_s, raw)
+        if found is AGAIN:
+            self._end = None
+            self._in_task()
+        else:
+            self._came(found)
 
     def _in_task(self) -> None:
         task = asyncio.ensure_future(self._client.inner(self._call))
@@ -179,11 +197,8 @@ class _Begun:
             self._came(error)
 
     def _came(self, found: Any) -> None:
-        if found is AGAIN:
-            self._in_task()
-            return
         self._is_over = True
-        self._give_up = _nothing  # it knows this, and would keep it
+        self._give_up = self._end = None  # they know this, and would keep it
         self._client.slots.give_back()
         if isinstance(found, Reply):
             self._tell(found.status, None)
@@ -194,15 +209,6 @@ class _Begun:
     def _tell(self, status: int | None, error: BackendError | None) -> None:
         client = self._client
         _tell(client.events, self._call, self._start, client.clock.now(), status, error)
-
-
-def _both(first: Callable[[], object], second: Callable[[], object]) -> None:
-    first()
-    second()
-
-
-def _nothing() -> None:
-    pass
 
 
 def _settle(over: "asyncio.Future[Reply]", found: Reply | BaseException) -> None:

@@ -29,7 +29,7 @@ from plait.backend.client import forwarded_headers
 from plait.backend.flight import Fetched, Flight, Outcome
 from plait.backend.forget import Stale, linked_uris, stale_after
 from plait.backend.freshness import Entry, Use, usable_on_error, use_of
-from plait.backend.identity import LoadKey, endpoint_identity, load_key
+from plait.backend.identity import LoadKey, Scope, endpoint_identity, load_key
 from plait.backend.keep import Keeper
 from plait.backend.numbers import decode
 from plait.backend.spec import EndpointSpec
@@ -57,6 +57,9 @@ class Wanted(msgspec.Struct, kw_only=True, eq=False):
         return self.outcome is not None or (self.flight is not None and self.flight.is_over)
 
 
+Family: TypeAlias = tuple[str, str, Scope]
+"""(endpoint's identity, what a batch shares, scope): what loads have in common that can go in one
+call."""
 Entries: TypeAlias = Mapping[LoadKey, Entry] | None
 
 
@@ -80,7 +83,8 @@ class Fetcher:
         self.clock = clock
         self._events = events
         self._identities: dict[EndpointSpec, str] = {}
-        self._flying: dict[LoadKey, Flight] = {}
+        self._flying: dict[Family, dict[tuple[str, ...], Flight]] = {}
+        """What is under way, by the loads' keys."""
         self._observers: list[Callable[[Sequence[str]], object]] = []
 
     def identity(self, endpoint: EndpointSpec) -> str:
@@ -133,7 +137,7 @@ class Fetcher:
 
     async def close(self) -> None:
         """Cancel what is still in flight."""
-        for flight in set(self._flying.values()):
+        for flight in {one for flying in self._flying.values() for one in flying.values()}:
             flight.give_up()
         await self._asker.close()
 
@@ -158,9 +162,13 @@ class Fetcher:
     def _part_from(self, stale: Stale) -> None:
         """Whoever asks from now on does not join what is in flight."""
         identity = self.identity(stale.endpoint)
-        for key in [key for key in self._flying if key[0] == identity]:
-            if stale.load is None or key[1:3] == (stale.load.key, stale.load.shared):
-                del self._flying[key]
+        for family, flying in self._flying.items():
+            if family[0] != identity:
+                continue
+            if stale.load is None:
+                flying.clear()
+            elif stale.load.shared == family[1]:
+                flying.pop(stale.load.key, None)
 
     # --- the cache
 
@@ -210,49 +218,66 @@ class Fetcher:
 
     def _refresh(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin) -> None:
         """Bring stale rows up to date behind the answer's back (RFC 5861, section 3)."""
-        absent = [one for one in wanted if one.key not in self._flying]
+        absent = [
+            one for one in wanted if one.load.key not in self._flying.get(_family(one.key), ())
+        ]
         if absent:
             # Nobody waits for it: neither the request's deadline nor its budget are this call's.
             later = Origin(
                 request_id=origin.request_id, traceparent=origin.traceparent, headers=origin.headers
             )
-            self.board(endpoint, absent, later, 0.0)
-            for flight in {id(one.flight): one.flight for one in absent}.values():
-                assert flight is not None
+            for flight in self.board(endpoint, absent, later, 0.0):
                 flight.waiting += 1  # for ever: nobody will leave it
 
     # --- calls in flight
 
     def board(
         self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin, since: float
-    ) -> None:
-        """Join each load to the call in flight for its key, or start one. Changes all state at
-        once."""
-        new, flying = [], self._flying if endpoint.reads else {}
-        for one in wanted:
-            flight = flying.get(one.key)
+    ) -> list[Flight]:
+        """Join each load to the call in flight for its key, or start one: all these calls. Changes
+        all state at once."""
+        new, joined = list[Wanted](), dict[Flight, None]()
+        shared = flying = None
+        for one in wanted if endpoint.reads else ():
+            load = one.load
+            if flying is None or load.shared != shared:
+                shared, flying = load.shared, self._flying.get(_family(one.key), {})
+            flight = flying.get(load.key)
             if flight is None or flight.asked_at <= since or flight.is_over:
-                one.flight, one.joined = None, False
+                one.joined = False
                 new.append(one)
             else:
                 one.flight, one.joined = flight, True
-        chunks = _chunks(endpoint, new)
+                joined[flight] = None
+        chunks = _chunks(endpoint, new if endpoint.reads else wanted)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
         alone = origin if origin.deadline is None else replace(origin, deadline=None)
         server = self._server(endpoint)
+        flights = list(joined)
         for chunk in chunks:
             flight = Flight(now)
+            flights.append(flight)
             for one in chunk:
-                one.flight = self._flying[one.key] = flight
-            flight.then(partial(self._gone, chunk, flight))
+                one.flight = flight
+            if endpoint.reads:
+                family = _family(chunk[0].key)  # which a chunk has in common
+                keys = [one.load.key for one in chunk]
+                self._flying.setdefault(family, {}).update(dict.fromkeys(keys, flight))
+                flight.then(partial(self._gone, family, keys, flight))
             self._asker.begin(endpoint, server, chunk, alone, flight)
+        return flights
 
-    def _gone(self, chunk: Sequence[Wanted], flight: Flight) -> None:
-        for one in chunk:
-            if self._flying.get(one.key) is flight:
-                del self._flying[one.key]
+    def _gone(self, family: Family, keys: Sequence[tuple[str, ...]], flight: Flight) -> None:
+        flying = self._flying.get(family)
+        if flying is None:
+            return
+        for key in keys:
+            if flying.get(key) is flight:
+                del flying[key]
+        if not flying:
+            del self._flying[family]
 
     def settled(self, endpoint: EndpointSpec, one: Wanted) -> Outcome:
         """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
@@ -275,6 +300,11 @@ class Fetcher:
                 "name it in Graph(backends=[...])."
             )
         return server
+
+
+def _family(key: LoadKey) -> Family:
+    identity, _, shared, scope = key
+    return identity, shared, scope
 
 
 def _chunks(endpoint: EndpointSpec, wanted: Sequence[Wanted]) -> list[Sequence[Wanted]]:
@@ -403,8 +433,7 @@ class Fetching:
         if not wanted:
             self._end()
             return
-        self._fetcher.board(self.endpoint, wanted, self._origin, self._since)
-        flights = list({id(one.flight): one.flight for one in wanted if one.flight}.values())
+        flights = self._fetcher.board(self.endpoint, wanted, self._origin, self._since)
         self._flights += flights
         self._under_way = 1
         for flight in flights:

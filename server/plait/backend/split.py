@@ -17,6 +17,7 @@ from plait.backend.call import Call, Reply
 from plait.backend.numbers import decode
 from plait.backend.paths import Path, is_absent, path_text, property_of
 from plait.backend.spec import Batch, EndpointSpec
+from plait.backend.template import query_text
 from plait.errors import BackendRefused, BadBackendResponse
 
 Row = Any
@@ -150,7 +151,7 @@ def page_call(call: Call, url: str, base: str) -> Call:
     if origins[0] != origins[1] or not target.path.startswith(f"{prefix}/"):
         raise bad_reply(call.endpoint, "its next page is at another place")
     path = quote(target.path.removeprefix(prefix), safe="/%:@!$&'()*+,;=~-._")
-    query = tuple(parse_qsl(target.query, keep_blank_values=True))
+    query = query_text(parse_qsl(target.query, keep_blank_values=True))
     return replace(call, path=path, query=query)
 
 

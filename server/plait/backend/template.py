@@ -10,7 +10,7 @@ it cannot be empty, `.` or `..`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -134,6 +134,25 @@ def query_pairs(name: str, wire_name: str, value: object) -> list[tuple[str, str
     if isinstance(value, list | tuple):
         return [(wire_name, plain_text(name, item)) for item in value]
     return [(wire_name, plain_text(name, value))]
+
+
+def query_text(pairs: Iterable[tuple[str, str]]) -> str:
+    """A query string: everything but unreserved characters (RFC 3986, section 2.3) and slashes is
+    percent-encoded."""
+    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in pairs])
+
+
+def repeated_text(name: str, texts: Sequence[str]) -> str:
+    """As `query_text`, for one name with several values."""
+    whole = "".join(texts)
+    if not (whole.isascii() and whole.isalnum()):
+        texts = [_encoded(text) for text in texts]
+    start = f"{_encoded(name)}="
+    return start + f"&{start}".join(texts)
+
+
+def _encoded(text: str) -> str:
+    return text if text.isascii() and text.isalnum() else quote(text)
 
 
 def header_value(name: str, value: object) -> str:

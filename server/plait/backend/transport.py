@@ -8,11 +8,10 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
 from typing import Any, TypeAlias, assert_never
-from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -23,6 +22,7 @@ from plait.backend.http11 import (
     Failure,
     Origin,
     RawReply,
+    Then,
     Wanted,
     header_lines,
 )
@@ -67,8 +67,6 @@ class _Pool:
 
 AGAIN = object()
 """In place of a reply: the connection turned out to be stale, and the call can be made anew."""
-Ended: TypeAlias = Callable[[Any], object]
-"""Called with a `Reply`, a `BackendError` or `AGAIN`."""
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -135,56 +133,47 @@ class HttpTransport:
         raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
 
     def begin(
-        self, call: Call, within_s: float, then: Ended, told: str = ""
+        self, call: Call, within_s: float, then: Then, told: str = ""
     ) -> Callable[[], None] | None:
         """As calling it, where a connection is kept and nothing need be waited for: the request has
-        left when this returns. What it returns gives the call up; `None` where nothing was done.
+        left when this returns. `then` gets what `found` reads. What it returns gives the call up;
+        `None` where nothing was done.
 
         `within_s` bounds the call as a whole; `told` are further headers as they stand in a
         request. Raises `BackendError` for what cannot be sent.
         """
         if self._connections is None or self._redirects_of(call):
             return None
-        target = self._target(call)
         ready, headers = self._headers_of(call)
         if told:
             ready += told.encode("latin-1")
         try:
             return self._connections.begin(
                 call.method.encode(),
-                target,
+                self._target(call),
                 headers,
                 call.body,
                 _wanted(call.endpoint),
                 within_s=within_s,
-                then=partial(self._came, call, target, within_s, then),
+                then=then,
                 ready=ready,
             )
         except ExchangeError as error:
             raise _failed(error, call.endpoint) from None
 
-    def _came(
-        self,
-        call: Call,
-        target: bytes,
-        within_s: float,
-        then: Ended,
-        raw: RawReply | ExchangeError,
-    ) -> None:
+    def found(self, call: Call, within_s: float, raw: RawReply | ExchangeError) -> Any:
+        """What came of a call that was begun: a `Reply`, a `BackendError` or `AGAIN`."""
         if isinstance(raw, ExchangeError):
             again = raw.is_stale and call.method in SAFE_METHODS
-            then(AGAIN if again else _failed(raw, call.endpoint, within_s))
-            return
+            return AGAIN if again else _failed(raw, call.endpoint, within_s)
         try:
-            found = self._made(call, target, _Answer(raw.status, _joined(raw.headers), raw.body))
-            assert isinstance(found, Reply)  # a redirect that is not followed is an error
+            # A redirect, of which the target would be needed, is an error: it is not followed here.
+            return self._made(call, b"", _Answer(raw.status, _joined(raw.headers), raw.body))
         except BackendError as error:
-            then(error)
-        else:
-            then(found)
+            return error
 
     def _target(self, call: Call) -> bytes:
-        query = f"?{query_text(call.query)}" if call.query else ""
+        query = f"?{call.query}" if call.query else ""
         return f"{self._prefix}{call.path}{query}".encode("ascii")
 
     def _made(self, call: Call, target: bytes, answer: _Answer) -> Reply | bytes:
@@ -257,6 +246,8 @@ class HttpTransport:
     def _headers_of(self, call: Call) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The headers of a call: those that are always the same, ready to be sent, and the rest.
         What a call says itself goes before what is always said."""
+        if self._ready and not call.headers:
+            return self._ready, ()
         own = {_header_name(name): _header_bytes(value) for name, value in call.headers}
         if self._ready and self._sent_headers.keys().isdisjoint(own):
             return self._ready, tuple(own.items())
@@ -317,16 +308,6 @@ def _wanted(endpoint: EndpointSpec) -> Wanted:
         error_bytes_max=PROBLEM_BYTES_MAX,
         error_type=_PROBLEM_TYPE,
     )
-
-
-def query_text(pairs: Sequence[tuple[str, str]]) -> str:
-    """A query string: everything but unreserved characters (RFC 3986, section 2.3) and slashes is
-    percent-encoded."""
-    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in pairs])
-
-
-def _encoded(text: str) -> str:
-    return text if text.isascii() and text.isalnum() else quote(text)
 
 
 def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:

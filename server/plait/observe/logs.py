@@ -32,10 +32,12 @@ def log_observer(level: str, log_format: str) -> Any:
     logger = logger_of(level, log_format)
     lowest = LEVELS[level]
 
+    tells_calls = lowest <= LEVELS["debug"]
+
     def observe(event: Event) -> None:
+        if type(event) is CallFinished and event.error_code is None and not tells_calls:
+            return  # the usual case: the line of its request counts it
         match event:
-            case CallFinished() if not event.error_code and lowest > LEVELS["debug"]:
-                pass  # the usual case: the line of its request counts it
             case RequestFinished() if event.http_status < 500 and lowest > LEVELS["info"]:
                 pass
             case WriteSettled() if event.outcome == "succeeded" and lowest > LEVELS["info"]:

@@ -37,7 +37,10 @@ class LoadBatch:
 
     def size(self) -> tuple[int, list[bytes]]:
         """How many bytes it brought, and these."""
-        if self._size is None:
+        if self._size is None and (plain := self.plain()) is not None:
+            assert plain.body is not None
+            self._size = len(plain.body), [plain.body]
+        elif self._size is None:
             bodies: dict[int, bytes] = {}
             for one in self.wanted:
                 brought = one.flight.brought if one.flight is not None else None

@@ -88,6 +88,9 @@ class Direct:
         self._has_failed = False
         """Whether something failed that may be null."""
         self._under_way = 0
+        """Steps whose rows are still to come."""
+        self._to_come = 0
+        """Batches that have left and are not there yet."""
         self._rows = 0
         self._then: Callable[[], object] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -108,10 +111,7 @@ class Direct:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to come."""
-        for batch in self._batches:
-            if not batch.is_over:
-                return False
-        return self.why is not None or not self._pending
+        return not self._to_come and (self.why is not None or not self._pending)
 
     def then(self, go_on: Callable[[], object], within_s: float) -> None:
         """Call `go_on`, once, when nothing more is to come, or after so long."""
@@ -176,6 +176,8 @@ class Direct:
                 elif one.flight is not None and one.flight.brought is not None:
                     until = min(until, one.flight.brought.fresh_until)
                 else:
+                    return 0.0
+                if not until:
                     return 0.0
         return until if self._batches else 0.0
 
@@ -393,9 +395,11 @@ class Direct:
                 0.0,
                 then=partial(self._came, batch),
             )
+            self._to_come += 1
             try:
                 batch.fetching.begin()
             except Exception:
+                self._to_come -= 1
                 batch.fetching.leave()  # nothing comes of it, and nobody may wait for it
                 raise
         if self._pending and not self._is_watching:
@@ -417,6 +421,7 @@ class Direct:
     # --- landing
 
     def _came(self, batch: LoadBatch) -> None:
+        self._to_come -= 1
         if not self._is_left:
             self._guarded(partial(self._go_on, batch))
 

@@ -29,10 +29,11 @@ class Latencies:
         if not isinstance(event, CallFinished) or event.error_code is not None:
             return
         key = event.backend, event.endpoint
-        if key not in self._last and len(self._last) < ENDPOINTS_KEPT:
-            self._last[key] = deque(maxlen=CALLS_KEPT)
-        if key in self._last:
-            self._last[key].append(event.duration_ms)
+        last = self._last.get(key)
+        if last is None and len(self._last) < ENDPOINTS_KEPT:
+            last = self._last[key] = deque(maxlen=CALLS_KEPT)
+        if last is not None:
+            last.append(event.duration_ms)
 
     def of(self, backend: str, *labels: str) -> Latency | None:
         """Of the first label of which anything is known."""
