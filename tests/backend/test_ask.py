@@ -1,20 +1,18 @@
 """How loads become calls: a batch, its halves when it is refused, single calls, further pages."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
 from plait import Backend, by_ids, grouped
-from plait.backend.ask import SPLIT_CALLS_MAX, Asker
+from plait.backend.ask import SPLIT_CALLS_MAX, Asker, Asking
 from plait.backend.budget import Allowance, Budget
-from plait.backend.build import Load, load_of
+from plait.backend.build import load_of
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.flight import Fetched
 from plait.backend.freshness import Entry
-from plait.backend.identity import LoadKey, load_key
 from plait.backend.keep import Keeper
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock
@@ -28,13 +26,6 @@ PLAIN = b.get("/rows/{id}", none_on=(404, 410)).spec
 LOOKUP = b.lookup(by_ids("/rows", ids="ids", joined=True)).spec
 LIST = b.get("/list", pages_max=3).spec
 SEARCH = b.read_by_post("/search").spec
-
-
-@dataclass
-class Wanted:
-    load: Load
-    key: LoadKey
-    entry: Entry | None = None
 
 
 class Server:
@@ -79,15 +70,21 @@ def ask(
     told = events if events is not None else []
     asker = Asker(Keeper(None, clock), clock=clock, events=Events(told.append))
     loads = [load_of(endpoint, {"id": one}) for one in ids] or [load_of(endpoint, values)]
-    wanted = [Wanted(load, load_key("e", load, ()), entry) for load in loads]
-    outcomes = asyncio.run(asker.ask(endpoint, server, wanted, Origin(budget=budget)))
+    asking = Asking(
+        endpoint=endpoint,
+        server=server,
+        origin=Origin(budget=budget),
+        family=("e", loads[0].shared, ()),
+        entries={load: entry for load in loads if entry is not None},
+    )
+    outcomes = asyncio.run(asker.ask(asking, loads))
 
     def shown(outcome: Any) -> Any:
         if not isinstance(outcome, Fetched):
             return outcome.code, getattr(outcome, "status", None)
         return outcome.row if outcome.status is None else (outcome.status, outcome.row)
 
-    return [shown(outcomes[one.key]) for one in wanted], server
+    return [shown(outcomes[load.key]) for load in loads], server
 
 
 def batch(bad: set[str], status: int = 422) -> Any:

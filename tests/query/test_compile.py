@@ -545,7 +545,7 @@ def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it() -> None:
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (plait.query.direct, plait.query.shown, plait.query.asked):
+        for module in (plait.query.direct, plait.query.shown, plait.backend.fetch):
             patch.setattr(module, "encode", measured)
         with GraphTest(graph, settings=settings, b=script) as test:
             for _ in range(3):

@@ -210,7 +210,7 @@ def test_an_operation_leaves_nothing_to_the_collector() -> None:
         gc.collect()
         gc.disable()
         try:
-            before = kept("Direct", "Flight", "Fetching", "Wanted", "Budget", "Reply", "Done")
+            before = kept("Direct", "Flight", "Fetching", "Asking", "Budget", "Reply", "Done")
             for _ in range(5):
                 await asyncio.gather(ask(), ask())
             return before, kept(*before)

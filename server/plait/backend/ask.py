@@ -12,7 +12,7 @@ from plait.backend.build import Load, batch_call, single_call
 from plait.backend.call import Call, Ended, Handler, Origin, Reply
 from plait.backend.flight import Brought, Fetched, Flight, Outcome, Outcomes
 from plait.backend.freshness import Entry, conditional_headers
-from plait.backend.identity import LoadKey
+from plait.backend.identity import Family, key_in
 from plait.backend.keep import Keeper
 from plait.backend.numbers import decode
 from plait.backend.spec import Batch, EndpointSpec
@@ -55,27 +55,15 @@ class Server(Protocol):
         ...
 
 
-class Wanted(Protocol):
-    """One load that must be asked for."""
-
-    @property
-    def load(self) -> Load: ...
-
-    @property
-    def key(self) -> LoadKey: ...
-
-    @property
-    def entry(self) -> Entry | None:
-        """A kept copy that a validator may confirm."""
-        ...
-
-
-class _Ask(msgspec.Struct, kw_only=True):
-    """One endpoint's loads on their way, on somebody's behalf."""
+class Asking(msgspec.Struct, kw_only=True):
+    """Loads of one endpoint that can go in one call, on somebody's behalf."""
 
     endpoint: EndpointSpec
     server: Server
     origin: Origin
+    family: Family
+    entries: Mapping[Load, Entry] = {}
+    """Kept copies that a validator may confirm."""
     extra_calls: int = SPLIT_CALLS_MAX
     first: Reply | BaseException | None = None
     """What the first call has brought, where it is over already."""
@@ -109,55 +97,44 @@ class Asker:
         self._events = events
         self._tasks: set[asyncio.Task[Brought]] = set()
 
-    def begin(
-        self,
-        endpoint: EndpointSpec,
-        server: Server,
-        wanted: Sequence[Wanted],
-        origin: Origin,
-        flight: Flight,
-    ) -> None:
-        """Ask for `wanted`, which fit in one batch; `flight` lands with what comes. The usual case
+    def begin(self, ask: Asking, loads: Sequence[Load], flight: Flight) -> None:
+        """Ask for `loads`, which fit in one batch; `flight` lands with what comes. The usual case
         (a call that need not wait, and one plain reply) takes no task; whatever is unusual goes on
         in one."""
-        ask = _Ask(endpoint=endpoint, server=server, origin=origin)
         try:
-            call = _first_call(ask, wanted)
-            end = server.begin(call, partial(self._came, ask, wanted, flight))
+            call = _first_call(ask, loads)
+            end = ask.server.begin(call, partial(self._came, ask, loads, flight))
         except PlaitError as error:
-            flight.land(_failed(wanted, error))
+            flight.land(_failed(loads, error))
             return
         if end is None:
-            self._go_on(self._ask(ask, wanted), flight)
+            self._go_on(self._ask(ask, loads), flight)
         elif not flight.is_over and ask.first is None:  # else it goes on in a task already
             flight.give_up = partial(_given_up, flight, end)
 
-    async def ask(
-        self, endpoint: EndpointSpec, server: Server, wanted: Sequence[Wanted], origin: Origin
-    ) -> Outcomes:
-        """One outcome for each of `wanted`, which fit in one batch. Only defects raise."""
-        ask = _Ask(endpoint=endpoint, server=server, origin=origin)
-        return (await self._ask(ask, wanted)).outcomes()
+    async def ask(self, ask: Asking, loads: Sequence[Load]) -> Outcomes:
+        """One outcome for each of `loads`, which fit in one batch. Only defects raise."""
+        return (await self._ask(ask, loads)).outcomes()
 
     async def close(self) -> None:
         """Wait for what was given up."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _came(self, ask: _Ask, wanted: Sequence[Wanted], flight: Flight, found: Any) -> None:
+    def _came(self, ask: Asking, loads: Sequence[Load], flight: Flight, found: Any) -> None:
         """The first call is over."""
-        if isinstance(found, Reply) and self._is_all(ask.endpoint, wanted, found):
-            is_batch = _batch_of(ask.endpoint, wanted) is not None
+        if isinstance(found, Reply) and self._is_all(ask, found):
+            is_batch = _batch_of(ask.endpoint, loads) is not None
             read = self._read_batch if is_batch else self._read_single
             flight.land(
                 Brought(
                     body=found.body if is_plain_json(found) else None,
                     is_batch=is_batch,
-                    read=partial(read, ask.endpoint, wanted, found),
+                    read=partial(read, ask.endpoint, loads, found),
                 )
             )
             return
         ask.first = found
-        self._go_on(self._ask(ask, wanted, flight.asked_at), flight)
+        self._go_on(self._ask(ask, loads, flight.asked_at), flight)
 
     def _go_on(self, work: "Coroutine[Any, Any, Brought]", flight: Flight) -> None:
         task = asyncio.create_task(work)
@@ -174,47 +151,52 @@ class Asker:
         else:
             flight.land(task.result())
 
-    def _is_all(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], reply: Reply) -> bool:
+    def _is_all(self, ask: Asking, reply: Reply) -> bool:
         """Whether a reply is all that there is to do: a success that nobody keeps, without further
         pages, of which the body alone is needed."""
+        endpoint = ask.endpoint
         return (
             reply.status != 304
             and bool(reply.body)
             and endpoint.body_is_all
             and "link" not in reply.headers
-            and not self._keeper.would_keep(endpoint, reply, personal=bool(wanted[0].key[3]))
+            and not self._keeper.would_keep(endpoint, reply, personal=bool(ask.family[2]))
         )
 
     async def _ask(
-        self, ask: _Ask, wanted: Sequence[Wanted], asked_at: float | None = None
+        self, ask: Asking, loads: Sequence[Load], asked_at: float | None = None
     ) -> Brought:
         asked_at = self._clock.wall() if asked_at is None else asked_at
-        batch = _batch_of(ask.endpoint, wanted)
+        batch = _batch_of(ask.endpoint, loads)
         try:
             if batch is not None:
-                return await self._batch(ask, batch, wanted, asked_at)
-            return await self._single(ask, wanted[0], asked_at)
+                return await self._batch(ask, batch, loads, asked_at)
+            return await self._single(ask, loads[0], asked_at)
         except PlaitError as error:
-            return _failed(wanted, error)
+            return _failed(loads, error)
 
     async def _batch(
-        self, ask: _Ask, batch: Batch, wanted: Sequence[Wanted], asked_at: float
+        self, ask: Asking, batch: Batch, loads: Sequence[Load], asked_at: float
     ) -> Brought:
-        endpoint, loads = ask.endpoint, [one.load for one in wanted]
+        endpoint = ask.endpoint
         try:
             call = batch_call(endpoint, batch, loads, ask.origin)
             rows, replies = await self._rows(
                 ask, call, lambda reply: listed_rows(endpoint, batch, reply)
             )
         except BackendHttpError as error:
-            if len(wanted) == 1 and error.status in endpoint.none_on:
-                return Brought(outcomes={wanted[0].key: _none(endpoint, error.status)})
-            if len(wanted) == 1 or error.status not in ONE_KEY_IS_BAD:
+            if len(loads) == 1 and error.status in endpoint.none_on:
+                return Brought(outcomes={loads[0].key: _none(endpoint, error.status)})
+            if len(loads) == 1 or error.status not in ONE_KEY_IS_BAD:
                 raise
-            return await self._halves(ask, wanted, error)
-        found = self._by_key(endpoint, batch, rows, wanted)
+            return await self._halves(ask, loads, error)
+        found = self._by_key(endpoint, batch, rows, loads)
         fresh_until = await self._keeper.store(
-            endpoint, found, replies, asked_at, with_validators=False
+            endpoint,
+            {key_in(ask.family, load): found[load.key] for load in loads},
+            replies,
+            asked_at,
+            with_validators=False,
         )
         return Brought(
             body=_only_body(endpoint, replies),
@@ -224,70 +206,65 @@ class Asker:
         )
 
     def _by_key(
-        self, endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], wanted: Sequence[Wanted]
-    ) -> dict[LoadKey, Row | BackendError]:
-        by_key, unexpected = batch_rows(endpoint, batch, rows, [one.load for one in wanted])
+        self, endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], loads: Sequence[Load]
+    ) -> Mapping[tuple[str, ...], Row | BackendError]:
+        by_key, unexpected = batch_rows(endpoint, batch, rows, loads)
         if unexpected:
             name = endpoint.backend.name
             event = RowsUnexpected(backend=name, endpoint=endpoint.label, extra=unexpected)
             self._events.emit(event)
-        return {one.key: by_key[one.load.key] for one in wanted}
+        return by_key
 
-    def _read_batch(
-        self, endpoint: EndpointSpec, wanted: Sequence[Wanted], reply: Reply
-    ) -> Outcomes:
+    def _read_batch(self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply) -> Outcomes:
         batch = endpoint.batch
         assert batch is not None
         try:
             rows = listed_rows(endpoint, batch, reply)
-            return _fetched_each(self._by_key(endpoint, batch, rows, wanted))
+            return _fetched_each(self._by_key(endpoint, batch, rows, loads))
         except PlaitError as error:
-            return _each(wanted, error)
+            return _each(loads, error)
 
-    def _read_single(
-        self, endpoint: EndpointSpec, wanted: Sequence[Wanted], reply: Reply
-    ) -> Outcomes:
+    def _read_single(self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply) -> Outcomes:
         try:
-            return {wanted[0].key: _found(endpoint, single_row(endpoint, reply))}
+            return {loads[0].key: _found(endpoint, single_row(endpoint, reply))}
         except PlaitError as error:
-            return _each(wanted, error)
+            return _each(loads, error)
 
-    async def _halves(
-        self, ask: _Ask, wanted: Sequence[Wanted], error: BackendHttpError
-    ) -> Brought:
+    async def _halves(self, ask: Asking, loads: Sequence[Load], error: BackendHttpError) -> Brought:
         """Ask for the halves, down to single keys, so that the one that is bad fails alone. What
         there are no calls left for fails with `error`."""
-        middle = len(wanted) // 2
-        outcomes: dict[LoadKey, Outcome] = {one.key: error for one in wanted}
-        halves = [half for half in (wanted[:middle], wanted[middle:]) if ask.may_call_again()]
+        middle = len(loads) // 2
+        outcomes: dict[tuple[str, ...], Outcome] = {load.key: error for load in loads}
+        halves = [half for half in (loads[:middle], loads[middle:]) if ask.may_call_again()]
         for found in await asyncio.gather(*(self._ask(ask, half) for half in halves)):
             outcomes |= found.outcomes()
         return Brought(outcomes=outcomes)
 
-    async def _single(self, ask: _Ask, one: Wanted, asked_at: float) -> Brought:
-        endpoint = ask.endpoint
-        call = _conditional(single_call(endpoint, one.load.values, ask.origin), one.entry)
+    async def _single(self, ask: Asking, load: Load, asked_at: float) -> Brought:
+        endpoint, key, entry = ask.endpoint, load.key, ask.entries.get(load)
+        call = _conditional(single_call(endpoint, load.values, ask.origin), entry)
         try:
             row, replies = await self._rows(ask, call, lambda reply: single_row(endpoint, reply))
         except BackendHttpError as error:
             if error.status in endpoint.none_on:
-                return Brought(outcomes={one.key: _none(endpoint, error.status)})
+                return Brought(outcomes={key: _none(endpoint, error.status)})
             raise
+        kept_as = key_in(ask.family, load)
         if replies[0].status == 304:
-            if one.entry is None:
+            if entry is None:
                 raise bad_reply(endpoint, "304 to a call that had no condition")
-            await self._keeper.renew(endpoint, one.key, one.entry, replies[0], asked_at)
-            return Brought(outcomes={one.key: Fetched(row=decode(one.entry.row))})
+            await self._keeper.renew(endpoint, kept_as, entry, replies[0], asked_at)
+            return Brought(outcomes={key: Fetched(row=decode(entry.row))})
         found = _found(endpoint, row)
         fresh_until = await self._keeper.store(
-            endpoint, {one.key: found.row}, replies, asked_at, with_validators=True
+            endpoint, {kept_as: found.row}, replies, asked_at, with_validators=True
         )
         return Brought(
-            body=_only_body(endpoint, replies), outcomes={one.key: found}, fresh_until=fresh_until
+            body=_only_body(endpoint, replies), outcomes={key: found}, fresh_until=fresh_until
         )
 
     async def _rows(
-        self, ask: _Ask, call: Call, read: Callable[[Reply], Row]
+        self, ask: Asking, call: Call, read: Callable[[Reply], Row]
     ) -> tuple[Row, list[Reply]]:
         """What `read` makes of the reply; where it is a list in several pages, of all of them."""
         endpoint = ask.endpoint
@@ -314,31 +291,31 @@ class Asker:
         return rows, replies
 
 
-def _batch_of(endpoint: EndpointSpec, wanted: Sequence[Wanted]) -> Batch | None:
+def _batch_of(endpoint: EndpointSpec, loads: Sequence[Load]) -> Batch | None:
     """The batch form, where these loads go that way."""
     batch = endpoint.batch
-    if batch and not wanted[0].load.alone and (len(wanted) > 1 or batch.always):
+    if batch and not loads[0].alone and (len(loads) > 1 or batch.always):
         return batch
     return None
 
 
-def _first_call(ask: _Ask, wanted: Sequence[Wanted]) -> Call:
-    batch = _batch_of(ask.endpoint, wanted)
+def _first_call(ask: Asking, loads: Sequence[Load]) -> Call:
+    batch = _batch_of(ask.endpoint, loads)
     if batch is not None:
-        return batch_call(ask.endpoint, batch, [one.load for one in wanted], ask.origin)
-    one = wanted[0]
-    return _conditional(single_call(ask.endpoint, one.load.values, ask.origin), one.entry)
+        return batch_call(ask.endpoint, batch, loads, ask.origin)
+    call = single_call(ask.endpoint, loads[0].values, ask.origin)
+    return _conditional(call, ask.entries.get(loads[0])) if ask.entries else call
 
 
-def _failed(wanted: Sequence[Wanted], error: PlaitError) -> Brought:
-    return Brought(outcomes=_each(wanted, error))
+def _failed(loads: Sequence[Load], error: PlaitError) -> Brought:
+    return Brought(outcomes=_each(loads, error))
 
 
-def _each(wanted: Sequence[Wanted], error: PlaitError) -> Outcomes:
+def _each(loads: Sequence[Load], error: PlaitError) -> Outcomes:
     """An error as what came of all keys. It will be kept with them: the frames of its traceback,
     which know them, would be left to the collector."""
     error.__traceback__ = error.__context__ = None
-    return dict.fromkeys((one.key for one in wanted), error)
+    return dict.fromkeys((load.key for load in loads), error)
 
 
 def _given_up(flight: Flight, end: Callable[[], None]) -> None:
@@ -346,7 +323,7 @@ def _given_up(flight: Flight, end: Callable[[], None]) -> None:
     flight.land(None)
 
 
-def _fetched_each(found: Mapping[LoadKey, Row | BackendError]) -> Outcomes:
+def _fetched_each(found: Mapping[tuple[str, ...], Row | BackendError]) -> Outcomes:
     return {
         key: row if isinstance(row, BackendError) else Fetched(row=row)
         for key, row in found.items()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,8 +24,12 @@ from plait.errors import BadUserInput
 KEY_CHARACTERS_SHOWN = 80
 
 
-class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """One row, or group of rows, asked for.
+LoadId: TypeAlias = tuple[tuple[str, ...], str]
+"""What tells apart the loads of one endpoint, on behalf of one caller: key, and what is shared."""
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One row, or group of rows, asked for. Compared by itself: see `identity`.
 
     Equal `key` and `shared` on one endpoint mean the same thing to the backend: `7` and `"7"` are
     one key, because they are one text on the wire.
@@ -40,7 +44,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it cannot go in a batch, and goes in the single form whatever else is asked for."""
 
     @property
-    def identity(self) -> tuple[tuple[str, ...], str]:
+    def identity(self) -> LoadId:
         """Equal for loads that ask for the same thing."""
         return self.key, self.shared
 

@@ -15,52 +15,67 @@ before are no longer served from the cache, nor by joining the call that asks fo
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeAlias
+from math import inf
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from plait.backend.ask import Asker, Server
+from plait.backend.ask import Asker, Asking, Server
 from plait.backend.build import Load
 from plait.backend.cache import RowCache
 from plait.backend.call import Call, Origin
 from plait.backend.client import forwarded_headers
-from plait.backend.flight import Fetched, Flight, Outcome
-from plait.backend.forget import Stale, linked_uris, stale_after
+from plait.backend.coalesce import Coalescer
+from plait.backend.flight import Brought, Fetched, Flight, Outcome
+from plait.backend.forget import linked_uris, stale_after
 from plait.backend.freshness import Entry, Use, usable_on_error, use_of
 from plait.backend.identity import LoadKey, Scope, endpoint_identity, load_key
 from plait.backend.keep import Keeper
-from plait.backend.numbers import decode
+from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import Clock
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_retryable
 from plait.events import CacheRead, Events
 
 
-class Wanted(msgspec.Struct, kw_only=True, eq=False):
-    """One load on its way, and what became of it."""
+class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
+    """What of one endpoint is asked for, on whose behalf."""
 
-    load: Load
-    key: LoadKey
-    entry: Entry | None = None
-    """What the cache has of it."""
-    outcome: Outcome | None = None
-    """Where the cache could answer it."""
-    flight: Flight | None = None
-    joined: bool = False
-    """Whether the call was under way already, for somebody else."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether its outcome is known."""
-        return self.outcome is not None or (self.flight is not None and self.flight.is_over)
+    endpoint: EndpointSpec
+    identity: str
+    """The endpoint's."""
+    scope: Scope
+    origin: Origin
+    since: float = 0.0
+    """What was asked for until then is not used."""
 
 
-Family: TypeAlias = tuple[str, str, Scope]
-"""(endpoint's identity, what a batch shares, scope): what loads have in common that can go in one
-call."""
-Entries: TypeAlias = Mapping[LoadKey, Entry] | None
+class Boarded(msgspec.Struct, kw_only=True):
+    """The calls that some loads have joined or started."""
+
+    flights: Sequence[Flight] = ()
+    whole: Flight | None = None
+    """The one that brings all of them, where there is such a one."""
+    by_load: dict[Load, Flight] = {}
+    """Which one brings which, where there are several."""
+    joined: Mapping[Load, Flight] = {}
+    """Those that were under way already, for somebody else."""
+
+    def flight_of(self, load: Load) -> Flight | None:
+        """What brings one load."""
+        return self.whole or self.by_load.get(load)
+
+    def again(self, loads: Sequence[Load], anew: "Boarded") -> "Boarded":
+        """The same, but for some of the loads, which have boarded anew."""
+        late = {load: flight for load in loads if (flight := anew.flight_of(load)) is not None}
+        by_load = {**self.joined, **self.by_load, **late}
+        joined = {one: flight for one, flight in self.joined.items() if one not in late}
+        return Boarded(
+            flights=[*self.flights, *anew.flights],
+            by_load=by_load,
+            joined={**joined, **anew.joined},
+        )
 
 
 class Fetcher:
@@ -81,10 +96,9 @@ class Fetcher:
         self._keeper = Keeper(cache, clock)
         self._asker = Asker(self._keeper, clock=clock, events=events)
         self.clock = clock
-        self._events = events
+        self.events = events
         self._identities: dict[EndpointSpec, str] = {}
-        self._flying: dict[Family, dict[tuple[str, ...], Flight]] = {}
-        """What is under way, by the loads' keys."""
+        self._coalescer = Coalescer()
         self._observers: list[Callable[[Sequence[str]], object]] = []
 
     def identity(self, endpoint: EndpointSpec) -> str:
@@ -104,11 +118,15 @@ class Fetcher:
         """The moment, for `since`."""
         return self.clock.wall()
 
-    def wanted(self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin) -> list[Wanted]:
-        """The loads on their way, on somebody's behalf."""
-        scope = forwarded_headers(endpoint.backend, origin)
-        identity = self.identity(endpoint)
-        return [Wanted(load=load, key=load_key(identity, load, scope)) for load in loads]
+    def inquiry(self, endpoint: EndpointSpec, origin: Origin, since: float = 0.0) -> Inquiry:
+        """To ask for something of an endpoint on somebody's behalf."""
+        return Inquiry(
+            endpoint=endpoint,
+            identity=self.identity(endpoint),
+            scope=forwarded_headers(endpoint.backend, origin),
+            origin=origin,
+            since=since,
+        )
 
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
@@ -121,8 +139,8 @@ class Fetcher:
             if not over.done():
                 over.set_result(None)
 
-        wanted = self.wanted(endpoint, loads, origin)
-        fetching = Fetching(self, endpoint, wanted, origin, since, then=then)
+        inquiry = self.inquiry(endpoint, origin, since)
+        fetching = Fetching(self, inquiry, loads, then=then)
         try:
             fetching.begin()
             left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
@@ -131,13 +149,13 @@ class Fetcher:
             if fetching.defect is not None:
                 raise fetching.defect
             # Before they are left: what is given up then has not answered in time.
-            return [self.settled(endpoint, one) for one in wanted]
+            return [fetching.outcome(load) for load in loads]
         finally:
             fetching.leave()
 
     async def close(self) -> None:
         """Cancel what is still in flight."""
-        for flight in {one for flying in self._flying.values() for one in flying.values()}:
+        for flight in self._coalescer:
             flight.give_up()
         await self._asker.close()
 
@@ -152,23 +170,12 @@ class Fetcher:
         server = self._server(call.endpoint)
         paths = (call.path, *linked_uris(server.url, call.path, headers))
         stale = stale_after(call.endpoint, paths, values, self._endpoints)
-        for one in stale:
-            self._part_from(one)
         identities = [self.identity(one.endpoint) for one in stale]
+        for one, identity in zip(stale, identities, strict=True):
+            self._coalescer.part_from(identity, one.load)
         for observer in self._observers:
             observer(identities)
         await self._keeper.mark(list(zip(stale, identities, strict=True)))
-
-    def _part_from(self, stale: Stale) -> None:
-        """Whoever asks from now on does not join what is in flight."""
-        identity = self.identity(stale.endpoint)
-        for family, flying in self._flying.items():
-            if family[0] != identity:
-                continue
-            if stale.load is None:
-                flying.clear()
-            elif stale.load.shared == family[1]:
-                flying.pop(stale.load.key, None)
 
     # --- the cache
 
@@ -176,121 +183,74 @@ class Fetcher:
         """Whether the cache may have its rows."""
         return self._keeper.keeps(endpoint)
 
-    def kept_here(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], since: float) -> Entries:
+    def kept_here(self, inquiry: Inquiry, loads: Sequence[Load]) -> Mapping[LoadKey, Entry] | None:
         """What the cache has; `None` where it must be waited for."""
-        return self._keeper.read_here(endpoint, [one.key for one in wanted], since)
+        if self._keeper.is_empty:
+            return {}
+        return self._keeper.read_here(inquiry.endpoint, _keys(inquiry, loads), inquiry.since)
 
-    async def kept(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], since: float) -> Entries:
+    async def kept(self, inquiry: Inquiry, loads: Sequence[Load]) -> Mapping[LoadKey, Entry]:
         """As `kept_here`, wherever the cache is."""
-        return await self._keeper.read(endpoint, [one.key for one in wanted], since)
+        return await self._keeper.read(inquiry.endpoint, _keys(inquiry, loads), inquiry.since)
 
-    def use(
-        self,
-        endpoint: EndpointSpec,
-        wanted: Sequence[Wanted],
-        entries: Mapping[LoadKey, Entry],
-        origin: Origin,
+    def refresh(
+        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, Entry]
     ) -> None:
-        """Take what the cache has and may be used."""
-        if not entries:
-            return
-        counts = dict.fromkeys(Use, 0)
-        refresh = []
-        for one in wanted:
-            one.entry = entries.get(one.key)
-            use = use_of(one.entry, self.clock.wall()) if one.entry else Use.EXPIRED
-            counts[use] += 1
-            if one.entry and use in (Use.FRESH, Use.STALE_REVALIDATE):
-                one.outcome = Fetched(row=decode(one.entry.row))
-                if use is Use.STALE_REVALIDATE:
-                    refresh.append(one)
-        self._refresh(endpoint, refresh, origin)
-        self._events.emit(
-            CacheRead(
-                request_id=origin.request_id,
-                backend=endpoint.backend.name,
-                endpoint=endpoint.label,
-                fresh=counts[Use.FRESH],
-                stale=counts[Use.STALE_REVALIDATE],
-                missed=counts[Use.STALE] + counts[Use.EXPIRED],
-            )
-        )
-
-    def _refresh(self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin) -> None:
         """Bring stale rows up to date behind the answer's back (RFC 5861, section 3)."""
-        absent = [
-            one for one in wanted if one.load.key not in self._flying.get(_family(one.key), ())
-        ]
+        joined = self._coalescer.joined(inquiry.identity, inquiry.scope, loads, 0.0)
+        absent = [load for load in loads if load not in joined]
         if absent:
             # Nobody waits for it: neither the request's deadline nor its budget are this call's.
+            origin = inquiry.origin
             later = Origin(
                 request_id=origin.request_id, traceparent=origin.traceparent, headers=origin.headers
             )
-            for flight in self.board(endpoint, absent, later, 0.0):
+            boarded = self.board(replace(inquiry, origin=later, since=0.0), absent, entries)
+            for flight in boarded.flights:
                 flight.waiting += 1  # for ever: nobody will leave it
 
     # --- calls in flight
 
     def board(
-        self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin, since: float
-    ) -> list[Flight]:
-        """Join each load to the call in flight for its key, or start one: all these calls. Changes
-        all state at once."""
-        new, joined = list[Wanted](), dict[Flight, None]()
-        shared = flying = None
-        for one in wanted if endpoint.reads else ():
-            load = one.load
-            if flying is None or load.shared != shared:
-                shared, flying = load.shared, self._flying.get(_family(one.key), {})
-            flight = flying.get(load.key)
-            if flight is None or flight.asked_at <= since or flight.is_over:
-                one.joined = False
-                new.append(one)
-            else:
-                one.flight, one.joined = flight, True
-                joined[flight] = None
-        chunks = _chunks(endpoint, new if endpoint.reads else wanted)
+        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, Entry]
+    ) -> Boarded:
+        """Join each load to the call in flight for its key, or start one. Changes all state at
+        once."""
+        endpoint, identity, scope, origin = (
+            inquiry.endpoint,
+            inquiry.identity,
+            inquiry.scope,
+            inquiry.origin,
+        )
+        joined: Mapping[Load, Flight] = {}
+        if endpoint.reads:
+            joined = self._coalescer.joined(identity, scope, loads, inquiry.since)
+        flights = list(dict.fromkeys(joined.values()))
+        if len(joined) == len(loads):
+            whole = flights[0] if len(flights) == 1 else None
+            return Boarded(flights=flights, whole=whole, by_load={**joined}, joined=joined)
+        chunks = _chunks(endpoint, [load for load in loads if load not in joined])
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
-        alone = origin if origin.deadline is None else replace(origin, deadline=None)
         server = self._server(endpoint)
-        flights = list(joined)
+        alone = origin if origin.deadline is None else replace(origin, deadline=None)
+        boarded = Boarded(flights=flights, joined=joined, by_load={**joined})
         for chunk in chunks:
             flight = Flight(now)
             flights.append(flight)
-            for one in chunk:
-                one.flight = flight
+            if len(chunk) == len(loads):
+                boarded.whole = flight
+            else:
+                boarded.by_load.update(dict.fromkeys(chunk, flight))
+            family = identity, chunk[0].shared, scope  # which a chunk has in common
             if endpoint.reads:
-                family = _family(chunk[0].key)  # which a chunk has in common
-                keys = [one.load.key for one in chunk]
-                self._flying.setdefault(family, {}).update(dict.fromkeys(keys, flight))
-                flight.then(partial(self._gone, family, keys, flight))
-            self._asker.begin(endpoint, server, chunk, alone, flight)
-        return flights
-
-    def _gone(self, family: Family, keys: Sequence[tuple[str, ...]], flight: Flight) -> None:
-        flying = self._flying.get(family)
-        if flying is None:
-            return
-        for key in keys:
-            if flying.get(key) is flight:
-                del flying[key]
-        if not flying:
-            del self._flying[family]
-
-    def settled(self, endpoint: EndpointSpec, one: Wanted) -> Outcome:
-        """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
-        Raises defects."""
-        outcome = one.outcome
-        if outcome is None:
-            assert one.flight is not None
-            outcome = _landed(endpoint, one.key, one.flight)
-        if one.entry is None or not isinstance(outcome, BackendError) or not is_retryable(outcome):
-            return outcome
-        if not usable_on_error(one.entry, self.clock.wall()):
-            return outcome
-        return Fetched(row=decode(one.entry.row), stale_because=outcome)
+                self._coalescer.add(family, chunk, flight)
+            asking = Asking(
+                endpoint=endpoint, server=server, origin=alone, family=family, entries=entries
+            )
+            self._asker.begin(asking, chunk, flight)
+        return boarded
 
     def _server(self, endpoint: EndpointSpec) -> Server:
         server = self._servers.get(endpoint.backend.name)
@@ -302,22 +262,21 @@ class Fetcher:
         return server
 
 
-def _family(key: LoadKey) -> Family:
-    identity, _, shared, scope = key
-    return identity, shared, scope
+def _keys(inquiry: Inquiry, loads: Sequence[Load]) -> list[LoadKey]:
+    return [load_key(inquiry.identity, load, inquiry.scope) for load in loads]
 
 
-def _chunks(endpoint: EndpointSpec, wanted: Sequence[Wanted]) -> list[Sequence[Wanted]]:
+def _chunks(endpoint: EndpointSpec, loads: Sequence[Load]) -> Sequence[Sequence[Load]]:
     batch = endpoint.batch
-    if batch is None or len(wanted) == 1:
-        return [[one] for one in wanted]
-    alike: dict[str, list[Wanted]] = {}
-    chunks: list[Sequence[Wanted]] = []
-    for one in wanted:
-        if one.load.alone:
-            chunks.append([one])
+    if batch is None or len(loads) == 1:
+        return [[load] for load in loads]
+    alike: dict[str, list[Load]] = {}
+    chunks: list[Sequence[Load]] = []
+    for load in loads:
+        if load.alone:
+            chunks.append([load])
         else:
-            alike.setdefault(one.load.shared, []).append(one)
+            alike.setdefault(load.shared, []).append(load)
     chunks += (
         group[start : start + batch.size]
         for group in alike.values()
@@ -326,76 +285,66 @@ def _chunks(endpoint: EndpointSpec, wanted: Sequence[Wanted]) -> list[Sequence[W
     return chunks
 
 
-def _landed(endpoint: EndpointSpec, key: LoadKey, flight: Flight) -> Outcome:
-    name = endpoint.backend.name
-    if not flight.is_over:
-        message = f"Backend '{name}' did not answer before the request's deadline."
-        return BackendTimeout(message, backend=name, endpoint=endpoint.label)
-    if flight.defect is not None:
-        raise flight.defect
-    if flight.brought is None:
-        message = f"The call to backend '{name}' was given up."
-        return BackendDisconnected(message, backend=name, endpoint=endpoint.label)
-    return flight.brought.outcomes()[key]
-
-
-def broke_off(endpoint: EndpointSpec, one: Wanted) -> bool:
-    """Whether the call that was joined ended by its clock, and not by an answer."""
-    flight = one.flight
-    assert flight is not None
-    return (
-        one.joined
-        and flight.is_over
-        and (
-            flight.brought is None or isinstance(_landed(endpoint, one.key, flight), BackendTimeout)
-        )
-    )
-
-
 class Fetching:
-    """Loads of one endpoint on their way: the cache, then calls. No task, where nothing but calls
-    is waited for. `then` is called once, when all are over."""
+    """Some loads of one endpoint on their way: the cache, then calls. No task, where nothing but
+    calls is waited for. `then` is called once, when all are over."""
+
+    __slots__ = (
+        "_boarded",
+        "_entries",
+        "_fetcher",
+        "_flights",
+        "_inquiry",
+        "_is_left",
+        "_outcomes",
+        "_reading",
+        "_then",
+        "_under_way",
+        "defect",
+        "loads",
+    )
 
     def __init__(
         self,
         fetcher: Fetcher,
-        endpoint: EndpointSpec,
-        wanted: Sequence[Wanted],
-        origin: Origin,
-        since: float,
+        inquiry: Inquiry,
+        loads: Sequence[Load],
         *,
         then: Callable[[], object],
     ) -> None:
-        self.endpoint = endpoint
-        self.wanted = wanted
+        self.loads = loads
         self.defect: BaseException | None = None
         self._fetcher = fetcher
-        self._origin = origin
-        self._since = since
+        self._inquiry = inquiry
         self._then: Callable[[], object] | None = then
+        self._entries: dict[Load, Entry] = {}
+        """What the cache has of them."""
+        self._outcomes: dict[Load, Outcome] = {}
+        """Where the cache could answer."""
+        self._boarded = _NOTHING
         self._flights: list[Flight] = []
+        """All that were waited for."""
         self._under_way = 0
         self._reading: asyncio.Task[None] | None = None
         self._is_left = False
-        self._was_kept = False
 
     @property
     def is_over(self) -> bool:
         """Whether all are."""
         return self._then is None
 
+    # --- asking
+
     def begin(self) -> None:
         """Ask for them. Raises `OperationTooCostly`, where no call has left."""
-        endpoint, fetcher = self.endpoint, self._fetcher
-        if not fetcher.keeps(endpoint):
-            self._ask()
-            return
-        entries = fetcher.kept_here(endpoint, self.wanted, self._since)
-        if entries is None:
-            self._reading = asyncio.create_task(self._read())
-            return
-        self._was_kept = bool(entries)
-        fetcher.use(endpoint, self.wanted, entries, self._origin)
+        fetcher, inquiry = self._fetcher, self._inquiry
+        if fetcher.keeps(inquiry.endpoint):
+            entries = fetcher.kept_here(inquiry, self.loads)
+            if entries is None:
+                self._reading = asyncio.create_task(self._read())
+                return
+            if entries:
+                self._use(entries)
         self._ask()
 
     def leave(self) -> None:
@@ -404,36 +353,69 @@ class Fetching:
         self._then = None
         if self._reading is not None:
             self._reading.cancel()
+        self._boarded = _NOTHING
         flights, self._flights = self._flights, []
         for flight in flights:
             flight.leave()
 
     async def _read(self) -> None:
         try:
-            entries = await self._fetcher.kept(self.endpoint, self.wanted, self._since)
-            self._was_kept = bool(entries)
-            self._fetcher.use(self.endpoint, self.wanted, entries or {}, self._origin)
+            entries = await self._fetcher.kept(self._inquiry, self.loads)
+            if entries:
+                self._use(entries)
             self._ask()
         except Exception as error:  # a limit, or a defect: who waits has it
             self.defect = error
             self._end()
 
+    def _use(self, entries: Mapping[LoadKey, Entry]) -> None:
+        """Take what the cache has and may be used."""
+        fetcher, inquiry = self._fetcher, self._inquiry
+        counts = dict.fromkeys(Use, 0)
+        stale = []
+        for load in self.loads:
+            entry = entries.get(load_key(inquiry.identity, load, inquiry.scope))
+            use = use_of(entry, fetcher.clock.wall()) if entry else Use.EXPIRED
+            counts[use] += 1
+            if entry is None:
+                continue
+            self._entries[load] = entry
+            if use in (Use.FRESH, Use.STALE_REVALIDATE):
+                self._outcomes[load] = Fetched(row=decode(entry.row))
+                if use is Use.STALE_REVALIDATE:
+                    stale.append(load)
+        if stale:
+            fetcher.refresh(inquiry, stale, self._entries)
+        fetcher.events.emit(
+            CacheRead(
+                request_id=inquiry.origin.request_id,
+                backend=inquiry.endpoint.backend.name,
+                endpoint=inquiry.endpoint.label,
+                fresh=counts[Use.FRESH],
+                stale=counts[Use.STALE_REVALIDATE],
+                missed=counts[Use.STALE] + counts[Use.EXPIRED],
+            )
+        )
+
     def _ask(self) -> None:
-        missing = self.wanted
-        if self._was_kept:
-            missing = [one for one in self.wanted if one.outcome is None]
-        span = self._origin.span
+        missing = self.loads
+        if self._outcomes:
+            missing = [load for load in missing if load not in self._outcomes]
+        span = self._inquiry.origin.span
         if span is not None:
-            span.cached = len(self.wanted) - len(missing)
+            span.cached = len(self.loads) - len(missing)
         self._board(missing, self._came)
         if span is not None:
-            span.joined = sum(one.joined for one in missing)
+            span.joined = len(self._boarded.joined)
 
-    def _board(self, wanted: Sequence[Wanted], then: Callable[[], object]) -> None:
-        if not wanted:
+    def _board(self, loads: Sequence[Load], then: Callable[[], object]) -> None:
+        if not loads:
             self._end()
             return
-        flights = self._fetcher.board(self.endpoint, wanted, self._origin, self._since)
+        boarded = self._fetcher.board(self._inquiry, loads, self._entries)
+        again = self._boarded is not _NOTHING
+        self._boarded = self._boarded.again(loads, boarded) if again else boarded
+        flights = boarded.flights
         self._flights += flights
         self._under_way = 1
         for flight in flights:
@@ -449,18 +431,13 @@ class Fetching:
         self._under_way -= 1
         if self._under_way or self._is_left:
             return
-        try:
-            late = [
-                one
-                for one in self.wanted
-                if one.joined and one.outcome is None and broke_off(self.endpoint, one)
-            ]
-            if late:
-                self._board(late, self._came_late)
-            else:
+        if self._boarded.joined and not _all_came(self._boarded.flights):
+            try:
+                self._board([one for one in self.loads if self._broke_off(one)], self._came_late)
+            except Exception as error:
+                self.defect = error
                 self._end()
-        except Exception as error:
-            self.defect = error
+        else:
             self._end()
 
     def _came_late(self) -> None:
@@ -472,3 +449,92 @@ class Fetching:
         then, self._then = self._then, None
         if then is not None:
             then()
+
+    # --- what has come
+
+    def has(self, load: Load) -> bool:
+        """Whether there is an outcome: of its own, where it joined a call that its clock ended."""
+        if load in self._outcomes:
+            return True
+        flight = self._boarded.flight_of(load)
+        return flight is not None and flight.is_over and not self._broke_off(load)
+
+    def outcome(self, load: Load) -> Outcome:
+        """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
+        Raises defects."""
+        if self._outcomes and (outcome := self._outcomes.get(load)) is not None:
+            return outcome
+        flight = self._boarded.flight_of(load)
+        assert flight is not None
+        outcome = self._landed(load, flight)
+        entry = self._entries.get(load) if self._entries else None
+        if entry is None or not isinstance(outcome, BackendError) or not is_retryable(outcome):
+            return outcome
+        if not usable_on_error(entry, self._fetcher.clock.wall()):
+            return outcome
+        return Fetched(row=decode(entry.row), stale_because=outcome)
+
+    def plain(self) -> Brought | None:
+        """The one reply that has all of them, where there is such a one. It may have more, where
+        it was joined."""
+        flight = self._boarded.whole
+        brought = flight.brought if flight is not None and not self._outcomes else None
+        return brought if brought is not None and brought.body is not None else None
+
+    def bodies(self) -> list[bytes]:
+        """What came, as JSON."""
+        plain = self.plain()
+        if plain is not None and plain.body is not None:
+            return [plain.body]
+        bodies: dict[int, bytes] = {}
+        for load in self.loads:
+            flight = self._boarded.flight_of(load)
+            brought = flight.brought if flight is not None else None
+            if load in self._outcomes:
+                bodies[id(load)] = self._entries[load].row
+            elif brought is not None and brought.body is not None:
+                bodies[id(brought)] = brought.body
+            elif brought is not None:  # of several pages, say
+                outcome = brought.outcomes()[load.key]
+                row = outcome.row if isinstance(outcome, Fetched) else None
+                bodies[id(load)] = encode(row)
+        return list(bodies.values())
+
+    def fresh_until(self) -> float:
+        """Until when all that came is fresh, in seconds since 1970; 0 where nobody says so of all
+        of it."""
+        until = inf
+        for load in self.loads if self._outcomes else ():
+            if load in self._outcomes:
+                until = min(until, self._entries[load].fresh_until)
+        for flight in self._boarded.flights:
+            until = min(until, flight.brought.fresh_until if flight.brought is not None else 0.0)
+        return until
+
+    def _broke_off(self, load: Load) -> bool:
+        """Whether the call that was joined for it ended by its clock, and not by an answer."""
+        flight = self._boarded.joined.get(load)
+        if flight is None or not flight.is_over:
+            return False
+        return flight.brought is None or isinstance(self._landed(load, flight), BackendTimeout)
+
+    def _landed(self, load: Load, flight: Flight) -> Outcome:
+        if flight.brought is not None:
+            return flight.brought.outcomes()[load.key]
+        endpoint = self._inquiry.endpoint
+        name = endpoint.backend.name
+        if not flight.is_over:
+            message = f"Backend '{name}' did not answer before the request's deadline."
+            return BackendTimeout(message, backend=name, endpoint=endpoint.label)
+        if flight.defect is not None:
+            raise flight.defect
+        message = f"The call to backend '{name}' was given up."
+        return BackendDisconnected(message, backend=name, endpoint=endpoint.label)
+
+
+def _all_came(flights: Sequence[Flight]) -> bool:
+    """Whether all brought a plain reply."""
+    return all(one.brought is not None and one.brought.body is not None for one in flights)
+
+
+_NOTHING = Boarded()

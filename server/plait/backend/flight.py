@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from plait.backend.identity import LoadKey
 from plait.backend.split import Row
 from plait.errors import BackendError, PlaitError
 
@@ -22,7 +21,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Outcome: TypeAlias = Fetched | PlaitError
-Outcomes: TypeAlias = Mapping[LoadKey, Outcome]
+Outcomes: TypeAlias = Mapping[tuple[str, ...], Outcome]
+"""By the keys of the loads, which share all else."""
 
 
 class Brought:

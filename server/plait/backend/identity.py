@@ -18,6 +18,11 @@ LoadKey: TypeAlias = tuple[str, tuple[str, ...], str, Scope]
 """(endpoint's identity, the load's key, what its batch shares, scope)."""
 
 
+Family: TypeAlias = tuple[str, str, Scope]
+"""(endpoint's identity, what a batch shares, scope): what loads have in common that can go in one
+call."""
+
+
 def endpoint_identity(endpoint: EndpointSpec, server: str) -> str:
     """Equal for endpoints that send the same call and read its reply alike. `server` tells where
     calls go and what goes with each of them."""
@@ -68,6 +73,12 @@ def row_mark(backend: str, key: LoadKey) -> str:
 def load_key(identity: str, load: Load, scope: Scope) -> LoadKey:
     """What tells one load from every other of the process."""
     return (identity, load.key, load.shared, scope)
+
+
+def key_in(family: Family, load: Load) -> LoadKey:
+    """As `load_key`."""
+    identity, shared, scope = family
+    return (identity, load.key, shared, scope)
 
 
 def _batch(batch: Batch) -> object:

@@ -31,6 +31,11 @@ class Keeper:
         """Whether its rows may be kept at all."""
         return self._cache is not None and endpoint.cache.enabled
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be read, as far as can be told without waiting."""
+        return self._cache is None or (self._cache.is_here and self._cache.is_empty)
+
     def would_keep(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> bool:
         """Whether what a reply brings will be kept."""
         if not declares_anything(reply, endpoint.cache):
@@ -54,8 +59,6 @@ class Keeper:
         assert self._cache is not None
         if not self._cache.is_here:
             return None
-        if self._cache.is_empty:
-            return {}
         names = _Names(endpoint, keys, with_marks=self._cache.has_marks)
         return names.usable(*self._cache.get_here(names.rows, names.marks), since)
 

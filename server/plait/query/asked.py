@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from plait.backend.fetch import Fetching, Wanted
-from plait.backend.flight import Brought, Fetched
-from plait.backend.numbers import decode, encode
+from plait.backend.build import Load
+from plait.backend.fetch import Fetching
+from plait.backend.flight import Brought
+from plait.backend.numbers import decode
 from plait.backend.spec import EndpointSpec
 from plait.backend.split import grouped
 from plait.query.compile import Join, Typed
@@ -20,11 +21,11 @@ OBJECT_MARK = b"{"
 class LoadBatch:
     """Loads of one endpoint that leave together."""
 
-    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "wanted")
+    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "loads")
 
     def __init__(self, endpoint: EndpointSpec) -> None:
         self.endpoint = endpoint
-        self.wanted: list[Wanted] = []
+        self.loads: list[Load] = []
         self.joins: list[int] = []
         """Those that wait for it."""
         self.fetching: Fetching | None = None
@@ -37,49 +38,21 @@ class LoadBatch:
 
     def size(self) -> tuple[int, list[bytes]]:
         """How many bytes it brought, and these."""
-        if self._size is None and (plain := self.plain()) is not None:
-            assert plain.body is not None
-            self._size = len(plain.body), [plain.body]
-        elif self._size is None:
-            bodies: dict[int, bytes] = {}
-            for one in self.wanted:
-                brought = one.flight.brought if one.flight is not None else None
-                if brought is not None and brought.body is not None:
-                    bodies[id(brought)] = brought.body
-                elif one.entry is not None and one.outcome is not None:
-                    bodies[id(one)] = one.entry.row
-                elif brought is not None:  # of several pages, say
-                    outcome = brought.outcomes()[one.key]
-                    row = outcome.row if isinstance(outcome, Fetched) else None
-                    bodies[id(one)] = encode(row)
-            found = list(bodies.values())
-            self._size = sum(map(len, found)), found
+        if self._size is None:
+            bodies = self.fetching.bodies() if self.fetching is not None else []
+            self._size = sum(map(len, bodies)), bodies
         return self._size
-
-    def plain(self) -> Brought | None:
-        """The one reply that has all that it asked for, and was asked for nothing else, where there
-        is such a one."""
-        flight = self.wanted[0].flight
-        if flight is None or flight.brought is None or flight.brought.body is None:
-            return None
-        if flight.brought.is_batch:
-            for one in self.wanted:
-                if one.flight is not flight or one.joined:
-                    return None
-        elif len(self.wanted) > 1:
-            return None
-        return flight.brought
 
 
 class Asked:
     """What one join has asked for."""
 
-    __slots__ = ("batches", "is_typed", "left", "rows", "values", "wanted")
+    __slots__ = ("batches", "is_typed", "left", "loads", "rows", "values")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
         """The value of each row of the join above."""
-        self.wanted: dict[Any, Any] = {}
+        self.loads: dict[Any, Any] = {}
         """By these: the load, `None` where there is nothing to ask for, or a list of both."""
         self.batches: list[LoadBatch] = []
         """Where it comes from."""
@@ -96,7 +69,7 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
     if len(asked.batches) != 1:
         return False
     (batch,) = asked.batches
-    brought = batch.plain() if len(batch.joins) == 1 else None
+    brought = batch.fetching.plain() if batch.fetching and len(batch.joins) == 1 else None
     if brought is None:
         return False
     body, typed = brought.body, join.typed
@@ -134,8 +107,8 @@ def _taken_as_structs(
     declared."""
     if not brought.is_batch:
         asked.rows = {
-            value: None if wanted is None else typed.decode(body)
-            for value, wanted in asked.wanted.items()
+            value: None if load is None else typed.decode(body)
+            for value, load in asked.loads.items()
         }
         return True
     batch = join.step.fetch.endpoint.batch
@@ -163,7 +136,7 @@ def _matched(asked: Asked, by_key: Mapping[Any, Any], *, many: bool) -> bool:
     if None in by_key:
         return False
     rows, left = asked.rows, len(by_key)
-    for value in asked.wanted:
+    for value in asked.loads:
         found = by_key.get(value)
         if found is not None:
             left -= 1

@@ -8,7 +8,7 @@ again.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from math import inf
 from typing import Any
@@ -21,8 +21,8 @@ from plait.backend.budget import Budget
 from plait.backend.build import Load, load_of, loads_of
 from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
-from plait.backend.fetch import Fetcher, Fetching, Wanted, broke_off
-from plait.backend.flight import Fetched
+from plait.backend.fetch import Fetcher, Fetching
+from plait.backend.flight import Fetched, Outcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
@@ -77,7 +77,7 @@ class Direct:
         self.budget = budget
         self._variables = variables
         self._asked: list[Asked | None] = [None] * len(prepared.compiled.joins)
-        self._known: dict[LoadKey, tuple[Wanted, LoadBatch]] = {}
+        self._known: dict[LoadKey, tuple[Load, LoadBatch]] = {}
         self._pending: dict[str, LoadBatch] = {}
         self._batches: list[LoadBatch] = []
         self._early: set[LoadKey] = set()
@@ -170,27 +170,21 @@ class Direct:
         nobody says so of all of it."""
         until = inf
         for batch in self._batches:
-            for one in batch.wanted:
-                if one.outcome is not None and one.entry is not None:
-                    until = min(until, one.entry.fresh_until)
-                elif one.flight is not None and one.flight.brought is not None:
-                    until = min(until, one.flight.brought.fresh_until)
-                else:
-                    return 0.0
-                if not until:
-                    return 0.0
+            until = min(until, batch.fetching.fresh_until() if batch.fetching else 0.0)
         return until if self._batches else 0.0
 
     def hand_on(self, loaders: Loaders) -> None:
         """Tell loaders what was asked for, and what it brought."""
         for batch in self._batches:
-            for one in batch.wanted:
-                if one.is_over and not (one.flight and broke_off(batch.endpoint, one)):
+            fetching = batch.fetching
+            for load in batch.loads if fetching is not None else ():
+                assert fetching is not None
+                if fetching.has(load):
                     try:
-                        outcome = self._fetcher.settled(batch.endpoint, one)
+                        outcome = fetching.outcome(load)
                     except Exception:
                         continue  # a defect: it is met again
-                    loaders.prime(batch.endpoint, one.load, outcome)
+                    loaders.prime(batch.endpoint, load, outcome)
 
     def leave(self) -> None:
         """Nothing that is still to come is waited for. Who joined has been told before."""
@@ -201,8 +195,6 @@ class Direct:
         for batch in self._batches:
             if batch.fetching is not None:
                 batch.fetching.leave()
-            for one in batch.wanted:
-                one.flight = None  # which knows it: left to the collector, its reply would stay
 
     def absences(self) -> Iterable[Absence]:
         """What the graph reads in vain, as far as it was seen now."""
@@ -218,14 +210,14 @@ class Direct:
         distinct = list(dict.fromkeys(values))
         fixed = self._fixed(join)
         if fixed is None:
-            made.wanted = dict.fromkeys(distinct)
+            made.loads = dict.fromkeys(distinct)
         elif not distinct:
             pass  # there is no row that it could belong to
         elif fetch.form == "many":
             for value in distinct:
-                made.wanted[value] = self._ask_many(join, made, fixed, value)
+                made.loads[value] = self._ask_many(join, made, fixed, value)
         elif not join.parameters:
-            made.wanted[()] = self._load(made, join, (load_of(fetch.endpoint, fixed),))[0]
+            made.loads[()] = self._load(made, join, [load_of(fetch.endpoint, fixed)])[0]
         else:
             self._ask_each(join, made, fixed, distinct)
         for batch in made.batches:
@@ -265,14 +257,14 @@ class Direct:
                 raise Unusual
             asked = distinct
             if type(None) in kinds:
-                made.wanted[None] = None
+                made.loads[None] = None
                 asked = [value for value in distinct if value is not None]
             loads = loads_of(endpoint, fixed, parameters[0], asked)
         else:
             asked, loads = [], []
             for value in distinct:
                 if None in value:
-                    made.wanted[value] = None
+                    made.loads[value] = None
                 elif all(type(part) is int or type(part) is str for part in value):
                     asked.append(value)
                     named = zip(parameters, value, strict=True)
@@ -282,7 +274,7 @@ class Direct:
             for column in zip(*made.values, strict=True):
                 if not set(map(type, column)) <= _KEY_OR_NULL:
                     raise Unusual
-        made.wanted.update(zip(asked, self._load(made, join, loads), strict=True))
+        made.loads.update(zip(asked, self._load(made, join, loads), strict=True))
 
     def _ask_many(
         self, join: Join, made: Asked, fixed: dict[str, Any], value: Any
@@ -305,44 +297,41 @@ class Direct:
         loads = [
             load_of(fetch.endpoint, {**fixed, lists[0]: item}) for item in items if item is not None
         ]
-        wanted = iter(self._load(made, join, loads))
-        return [None if item is None else next(wanted) for item in items]
+        found = iter(self._load(made, join, loads))
+        return [None if item is None else next(found) for item in items]
 
     def _load(
-        self, made: Asked, join: Join, loads: Sequence[Load], *, early: bool = False
-    ) -> list[Wanted]:
-        """Have loads asked for, those that were asked for already with them."""
+        self, made: Asked, join: Join, loads: list[Load], *, early: bool = False
+    ) -> list[Load]:
+        """Have loads asked for. In place of those that were asked for already: these."""
         if not loads:
             return []
         endpoint = join.step.fetch.endpoint
-        scope = forwarded_headers(endpoint.backend, self.origin)
         identity = self._fetcher.identity(endpoint)
-        batch = self._pending.get(identity)
-        if self._prepared.is_alone[join.index]:
-            found = [
-                Wanted(load=load, key=(identity, load.key, load.shared, scope)) for load in loads
-            ]
-            if len(found) == 1 or len({one.load.key for one in found}) == len(found):
-                # Nobody else asks this endpoint, so none of it has been asked for.
-                self.budget.spend_keys(len(found))
-                batch = self._pending[identity] = LoadBatch(endpoint)
-                batch.wanted = found
-                made.batches.append(batch)
-                if self._prepared.early[join.index]:
-                    for load in loads:
-                        self._ask_early(join, load)
-                return found
-        found = []
+        if self._prepared.is_alone[join.index] and (
+            len(loads) == 1 or len({load.key for load in loads}) == len(loads)
+        ):
+            # Nobody else asks this endpoint, so none of it has been asked for.
+            self.budget.spend_keys(len(loads))
+            batch = self._pending[identity] = LoadBatch(endpoint)
+            batch.loads = loads
+            made.batches.append(batch)
+            if self._prepared.early[join.index]:
+                for load in loads:
+                    self._ask_early(join, load)
+            return loads
+        pending = self._pending.get(identity)
+        scope = forwarded_headers(endpoint.backend, self.origin)
+        found: list[Load] = []
         new: list[Load] = []
         for load in loads:
             key = load_key(identity, load, scope)
             known = self._known.get(key)
             if known is None:
-                if batch is None:
-                    batch = self._pending[identity] = LoadBatch(endpoint)
-                wanted = Wanted(load=load, key=key)
-                batch.wanted.append(wanted)
-                known = self._known[key] = wanted, batch
+                if pending is None:
+                    pending = self._pending[identity] = LoadBatch(endpoint)
+                pending.loads.append(load)
+                known = self._known[key] = load, pending
                 new.append(load)
             elif not early:
                 self._early.discard(key)
@@ -351,8 +340,8 @@ class Direct:
                 made.batches.append(known[1])
         if new:
             self.budget.spend_keys(len(new))
-            assert batch is not None
-            batch.is_shared |= join.index in self._compiled.shared
+            assert pending is not None
+            pending.is_shared |= join.index in self._compiled.shared
             if early:
                 self._early.update(load_key(identity, load, scope) for load in new)
             if self._prepared.early[join.index]:
@@ -372,7 +361,7 @@ class Direct:
                 continue
             named = dict(zip(below.parameters, values, strict=True))
             own = load_of(below.step.fetch.endpoint, {**fixed, **named})
-            self._load(Asked([]), below, (own,), early=True)
+            self._load(Asked([]), below, [own], early=True)
 
     # --- leaving
 
@@ -389,10 +378,8 @@ class Direct:
             self._batches.append(batch)
             batch.fetching = Fetching(
                 self._fetcher,
-                batch.endpoint,
-                batch.wanted,
-                self._alone,
-                0.0,
+                self._fetcher.inquiry(batch.endpoint, self._alone),
+                batch.loads,
                 then=partial(self._came, batch),
             )
             self._to_come += 1
@@ -468,18 +455,20 @@ class Direct:
                 self._ask(one, gather(rows) if gather else [()] * bool(rows))
 
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
-        for value, wanted in asked.wanted.items():
-            if type(wanted) is list:
-                asked.rows[value] = [
-                    None if one is None else self._row(join, one, watch) for one in wanted
-                ]
-            else:
-                row = None if wanted is None else self._row(join, wanted, watch)
-                asked.rows[value] = row
+        asked_in = {id(load): batch for batch in asked.batches for load in batch.loads}
 
-    def _row(self, join: Join, wanted: Wanted, watch: Watch) -> Any:
+        def row(load: Load | None) -> Any:
+            if load is None:
+                return None
+            fetching = asked_in[id(load)].fetching
+            assert fetching is not None
+            return self._row(join, fetching.outcome(load), watch)
+
+        for value, load in asked.loads.items():
+            asked.rows[value] = [row(one) for one in load] if type(load) is list else row(load)
+
+    def _row(self, join: Join, outcome: Outcome, watch: Watch) -> Any:
         fetch = join.step.fetch
-        outcome = self._fetcher.settled(fetch.endpoint, wanted)
         if not isinstance(outcome, Fetched):
             if fetch.form == "many" or not fetch.nullable or fetch.options.has_fallback:
                 self.why = self.why or Unusual()
