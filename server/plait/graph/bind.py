@@ -25,6 +25,7 @@ from graphql import (
 )
 from strawberry.types.base import StrawberryList, StrawberryObjectDefinition, StrawberryOptional
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 from plait.backend.paths import property_of
 from plait.graph.absent import Expected
@@ -413,8 +414,19 @@ def _custom(label: str, field: Any) -> Custom:
         return Custom(label=label, may_load=True, why=why)
     resolver = field.base_resolver
     if not resolver.is_async and resolver.info_parameter is None:
-        return Custom(label=label, may_load=False, why="its resolver computes it")
+        function = _of_nothing(resolver) if type(field) is StrawberryField else None
+        why = "its resolver computes it"
+        return Custom(label=label, may_load=False, why=why, function=function)
     return Custom(label=label, may_load=True, why="its resolver decides what to load")
+
+
+def _of_nothing(resolver: StrawberryResolver[Any]) -> Callable[[], Any] | None:
+    """A resolver as it is called at the root, where it takes nothing but a `self`, which is `None`
+    there."""
+    if not resolver.signature.parameters:
+        return resolver
+    alone = len(resolver.signature.parameters) == 1 and resolver.self_parameter is not None
+    return functools.partial(resolver, None) if alone else None  # type: ignore[arg-type]
 
 
 def _expected(table: Mapping[str, Field], owner: type) -> Iterator[Expected]:

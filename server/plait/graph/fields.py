@@ -187,6 +187,8 @@ class Custom:
     may_load: bool
     """Whether it can wait for something, and so may ask backends itself."""
     why: str
+    function: Callable[[], Any] | None = None
+    """Its code, where that needs nothing at all."""
 
 
 Field: TypeAlias = Fetch | Property | Custom

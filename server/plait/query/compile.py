@@ -356,7 +356,7 @@ class _Writer:
             if isinstance(definition.type, GraphQLNonNull)
             else definition.type
         )
-        return Resolver(key, definition, node)
+        return Resolver(key, definition, node, entry.function)
 
     def _name(self, prefix: str, value: Any) -> str:
         """The name by which code finds a value."""

@@ -28,13 +28,12 @@ from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
 from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
-from plait.graph.ran import Ran
 from plait.query.arguments import Variables
-from plait.query.asked import OBJECT_MARK, Asked, LoadBatch, present, taken
-from plait.query.compile import Join, Unusual, completed
+from plait.query.asked import Asked, LoadBatch, items_in, present, taken
+from plait.query.compile import Join, Unusual
+from plait.query.computed import Computed
 from plait.query.failed import Failed, failures
 from plait.query.prepared import Prepared
-from plait.query.resolved import Resolver
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown
 
@@ -70,9 +69,7 @@ class Direct:
         self._compiled = prepared.compiled
         self._fetcher = fetcher
         self.origin = origin
-        self._resolvers = prepared.compiled.resolvers
-        self.ran: dict[str, Ran] = {}
-        """What resolvers have computed, by their keys in the answer."""
+        self.computed = Computed(prepared.compiled.resolvers, variables)
         self._alone = replace(origin, deadline=None)  # who waits has it, and no call
         self.budget = budget
         self._variables = variables
@@ -124,18 +121,14 @@ class Direct:
             raise self.why
         if self._under_way:
             raise Unusual
-        computed = {one.key: completed(one.type, self._ran(one)) for one in self._resolvers}
+        values = self.computed.values()
         shown = Shown(self._prepared, self._asked, self.budget)
-        data = shown.data(computed)
+        data = shown.data(values)
         errors = failures(data, self._compiled.joins) if self._has_failed else []
         if len(errors) > ERRORS_MAX:
             raise Unusual
         body = encode({"data": data})
-        # An upper bound: every object has a brace, and every value of a list but one a comma; so
-        # may texts.
-        items = body.count(OBJECT_MARK) + shown.items()
-        if self._compiled.has_lists:
-            items += body.count(b",")
+        items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
         if not self.budget.has_room(items, len(body)):
             raise Unusual
         return Answered(body=body, data=data, errors=errors)
@@ -149,16 +142,11 @@ class Direct:
                 self._made = (None,)
         return self._made[0]
 
-    def _ran(self, resolver: Resolver) -> Any:
-        """What a resolver computes. Raises what it has raised."""
-        ran = self.ran[resolver.key] = resolver.run(self._variables)
-        return ran.told()
-
     @property
     def may_be_shared(self) -> bool:
         """Whether who asks for the same may have the same answer. Resolvers may tell each something
         else: a number that is used once, say."""
-        return not self._resolvers
+        return not self._compiled.resolvers
 
     @property
     def endpoints(self) -> Collection[str]:

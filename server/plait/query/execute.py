@@ -18,11 +18,13 @@ from plait.errors import BadUserInput
 from plait.events import Events
 from plait.graph.graph import Graph
 from plait.query.arguments import Variables
+from plait.query.computed import Computed
 from plait.query.context import WARNINGS_HEADER, Context
 from plait.query.direct import Direct
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.done import Done, Request
 from plait.query.interpret import EXPLAIN_HEADER, Interpreter, OperationLimits
+from plait.query.prepared import Prepared
 from plait.query.respond import given_up, refused, told_plan, whole
 from plait.query.sharing import Lead, Sharing
 from plait.query.variables import variables_error
@@ -119,10 +121,10 @@ class Executor:
             return Done(answer=told_plan(plan))
         return document, operation
 
-    def direct(
+    def code(
         self, document: Document, operation: OperationDefinitionNode, request: Request
-    ) -> Direct | None:
-        """The operation's compiled code, where it has any that may be used."""
+    ) -> tuple[Prepared, Variables] | None:
+        """The operation's compiled code and its variables, where it has any that may be used."""
         if operation.operation is not OperationType.QUERY or self._graph.is_extended:
             return None
         headers = request.origin.headers
@@ -135,8 +137,10 @@ class Executor:
             code = document.direct(operation, self._graph).get(variables.coerced())
         except Exception:  # the variables are none: it is told where they are read
             return None
-        if code is None:
-            return None
+        return None if code is None else (code, variables)
+
+    def direct(self, request: Request, code: Prepared, variables: Variables) -> Direct:
+        """To execute compiled code."""
         origin = self._origin(request)
         assert origin.budget is not None
         return Direct(code, self._fetcher, origin, origin.budget, variables)
@@ -193,13 +197,18 @@ class Running:
                 self._end(found)
                 return
             self._document, self._operation = found
-            direct = self._direct = request.joined or executor.direct(*found, request)
-            if direct is None:
-                self._interpret(executor.context(request, None))
-            elif request.joined is not None:
+            if request.joined is not None:
+                self._direct = request.joined
                 self._fetched()
+                return
+            code = executor.code(*found, request)
+            if code is None:
+                self._interpret(executor.context(request, None))
+            elif not code[0].compiled.joins:
+                self._compute(*code)
             else:
-                self._fetch(direct)
+                self._direct = executor.direct(request, *code)
+                self._fetch(self._direct)
         except Exception as error:
             self._end(None, error)
 
@@ -222,6 +231,18 @@ class Running:
             over.cancel()
         elif self.defect is not None:
             over.set_exception(self.defect)
+
+    def _compute(self, code: Prepared, variables: Variables) -> None:
+        """The answer of an operation that asks no backend."""
+        executor = self._executor
+        computed = Computed(code.compiled.resolvers, variables)
+        body = computed.body(code.compiled, Budget(executor.limits.allowance))
+        if body is not None:
+            self._end(Done(answer=whole(body), name=_name(self._operation), kind="query"))
+            return
+        context = executor.context(self._request, None)
+        context.ran = computed.ran
+        self._interpret(context)
 
     def _fetch(self, direct: Direct) -> None:
         """Have compiled code ask for what it needs."""
@@ -263,7 +284,7 @@ class Running:
             self._end(answered(self._document, self._operation, result, context))
             return
         direct.hand_on(context.loaders)
-        context.ran = direct.ran
+        context.ran = direct.computed.ran
         self._interpret(context)
 
     def _interpret(self, context: Context) -> None:

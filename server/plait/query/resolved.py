@@ -1,5 +1,6 @@
 """Resolvers that compiled code runs: those of the root that only compute."""
 
+from collections.abc import Callable
 from typing import Any
 
 from graphql import FieldNode, GraphQLField
@@ -12,14 +13,21 @@ from plait.query.arguments import Variables
 class Resolver:
     """A field of the root whose resolver neither waits nor looks at the request."""
 
-    __slots__ = ("_definition", "_node", "key", "type")
+    __slots__ = ("_definition", "_function", "_node", "key", "type")
 
-    def __init__(self, key: str, definition: GraphQLField, node: FieldNode) -> None:
+    def __init__(
+        self,
+        key: str,
+        definition: GraphQLField,
+        node: FieldNode,
+        function: Callable[[], Any] | None = None,
+    ) -> None:
         self.key = key
         """The field's key in the answer."""
         self.type = definition.type
         self._definition = definition
         self._node = node
+        self._function = function
 
     def run(self, variables: Variables) -> Ran:
         """Run it. Raises for arguments that cannot be: then it was not run."""
@@ -29,6 +37,8 @@ class Resolver:
             arguments = get_argument_values(definition, self._node, variables.values())
         assert definition.resolve is not None
         try:
+            if self._function is not None:
+                return Ran(self._function())
             return Ran(definition.resolve(None, None, **arguments))
         except Exception as error:
             return Ran(error=error)
