@@ -1,19 +1,20 @@
-"""Resolvers of the root that only compute are run by compiled code: once, whatever becomes of the
-answer, and for nobody else."""
+"""Resolvers that only compute are run by compiled code: once, whatever becomes of the answer, and
+for nobody else."""
 
 import asyncio
 import itertools
 from collections.abc import Awaitable
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import strawberry
 from strawberry.permission import BasePermission
 
-from plait import Backend, Graph, arg
+from plait import Backend, Graph, arg, discriminator, this
 from plait.query.computed import Computed
 from plait.query.direct import Answered, Direct
+from plait.query.shown import COMPUTED_AT_ONCE_MAX
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import sights, told
 
@@ -134,6 +135,16 @@ DOWN = {"GET /things": reply(status=503), "GET /things/1": reply(status=503)}
 def test_resolvers_of_the_root(
     document: str, variables: Any, script: Any, way: str, runs: list[str]
 ) -> None:
+    found, expected, ways = both_ways(graph, script, document, variables)
+    assert found == expected
+    assert (ways[-1] if ways else "not compiled") == way
+    assert sorted(RUNS) == sorted(runs)
+
+
+def both_ways(
+    graph: Graph, script: Any, document: str, variables: Any
+) -> tuple[Any, Any, list[str]]:
+    """The answer by compiled code, and by graphql-core; and who made the first."""
     ways: list[str] = []
     made = Direct.made
 
@@ -157,9 +168,7 @@ def test_resolvers_of_the_root(
             patch.setattr(Direct, "made", noted)
             patch.setattr(Computed, "body", computed)
             found = told(test.ask(document, variables))
-    assert found == expected
-    assert (ways[-1] if ways else "not compiled") == way
-    assert sorted(RUNS) == sorted(runs)
+    return found, expected, ways
 
 
 NUMBERS = itertools.count()
@@ -183,3 +192,157 @@ def test_what_a_resolver_computes_is_nobody_elses() -> None:
     answers = asyncio.run(main())
     assert [answer["data"]["thing"] for answer in answers] == [{"name": "a"}] * 4
     assert len({answer["data"]["number"] for answer in answers}) == 4
+
+
+# --- of rows
+
+
+@strawberry.type
+class Part:
+    size: int
+
+    @strawberry.field
+    def twice(self) -> int:
+        return int(ran("twice", self.size * 2))
+
+
+@strawberry.type
+@discriminator("kind", "cat")
+class Cat:
+    kind: str
+    name: str
+    friend_id: int | None = None
+    part: Part | None = None
+    friend: "Cat | None" = get_thing(id=this.friendId)
+
+    @strawberry.field
+    def loud(self) -> str:
+        return str(ran("loud", self.name.upper()))
+
+    @strawberry.field
+    def again(self, times: int = 2, word: str | None = None) -> list[str] | None:
+        return list(ran("again", [word or self.name] * times))
+
+    @strawberry.field
+    def risky(self) -> str | None:
+        ran("risky", None)
+        if self.name == "b":
+            raise ValueError("secret")
+        return self.name
+
+    @strawberry.field
+    def must(self) -> str:
+        ran("must", None)
+        if self.name == "b":
+            raise ValueError("secret")
+        return self.name
+
+    @strawberry.field
+    def huge(self) -> str:
+        return str(ran("huge", "x" * 200_000))
+
+
+@strawberry.type
+@discriminator("kind", "dog")
+class Dog:
+    kind: str
+    name: str
+
+    @strawberry.field
+    def loud(self) -> str:
+        return str(ran("loud", "wuff"))
+
+
+Pet = Annotated[Cat | Dog, strawberry.union("Pet")]
+list_pets = b.get("/pets")
+list_cats = b.get("/cats")
+get_cats = b.get("/cats/{id}")
+
+
+@strawberry.type
+class Rows:
+    pets: list[Pet] = list_pets()
+    cats: list[Cat] = list_cats()
+    cat: Cat | None = get_thing(id=arg(int))
+    some: list[Cat | None] = get_cats.many(id=arg(list[int], name="ids"))
+
+
+rows = Graph(query=Rows)
+
+
+def cat(name: str, **more: Any) -> dict[str, Any]:
+    return {"kind": "cat", "name": name, **more}
+
+
+CATS = {"GET /cats": [cat("a", friendId=1), cat("b", friendId=1), cat("c")]}
+FRIEND = {"GET /things/1": cat("f")}
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "script", "way", "runs"),
+    [
+        ("{ cats { name loud } }", None, CATS, "code", ["loud"] * 3),
+        ("{ cats { a: loud b: loud } }", None, CATS, "code", ["loud"] * 6),
+        ('{ cats { again(word: "w") } }', None, CATS, "code", ["again"] * 3),
+        ("query ($n: Int!) { cats { again(times: $n) } }", {"n": 1}, CATS, "code", ["again"] * 3),
+        ("{ cat(id: 1) { loud } }", None, FRIEND, "code", ["loud"]),
+        ("{ cat(id: 1) { loud } }", None, {"GET /things/1": reply(status=404)}, "code", []),
+        ("{ some(ids: [1, 2]) { loud } }", None,
+         {"GET /cats/1": cat("a"), "GET /cats/2": reply(status=404)}, "code", ["loud"]),
+        # One row of two places, and of two fields that ask for the same, is computed once a field.
+        ("{ cats { friend { loud } } }", None, CATS | FRIEND, "code", ["loud"]),
+        ("{ pets { ... on Cat { loud } ... on Dog { loud name } } }", None,
+         {"GET /pets": [cat("a"), {"kind": "dog", "name": "d"}]}, "code", ["loud"] * 2),
+        # What is unusual is told by graphql-core, of what has been computed until then.
+        ("{ cats { risky } }", None, CATS, "left", ["risky"] * 3),
+        ("{ cats { loud risky } }", None, CATS, "left", ["loud"] * 3 + ["risky"] * 3),
+        ("{ cats { must } }", None, CATS, "left", ["must"] * 2),
+        ("{ cats { friend { must } loud } }", None, CATS | {"GET /things/1": cat("b")},
+         "left", ["must"] + ["loud"] * 3),
+        ("{ cats { loud } }", None, {"GET /cats": [cat("a"), {"kind": "cat"}]},
+         "left", ["loud"]),
+        ("{ cats { name loud } }", None, {"GET /cats": [cat("a"), {"kind": "cat"}]},
+         "left", ["loud"]),
+        ("{ cats { loud } }", None, {"GET /cats": reply(status=503)}, "left", []),
+        # What is inside of a row is another object whenever it is read.
+        ("{ cats { part { twice } } }", None, {"GET /cats": [cat("a", part={"size": 2})]},
+         "not compiled", ["twice"]),
+    ],
+)  # fmt: skip
+def test_resolvers_of_rows(
+    document: str, variables: Any, script: Any, way: str, runs: list[str]
+) -> None:
+    found, expected, ways = both_ways(rows, script, document, variables)
+    assert found == expected
+    assert (ways[-1] if ways else "not compiled") == way
+    assert sorted(RUNS) == sorted(runs)
+
+
+def test_computed_values_may_not_be_more_than_an_answer_may() -> None:
+    many = {"GET /cats": [cat("a", friendId=1) for _ in range(100)], **FRIEND}
+    found, expected, ways = both_ways(rows, many, "{ cats { friend { huge } } }", None)
+    assert found == expected
+    assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+    assert (ways, RUNS) == (["left"], ["huge"])
+
+
+def test_many_rows_are_computed_by_the_executor_which_lets_others_in() -> None:
+    many = {"GET /cats": [cat(str(number)) for number in range(COMPUTED_AT_ONCE_MAX + 1)]}
+    found, expected, ways = both_ways(rows, many, "{ cats { loud } }", None)
+    assert found == expected
+    assert ways == ["left"]
+    assert len(RUNS) == COMPUTED_AT_ONCE_MAX + 1
+
+
+def test_what_is_computed_of_a_row_is_nobody_elses() -> None:
+    async def main() -> list[Any]:
+        fresh = reply(cat("a"), headers={"cache-control": "max-age=60"})
+        async with GraphTest(rows, b={"GET /things/1": fresh}) as test:
+            with sights(0):
+                document = "{ cat(id: 1) { loud } }"
+                RUNS.clear()
+                await asyncio.gather(*(test.ask_async(document) for _ in range(3)))
+                return [*RUNS, await test.ask_async(document)]
+
+    assert len(asyncio.run(main())) == 4
+    assert len(RUNS) == 4

@@ -69,6 +69,11 @@ class Budget:
         self.check_calls(count)
         self.calls += count
 
+    @property
+    def bytes_left(self) -> int:
+        """How many bytes an answer may still hold."""
+        return self._bytes_left
+
     def has_room(self, objects: int, size: int) -> bool:
         """Whether an answer may still hold so many objects and list items, and so many bytes."""
         return objects <= self._objects_left and size <= self._bytes_left

@@ -98,10 +98,12 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
             readers[own] = reader(strawberry_field, field.type, defaults.get(own))
             _bind_property(schema, strawberry_field, field, readers[own])
     is_plain = schema.config.default_resolver is getattr
-    rows = _table(type_, definition.origin, readers, fetches, is_plain=is_plain)
+    of_row = row_class(definition.origin)
+    getters = {name: one.get for name, one in readers.items()}
+    self_of = functools.partial(materialised, of_row, getters=getters)
+    rows = _table(type_, definition.origin, readers, fetches, self_of, is_plain=is_plain)
     schema.fields[type_.name] = table = dict(rows)
     schema.properties[type_.name] = tuple(_expected(table, definition.origin))
-    of_row = row_class(definition.origin)
     for field in type_.fields.values():
         strawberry_field = field.extensions.get(DEFINITION)
         if not isinstance(strawberry_field, StrawberryField):
@@ -300,6 +302,11 @@ def _with_self(
 
     def with_self(source: Any, info: Any, **arguments: Any) -> Any:
         if type(source) is dict:
+            ran_of_rows = getattr(info.context, "ran_of_rows", None)
+            if ran_of_rows is not None:
+                known = ran_of_rows.get((id(source), id(info.field_nodes[0])))
+                if known is not None:
+                    return known.told()
             source = self_of(source, info)
         elif info is not None and info.path.prev is None:
             ran = getattr(info.context, "ran", None)
@@ -367,6 +374,7 @@ def _table(
     owner: type,
     readers: Mapping[str, Reader],
     fetches: Mapping[str, Fetch],
+    self_of: Callable[[dict[str, Any]], Any],
     *,
     is_plain: bool,
 ) -> Iterator[tuple[str, Field]]:
@@ -395,7 +403,7 @@ def _table(
                 ),
             )
         else:
-            yield name, _custom(f"{type_.name}.{name}", field)
+            yield name, _custom(f"{type_.name}.{name}", field, self_of)
 
 
 def _native(type_: Any) -> type | None:
@@ -406,7 +414,7 @@ def _native(type_: Any) -> type | None:
     return NATIVE.get(named.name)
 
 
-def _custom(label: str, field: Any) -> Custom:
+def _custom(label: str, field: Any, self_of: Callable[[dict[str, Any]], Any]) -> Custom:
     if not isinstance(field, StrawberryField) or field.base_resolver is None:
         return Custom(label=label, may_load=True, why="Strawberry resolves it")
     if field.extensions:
@@ -414,19 +422,22 @@ def _custom(label: str, field: Any) -> Custom:
         return Custom(label=label, may_load=True, why=why)
     resolver = field.base_resolver
     if not resolver.is_async and resolver.info_parameter is None:
-        function = _of_nothing(resolver) if type(field) is StrawberryField else None
-        why = "its resolver computes it"
-        return Custom(label=label, may_load=False, why=why, function=function)
+        return Custom(
+            label=label,
+            may_load=False,
+            why="its resolver computes it",
+            function=_of_self(resolver) if type(field) is StrawberryField else None,
+            self_of=self_of,
+        )
     return Custom(label=label, may_load=True, why="its resolver decides what to load")
 
 
-def _of_nothing(resolver: StrawberryResolver[Any]) -> Callable[[], Any] | None:
-    """A resolver as it is called at the root, where it takes nothing but a `self`, which is `None`
-    there."""
-    if not resolver.signature.parameters:
-        return resolver
-    alone = len(resolver.signature.parameters) == 1 and resolver.self_parameter is not None
-    return functools.partial(resolver, None) if alone else None  # type: ignore[arg-type]
+def _of_self(resolver: StrawberryResolver[Any]) -> Callable[[Any], Any] | None:
+    """A resolver's code, where it takes nothing but a `self`, or not even that."""
+    parameters = resolver.signature.parameters
+    if not parameters:
+        return lambda _: resolver()
+    return resolver if len(parameters) == 1 and resolver.self_parameter is not None else None
 
 
 def _expected(table: Mapping[str, Field], owner: type) -> Iterator[Expected]:

@@ -187,8 +187,10 @@ class Custom:
     may_load: bool
     """Whether it can wait for something, and so may ask backends itself."""
     why: str
-    function: Callable[[], Any] | None = None
-    """Its code, where that needs nothing at all."""
+    function: Callable[[Any], Any] | None = None
+    """Its code, where that needs nothing but a `self`."""
+    self_of: Callable[[dict[str, Any]], Any] | None = None
+    """What that is, made of a row."""
 
 
 Field: TypeAlias = Fetch | Property | Custom

@@ -1,6 +1,7 @@
 """What came of a resolver that has run: it is not run again, whoever makes the answer."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -16,3 +17,8 @@ class Ran(Struct, frozen=True):
         if self.error is not None:
             raise self.error
         return self.value
+
+
+RowsRan: TypeAlias = Mapping[tuple[int, int], Ran]
+"""What resolvers of rows returned, by the identities of row and field node: both are the same
+objects whoever makes the answer."""

@@ -95,6 +95,9 @@ class Join:
     """`None` where the step shows values, and no objects."""
     typed: "Typed | None" = None
     """How rows are read and shown as structs, where they can be."""
+    computes: int = 0
+    """How many fields of each row are computed: `build` gets what does that as its last
+    parameter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,6 +129,8 @@ class Compiled:
     """Whether it shows lists of values."""
     resolvers: tuple[Resolver, ...] = ()
     """What computes values of the root."""
+    computes: bool = False
+    """Whether anything is computed, at the root or for a row."""
     shared: frozenset[int] = field(default_factory=frozenset)
     """The joins whose endpoint others ask too, so that it is worth waiting for each other."""
 
@@ -226,6 +231,8 @@ class _Function:
     def __init__(self, name: str, parameters: Sequence[str]) -> None:
         self.name = name
         self.parameters = list(parameters)
+        self.computes = False
+        """Whether it takes what computes fields of rows."""
         self.lines: list[str] = []
         self._numbers = count()
 
@@ -239,7 +246,8 @@ class _Function:
 
     def text(self) -> str:
         """The whole function."""
-        head = f"def {self.name}({', '.join(self.parameters)}):"
+        last = ["compute"] if self.computes else []
+        head = f"def {self.name}({', '.join([*self.parameters, *last])}):"
         return "\n".join([head, *self.lines])
 
 
@@ -341,6 +349,8 @@ class _Writer:
             source=source,
             has_lists=self._has_lists,
             resolvers=tuple(one for _, one in root if isinstance(one, Resolver)),
+            computes=any(one.computes for one in joins)
+            or any(isinstance(one, Resolver) for _, one in root),
             shared=_shared(joins),
         )
 
@@ -356,7 +366,7 @@ class _Writer:
             if isinstance(definition.type, GraphQLNonNull)
             else definition.type
         )
-        return Resolver(key, definition, node, entry.function)
+        return Resolver(key, definition, node, entry)
 
     def _name(self, prefix: str, value: Any) -> str:
         """The name by which code finds a value."""
@@ -399,6 +409,7 @@ class _Writer:
             "is_inside": bool(place and place.frames),
             "row_key": _row_key(fetch, parameters),
             "names": 0,
+            "computes": 0,
         }
         if place is not None and (parameters or place.frames):
             join["gather"] = self._gather(index, place, fetch, parameters)
@@ -610,6 +621,11 @@ class _Writer:
                     value = self._inside(
                         function, depth, row, entry, declared, below_of(nodes), inner
                     )
+            elif isinstance(entry, Custom) and all(one.how == "kind" for one in place.frames):
+                value = self._computed(
+                    function, row, self._resolver(type_, key, nodes[0][0], entry)
+                )
+                self._joins[place.join]["computes"] += 1
             else:
                 raise NotCompiled(f"{type_.name}.{name} is its author's code")
             shown.append(f"{key!r}: {value}")
@@ -631,6 +647,10 @@ class _Writer:
         own = f"shown_{index}"
         function.parameters.append(own)
         return f"{own}[{self._key(row, step.fetch, join['parameters'])}]"
+
+    def _computed(self, function: _Function, row: str, resolver: Resolver) -> str:
+        function.computes = True
+        return f"compute({self._name('resolver', resolver)}, {row})"
 
     def _leaf(
         self, function: _Function, depth: int, row: str, entry: Property, declared: Any

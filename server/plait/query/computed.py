@@ -1,5 +1,5 @@
-"""What resolvers of the root compute in a compiled operation. Each runs once, whoever makes the
-answer in the end."""
+"""What resolvers compute in a compiled operation. Each runs once, for a row or at the root, whoever
+makes the answer in the end."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,28 +7,53 @@ from typing import Any
 from plait.backend.budget import Budget
 from plait.backend.numbers import encode
 from plait.graph.ran import Ran
+from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
-from plait.query.compile import Compiled, completed
+from plait.query.compile import Compiled, Unusual, completed
 from plait.query.resolved import Resolver
 
 
 class Computed:
     """One request's run of them."""
 
-    __slots__ = ("_resolvers", "_variables", "ran")
+    __slots__ = ("_left", "_resolvers", "_selves", "_variables", "ran", "ran_of_rows")
 
     def __init__(self, resolvers: Sequence[Resolver], variables: Variables) -> None:
         self._resolvers = resolvers
         self._variables = variables
         self.ran: dict[str, Ran] = {}
         """What they returned, by their keys in the answer."""
+        self.ran_of_rows: dict[tuple[int, int], Ran] = {}
+        """See `RowsRan`."""
+        self._selves: dict[int, tuple[dict[str, Any], Any]] = {}
+        """By the identities of their rows, which are kept with them."""
+        self._left = 0
+
+    def allow(self, size: int) -> None:
+        """From now on rows may be given values of so many bytes."""
+        self._left = size
+
+    def of_row(self, resolver: Resolver, row: dict[str, Any]) -> Any:
+        """What is shown of what a row's resolver returns. Raises as `values`."""
+        key = id(row), id(resolver.node)
+        ran = self.ran_of_rows.get(key)
+        if ran is None:
+            known = self._selves.get(id(row))
+            if known is None:
+                known = self._selves[id(row)] = row, resolver.self_of(row)
+            ran = self.ran_of_rows[key] = resolver.run(known[1], self._variables)
+        shown = completed(resolver.type, ran.told())
+        self._left -= size_of(shown)
+        if self._left < 0:
+            raise Unusual
+        return shown
 
     def values(self) -> dict[str, Any]:
         """What is shown of it. Raises, whatever it may be, where graphql-core is to say so."""
         values: dict[str, Any] = {}
         for one in self._resolvers:
-            ran = self.ran[one.key] = one.run(self._variables)
+            ran = self.ran[one.key] = one.run(None, self._variables)
             values[one.key] = completed(one.type, ran.told())
         return values
 

@@ -14,7 +14,7 @@ from plait.clock import Pace
 from plait.errors import LedgerUnavailable, PlaitError
 from plait.graph.absent import Absence, Expected
 from plait.graph.blame import response_keys
-from plait.graph.ran import Ran
+from plait.graph.ran import Ran, RowsRan
 from plait.graph.recall import Recall, recalled
 from plait.writes.keys import entry_id, key_from_header
 from plait.writes.outcome import Outcome, told
@@ -71,6 +71,8 @@ class Context:
     it."""
     ran: Mapping[str, Ran] = field(default_factory=dict)
     """What resolvers of the root have computed already, by their keys in the answer."""
+    ran_of_rows: RowsRan | None = None
+    """As `ran`, of rows."""
     absences: dict[Expected, Absence] = field(default_factory=dict)
     """Properties that the graph reads and that no row has had."""
 

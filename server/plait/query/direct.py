@@ -121,9 +121,8 @@ class Direct:
             raise self.why
         if self._under_way:
             raise Unusual
-        values = self.computed.values()
-        shown = Shown(self._prepared, self._asked, self.budget)
-        data = shown.data(values)
+        shown = Shown(self._prepared, self._asked, self.computed, self.budget)
+        data = shown.data()
         errors = failures(data, self._compiled.joins) if self._has_failed else []
         if len(errors) > ERRORS_MAX:
             raise Unusual
@@ -146,7 +145,7 @@ class Direct:
     def may_be_shared(self) -> bool:
         """Whether who asks for the same may have the same answer. Resolvers may tell each something
         else: a number that is used once, say."""
-        return not self._compiled.resolvers
+        return not self._compiled.computes
 
     @property
     def endpoints(self) -> Collection[str]:
@@ -429,7 +428,8 @@ class Direct:
         """All rows of a join are there: ask for what hangs on them."""
         self._under_way -= 1
         watch = self._prepared.bounds[join.index].watch
-        if watch.is_open or not taken(join, asked, self._prepared.refused):
+        # What computes fields of rows has the rows that graphql-core would have.
+        if watch.is_open or join.computes or not taken(join, asked, self._prepared.refused):
             self._read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:

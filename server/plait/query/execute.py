@@ -284,7 +284,7 @@ class Running:
             self._end(answered(self._document, self._operation, result, context))
             return
         direct.hand_on(context.loaders)
-        context.ran = direct.computed.ran
+        context.ran, context.ran_of_rows = direct.computed.ran, direct.computed.ran_of_rows
         self._interpret(context)
 
     def _interpret(self, context: Context) -> None:

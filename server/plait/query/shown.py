@@ -8,22 +8,36 @@ from plait.backend.numbers import encode
 from plait.graph.fields import Fetch
 from plait.query.asked import OBJECT_MARK, Asked
 from plait.query.compile import Join, Unusual, completed
+from plait.query.computed import Computed
 from plait.query.failed import Failed
 from plait.query.prepared import Prepared
+
+COMPUTED_AT_ONCE_MAX = 2_000
+"""More values than these are computed by the executor, which lets others have their turns
+meanwhile."""
 
 
 class Shown:
     """Makes one answer. `asked` are the steps, by their joins."""
 
-    def __init__(self, prepared: Prepared, asked: Sequence[Asked | None], budget: Budget) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        asked: Sequence[Asked | None],
+        computed: Computed,
+        budget: Budget,
+    ) -> None:
         self._prepared = prepared
         self._compiled = prepared.compiled
         self._asked = asked
+        self._computed = computed
+        self._times = [1] * len(asked)
+        """How often a row of each join may be shown."""
         self.budget = budget
 
-    def data(self, computed: Mapping[str, Any]) -> dict[str, Any]:
-        """The whole answer's data, with what resolvers computed, by its keys. Raises, whatever it
-        may be, where graphql-core is to make it."""
+    def data(self) -> dict[str, Any]:
+        """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
+        values = self._computed.values()
         shown: list[Any] = [None] * len(self._asked)
         sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
         for join in reversed(self._compiled.joins):
@@ -32,7 +46,7 @@ class Shown:
             if sizes is not None and asked is not None:
                 sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
         return {
-            key: shown[of][()] if type(of) is int else computed.get(key, of)
+            key: shown[of][()] if type(of) is int else values.get(key, of)
             for key, of in self._compiled.root
         }
 
@@ -45,6 +59,11 @@ class Shown:
         if build is None:
             return {value: self._plain(join, row) for value, row in asked.rows.items()}
         below = [shown[index] for index in join.below]
+        if join.computes:
+            if _rows_of(asked) * join.computes > COMPUTED_AT_ONCE_MAX:
+                raise Unusual
+            self._computed.allow(self.budget.bytes_left // self._times[join.index])
+            below.append(self._computed.of_row)
         made: dict[Any, Any] = {}
         if fetch.form == "many":
             for value, rows in asked.rows.items():
@@ -85,7 +104,7 @@ class Shown:
     def _fits(self) -> bool:
         """Whether the answer cannot be larger than it may be, as far as can be told at once: a row
         that has come once may be shown a thousand times."""
-        times, total = [1] * len(self._asked), 0
+        times, total = self._times, 0
         for join in self._compiled.joins:
             asked = self._asked[join.index]
             if asked is None:
@@ -123,6 +142,10 @@ class Shown:
             if asked is not None and join.step.fetch.form == "many":
                 found += sum(len(rows) for rows in asked.rows.values() if rows)
         return found
+
+
+def _rows_of(asked: Asked) -> int:
+    return sum(len(one) if type(one) is list else 1 for one in asked.rows.values())
 
 
 _LONGER = 2
