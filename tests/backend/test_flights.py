@@ -8,10 +8,10 @@ from typing import Any
 from plait.backend.build import load_of
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
-from plait.backend.fetch import Fetcher
+from plait.backend.fetch import Fetcher, Fetching
 from plait.backend.flight import Fetched, Outcome
 from plait.backend.identity import endpoint_identity, server_identity
-from plait.backend.spec import BackendSpec, CachePolicy, EndpointSpec
+from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock, TestClock
 from plait.errors import BackendError, BackendTimeout
@@ -315,5 +315,84 @@ def test_what_is_not_there_at_the_deadline_did_not_answer_in_time() -> None:
             (outcome,) = await ask(made, deadline=SystemClock().now() + 0.02)
             assert isinstance(outcome, BackendTimeout)
             await made.close()
+
+    asyncio.run(main())
+
+
+BATCH = Batch(
+    path=PathTemplate("/x"),
+    method="GET",
+    ids="id",
+    place="repeated",
+    keys={"id": ("id",)},
+    many=False,
+)
+MANY = replace(GET, batch=BATCH)
+
+
+def test_some_join_several_calls_and_the_rest_is_asked_for() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        first, second = ask(made, endpoint=MANY, id=1), ask(made, endpoint=MANY, id=2)
+        await backend.until(2)
+        loads = [load_of(MANY, {"id": id}) for id in (1, 2, 3)]
+        both = asyncio.create_task(made.fetch(MANY, loads[:2], Origin()))
+        third = asyncio.create_task(made.fetch(MANY, loads, Origin()))
+        await backend.until(3)
+        for place in (1, 0, 2):
+            backend.answer(place, b'{"id": %d}' % (place + 1))
+        rows = [row_of([one]) for one in [*await third, *await both, *await first, *await second]]
+        assert [row["id"] for row in rows] == [1, 2, 3, 1, 2, 1, 2]
+        assert len(backend.asked) == 3
+
+    asyncio.run(main())
+
+
+def test_of_several_calls_only_what_broke_off_is_asked_for_anew() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        first, second = ask(made, endpoint=MANY, id=1), ask(made, endpoint=MANY, id=2)
+        await backend.until(2)
+        loads = [load_of(MANY, {"id": id}) for id in (1, 2)]
+        both = asyncio.create_task(made.fetch(MANY, loads, Origin()))
+        await asyncio.sleep(0)
+        backend.answer(0, b'{"id": 1}')
+        backend.asked[1].set_exception(BackendTimeout("m", backend="b", endpoint="e"))
+        await backend.until(3)
+        backend.answer(2, b'{"id": 2}')
+        assert [row_of([one])["id"] for one in await both] == [1, 2]
+        assert isinstance((await second)[0], BackendTimeout)
+        assert row_of(await first) == {"id": 1}
+        assert len(backend.asked) == 3
+
+    asyncio.run(main())
+
+
+def test_what_broke_off_is_no_outcome_while_others_are_awaited() -> None:
+    async def main() -> None:
+        backend = Backend()
+        made = fetcher(backend)
+        first = ask(made, endpoint=MANY, id=1)
+        await backend.until(1)
+        loads = [load_of(MANY, {"id": id}) for id in (1, 2)]
+        over: list[bool] = []
+        inquiry = made.inquiry(MANY, Origin())
+        fetching = Fetching(made, inquiry, loads, then=lambda: over.append(True))
+        fetching.begin()
+        await backend.until(2)
+        backend.asked[0].set_exception(BackendTimeout("m", backend="b", endpoint="e"))
+        await first
+        assert [fetching.has(load) for load in loads] == [False, False]
+        backend.answer(1, b'{"id": 2}')
+        await backend.until(3)
+        assert ([fetching.has(load) for load in loads], over) == ([False, True], [])
+        backend.answer(2)
+        while not over:
+            await asyncio.sleep(0)
+        assert [fetching.has(load) for load in loads] == [True, True]
+        assert [row_of([fetching.outcome(load)])["id"] for load in loads] == [1, 2]
+        fetching.leave()
 
     asyncio.run(main())

@@ -639,3 +639,33 @@ def test_a_failure_that_is_not_told_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     document, script, _, _ = next(one for one in CASES if one[3] == "a field")
     expected, found, _, _ = asked(script, document)
     assert found != expected
+
+
+def test_what_the_cache_has_and_what_a_call_brings_are_one_answer() -> None:
+    fresh = {"cache-control": "max-age=60"}
+    script = {
+        "GET /things/1": reply(row(id=1, name="one"), headers=fresh),
+        "GET /things/2": reply(row(id=2, name="two"), headers=fresh),
+        "GET /things/3": reply(row(id=3, name="three"), headers=fresh),
+        "GET /things/4": reply(row(id=4, name="four")),
+    }
+    asked = "query ($ids: [ID!]!) { some(ids: $ids) { id name } }"
+    with sights(0), GraphTest(graph, b=script) as test:
+        for ids in (["1"], ["2"], ["1", "3"], ["3", "1", "4", "2", "4"]):
+            answer = test.ask(asked, {"ids": ids})
+            shown = {row["id"]: row["name"] for row in answer["data"]["some"]}
+            assert shown == {id: ["one", "two", "three", "four"][int(id) - 1] for id in ids}
+
+
+def test_rows_of_which_the_cache_has_some_are_all_shown() -> None:
+    fresh = {"cache-control": "max-age=60"}
+    script = {
+        "GET /things/1": reply(row(id=1, name="one"), headers=fresh),
+        "GET /all": [row(friendId=1), row(friendId=2)],
+        "GET /things/2": row(id=2, name="two"),
+    }
+    with sights(0), GraphTest(graph, b=script) as test:
+        for _ in range(2):
+            assert test.ask('{ thing(id: "1") { name } }')["data"] == {"thing": {"name": "one"}}
+            answer = test.ask("{ things { friend { name } } }")
+            assert [one["friend"]["name"] for one in answer["data"]["things"]] == ["one", "two"]

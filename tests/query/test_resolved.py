@@ -11,7 +11,10 @@ import pytest
 import strawberry
 from strawberry.permission import BasePermission
 
-from plait import Backend, Graph, arg, discriminator, this
+import plait.query.direct
+import plait.query.shown
+from plait import Backend, Graph, arg, by_ids, discriminator, this
+from plait.graph.absent import ROWS_WATCHED
 from plait.query.computed import Computed
 from plait.query.direct import Answered, Direct
 from plait.query.shown import COMPUTED_AT_ONCE_MAX
@@ -20,6 +23,7 @@ from tests.query.test_compile import sights, told
 
 b = Backend("b", "http://b.test")
 list_things = b.get("/things")
+get_mate = b.get("/mates/{id}", batch=by_ids("/mates"))
 get_thing = b.get("/things/{id}")
 RUNS: list[str] = []
 
@@ -214,6 +218,7 @@ class Cat:
     friend_id: int | None = None
     part: Part | None = None
     friend: "Cat | None" = get_thing(id=this.friendId)
+    mate: "Cat | None" = get_mate(id=this.friendId)
 
     @strawberry.field
     def loud(self) -> str:
@@ -236,6 +241,16 @@ class Cat:
         if self.name == "b":
             raise ValueError("secret")
         return self.name
+
+    @strawberry.field
+    def first(self) -> bool:
+        ran("first", None)
+        return vars(self).setdefault("told_by", "first") == "first"
+
+    @strawberry.field
+    def second(self) -> str:
+        ran("second", None)
+        return str(vars(self).setdefault("told_by", "second"))
 
     @strawberry.field
     def huge(self) -> str:
@@ -276,6 +291,13 @@ def cat(name: str, **more: Any) -> dict[str, Any]:
 
 CATS = {"GET /cats": [cat("a", friendId=1), cat("b", friendId=1), cat("c")]}
 FRIEND = {"GET /things/1": cat("f")}
+MATES = {
+    "GET /cats": [cat("x", friendId=1), cat("y", friendId=2)],
+    "GET /mates?id=1&id=2": [
+        cat("a", id=1, friendId=0, part={"size": 1}),
+        cat("b", id=2, friendId=0, part={"size": 1}),
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -293,7 +315,12 @@ FRIEND = {"GET /things/1": cat("f")}
         ("{ cats { friend { loud } } }", None, CATS | FRIEND, "code", ["loud"]),
         ("{ pets { ... on Cat { loud } ... on Dog { loud name } } }", None,
          {"GET /pets": [cat("a"), {"kind": "dog", "name": "d"}]}, "code", ["loud"] * 2),
+        ("{ a: cat(id: 1) { ...C } b: cat(id: 1) { ...C } } fragment C on Cat { loud }", None,
+         FRIEND, "code", ["loud"]),
+        ("{ cats { first second } }", None, CATS, "code", ["first"] * 3 + ["second"] * 3),
+        ("{ cats { mate { loud } } }", None, MATES, "code", ["loud"] * 2),
         # What is unusual is told by graphql-core, of what has been computed until then.
+        ("{ cats { mate { risky } } }", None, MATES, "left", ["risky"] * 2),
         ("{ cats { risky } }", None, CATS, "left", ["risky"] * 3),
         ("{ cats { loud risky } }", None, CATS, "left", ["loud"] * 3 + ["risky"] * 3),
         ("{ cats { must } }", None, CATS, "left", ["must"] * 2),
@@ -320,8 +347,19 @@ def test_resolvers_of_rows(
 
 def test_computed_values_may_not_be_more_than_an_answer_may() -> None:
     many = {"GET /cats": [cat("a", friendId=1) for _ in range(100)], **FRIEND}
-    found, expected, ways = both_ways(rows, many, "{ cats { friend { huge } } }", None)
+    encoded: list[int] = []
+    encode = plait.query.direct.encode
+
+    def noted(value: Any) -> bytes:
+        encoded.append(len(encode(value)))
+        return encode(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (plait.query.direct, plait.query.shown):
+            patch.setattr(module, "encode", noted)
+        found, expected, ways = both_ways(rows, many, "{ cats { friend { huge } } }", None)
     assert found == expected
+    assert max(encoded, default=0) < 1_000_000  # it is not even made
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert (ways, RUNS) == (["left"], ["huge"])
 
@@ -346,3 +384,13 @@ def test_what_is_computed_of_a_row_is_nobody_elses() -> None:
 
     assert len(asyncio.run(main())) == 4
     assert len(RUNS) == 4
+
+
+def test_no_resolver_of_a_row_runs_twice_once_rows_are_no_longer_looked_at() -> None:
+    with sights(0), GraphTest(rows, b=MATES) as test:
+        for _ in range(ROWS_WATCHED):
+            RUNS.clear()
+            answer = test.ask("{ cats { mate { risky } } }")
+            assert [one["mate"]["risky"] for one in answer["data"]["cats"]] == ["a", None]
+            assert len(answer["errors"]) == 1
+            assert RUNS == ["risky"] * 2

@@ -69,7 +69,7 @@ class Boarded(msgspec.Struct, kw_only=True):
     def again(self, loads: Sequence[Load], anew: "Boarded") -> "Boarded":
         """The same, but for some of the loads, which have boarded anew."""
         late = {load: flight for load in loads if (flight := anew.flight_of(load)) is not None}
-        by_load = {**self.joined, **self.by_load, **late}
+        by_load = {**self.by_load, **late}
         joined = {one: flight for one, flight in self.joined.items() if one not in late}
         return Boarded(
             flights=[*self.flights, *anew.flights],
