@@ -2,7 +2,7 @@
 seed."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -129,6 +129,7 @@ class _Maker:
         self._plain = plain
         self._faults = faults
         self._salt = chance.random()
+        self._is_kept = chance.random() < 0.3
         self._types: dict[str, dict[str, Any]] = {}
         """Type -> field -> (kind, type below)."""
         self._groups: dict[str, str] = {}
@@ -242,7 +243,11 @@ class _Maker:
         if chance.random() < 0.4:
             return self._backend.get(f"/one/{type_name}/{{id}}", **rest)
         # A batch finds its rows by "key", which is always right; "id" may say something else.
-        batch = by_ids(f"/{type_name}", key="key", ids="id", size=chance.choice([2, 100]))
+        size = chance.choice([2, 100])
+        if chance.random() < 0.2:
+            posted = by_ids(f"/posted/{type_name}", key="key", body="ids", size=size)
+            return self._backend.get(f"/{type_name}/{{id}}", batch=posted, **rest)
+        batch = by_ids(f"/{type_name}", key="key", ids="id", size=size)
         return self._backend.get(f"/{type_name}/{{id}}", batch=batch, **rest)
 
     def _grouped(self, type_name: str) -> Any:
@@ -300,6 +305,14 @@ class _Maker:
     # --- what the backend says
 
     def answers(self, sent: Sent) -> Any:
+        """What it says, and for some for how long."""
+        said = self._answers(sent)
+        is_kept = self._is_kept and self._hash("kept", sent.target.split("?")[0]) % 3
+        if is_kept and type(said) in (dict, list):
+            return reply(said, headers={"cache-control": "max-age=60"})
+        return said
+
+    def _answers(self, sent: Sent) -> Any:
         url = urlsplit(sent.target)
         parts = url.path.strip("/").split("/")
         asked = [value for _, value in parse_qsl(url.query)]
@@ -315,6 +328,8 @@ class _Maker:
                 return {"items": rows, "next": "n"}
             case ["of", owner, type_name]:
                 return self._rows_of(type_name, owner)
+            case ["posted", type_name]:
+                return self._listed(type_name, map(str, sent.body["ids"]))
             case ["of", type_name]:
                 return [row for owner in asked for row in self._rows_of(type_name, owner)]
             case ["one", type_name, id]:
@@ -329,12 +344,16 @@ class _Maker:
                     return reply(status=404)
                 return self._row(type_name, id)
             case [type_name]:
-                return [
-                    self._row(type_name, id)
-                    for id in asked
-                    if self._fault(type_name, id) not in ("missing", "failing")
-                ]
+                return self._listed(type_name, asked)
         raise AssertionError(sent.target)
+
+    def _listed(self, type_name: str, ids: Iterable[str]) -> list[Any]:
+        faults = {id: self._fault(type_name, id) for id in ids}
+        return [
+            self._row(type_name, id)
+            for id, fault in faults.items()
+            if fault not in ("missing", "failing")
+        ]
 
     def _rows_of(self, type_name: str, owner: str) -> list[Any]:
         number = self._hash("of", type_name, owner) % 4
