@@ -307,7 +307,7 @@ class _Maker:
     def answers(self, sent: Sent) -> Any:
         """What it says, and for some for how long."""
         said = self._answers(sent)
-        is_kept = self._is_kept and self._hash("kept", sent.target.split("?")[0]) % 3
+        is_kept = self._is_kept and self._hash("kept", f"{sent.target} {sent.body}") % 3
         if is_kept and type(said) in (dict, list):
             return reply(said, headers={"cache-control": "max-age=60"})
         return said
