@@ -37,19 +37,31 @@ put = b.put("/rows/{id}")
 
 
 @pytest.mark.parametrize(
-    ("paths", "found"),
+    ("template", "paths", "found"),
     [
-        (["/rows/7"], [("row", ("7",)), ("same", ("7",)), ("filtered", None)]),
-        (["/rows"], [("list", ()), ("batch", None)]),
-        (["/rows/batch"], [("row", ("batch",)), ("same", ("batch",)), ("filtered", None)]),
-        (["/teams/a%20b/rows/1"], [("team", ("a b", "1"))]),
-        (["/other"], []),
-        ([], []),
-        (["/rows", "/teams/t/rows/2"], [("list", ()), ("batch", None), ("team", ("t", "2"))]),
+        ("/rows/{id}", ["/rows/7"], [("row", ("7",)), ("same", ("7",)), ("filtered", None)]),
+        ("/rows/7", ["/rows/7"], [("row", ("7",)), ("same", ("7",)), ("filtered", None)]),
+        ("/{kind}/7", ["/rows/7"], [("row", ("7",)), ("same", ("7",)), ("filtered", None)]),
+        ("/{at:path}", ["/rows/7"], [("row", ("7",)), ("same", ("7",)), ("filtered", None)]),
+        ("/rows", ["/rows"], [("list", ()), ("batch", None)]),
+        (
+            "/rows/{id}",
+            ["/rows/batch"],
+            [("row", ("batch",)), ("same", ("batch",)), ("filtered", None)],
+        ),
+        ("/teams/{team}/rows/{id}", ["/teams/a%20b/rows/1"], [("team", ("a b", "1"))]),
+        ("/other", ["/other"], []),
+        (
+            "/rows",
+            ["/rows", "/teams/t/rows/2"],
+            [("list", ()), ("batch", None), ("team", ("t", "2"))],
+        ),
     ],
 )
-def test_what_reads_at_the_paths_that_were_written(paths: list[str], found: Any) -> None:
-    assert stale(put, paths, {"id": 7}) == found
+def test_what_reads_at_the_paths_that_were_written(
+    template: str, paths: list[str], found: Any
+) -> None:
+    assert stale(b.put(template), paths, {"id": 7}) == found
 
 
 def test_another_backend_reads_elsewhere() -> None:
@@ -58,15 +70,18 @@ def test_another_backend_reads_elsewhere() -> None:
 
 def test_what_is_declared_goes_by_key_where_the_write_tells_one() -> None:
     declared = b.put("/all/{id}", purges=[get_row, list_rows, get_team, elsewhere])
-    assert stale(declared, [], {"id": 7, "body": {}}) == [
+    assert stale(declared, ["/all/7"], {"id": 7, "body": {}}) == [
         ("row", ("7",)),
         ("list", ()),
         ("team", None),
     ]
-    assert stale(declared, [], {"id": 7}, [*ALL, elsewhere.spec])[-1] == ("elsewhere", ("7",))
-    assert stale(declared, [], {})[0] == ("row", None)
+    assert stale(declared, ["/all/7"], {"id": 7}, [*ALL, elsewhere.spec])[-1] == (
+        "elsewhere",
+        ("7",),
+    )
+    assert stale(declared, ["/all/7"], {})[0] == ("row", None)
     # A value that no call could be made of tells no row.
-    assert stale(declared, [], {"id": "\n"})[0] == ("row", None)
+    assert stale(declared, ["/all/7"], {"id": "\n"})[0] == ("row", None)
 
 
 @pytest.mark.parametrize(

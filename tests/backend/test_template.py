@@ -211,3 +211,24 @@ def test_a_refusal_in_a_query_names_the_parameter_and_not_the_wires_name() -> No
     for wrong in ("\n", ["a", "\n"], {}):
         with pytest.raises(BadUserInput, match="The value of 'mine' "):
             query_pairs("mine", "wire", wrong)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meets"),
+    [
+        ("/rows/{id}", "/rows/{key}", True),
+        ("/rows/{id}", "/rows/7", True),
+        ("/rows/{id}", "/{kind}/7", True),
+        ("/rows/a-{id}", "/rows/{id}-b", True),
+        ("/rows", "/rows", True),
+        ("/rows", "/rowz", False),
+        ("/rows/{id}", "/rows", False),
+        ("/rows/{id}", "/cats/{id}", False),
+        ("/rows/{id}", "/rows/{id}/parts", False),
+        ("/{at:path}", "/rows/1/parts", True),
+        ("/rows/1/parts", "/{at:path}", True),
+    ],
+)
+def test_templates_that_may_make_the_same_path_meet(one: str, other: str, meets: bool) -> None:
+    assert PathTemplate(one).meets(PathTemplate(other)) is meets
+    assert PathTemplate(other).meets(PathTemplate(one)) is meets

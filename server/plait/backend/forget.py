@@ -3,6 +3,7 @@ them, that read there. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -36,21 +37,37 @@ def stale_after(
         for one in write.purges
         if one.backend.name == write.backend.name or one in endpoints
     ]
-    for endpoint in endpoints:
+    own, *others = paths
+    for endpoint in _near(write, tuple(endpoints)):
+        found += _stale_at(endpoint, own)
+    for endpoint in endpoints if others else ():
         if endpoint.backend.name == write.backend.name:
-            for path in paths:
+            for path in others:
                 found += _stale_at(endpoint, path)
     return found
+
+
+@lru_cache(maxsize=10_000)  # asked for with every write, of the few endpoints of a graph
+def _near(write: EndpointSpec, endpoints: tuple[EndpointSpec, ...]) -> list[EndpointSpec]:
+    """Those that may read where a write is sent to."""
+    return [
+        one
+        for one in endpoints
+        if one.backend.name == write.backend.name
+        and (
+            write.path.meets(one.path)
+            or (one.batch is not None and write.path.meets(one.batch.path))
+        )
+    ]
 
 
 def linked_uris(base: str, path: str, headers: Mapping[str, str]) -> Iterator[str]:
     """The paths below `base` that `Location` and `Content-Location` name, on the same origin (RFC
     9111, section 4.4)."""
-    root = urlsplit(base)
+    named = [name for name in ("location", "content-location") if name in headers]
+    root = urlsplit(base) if named else urlsplit("")
     prefix = root.path.rstrip("/")
-    for name in ("location", "content-location"):
-        if name not in headers:
-            continue
+    for name in named:
         try:
             target = urlsplit(urljoin(f"{base.rstrip('/')}{path}", headers[name]))
             same = (target.scheme, target.hostname, target.port) == (

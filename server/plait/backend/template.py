@@ -66,6 +66,15 @@ class PathTemplate:
                 return None
         return values
 
+    def meets(self, other: "PathTemplate") -> bool:
+        """Whether there may be a path that both make."""
+        if ":path}" in self.text or ":path}" in other.text:
+            return True
+        own, others = self.text.split("/"), other.text.split("/")
+        return len(own) == len(others) and all(
+            "{" in one or "{" in two or one == two for one, two in zip(own, others, strict=True)
+        )
+
     def fill(self, values: Mapping[str, object]) -> str:
         """The path with each parameter in its place, percent-encoded.
 
