@@ -394,3 +394,39 @@ def test_no_resolver_of_a_row_runs_twice_once_rows_are_no_longer_looked_at() -> 
             assert [one["mate"]["risky"] for one in answer["data"]["cats"]] == ["a", None]
             assert len(answer["errors"]) == 1
             assert RUNS == ["risky"] * 2
+
+
+class Loud(Thing):
+    """What it shows is not what it holds."""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "loud"
+
+
+def quiet() -> Thing:
+    made = object.__new__(Loud)
+    vars(made)["name"] = "quiet"
+    return made
+
+
+@strawberry.type
+class Objects:
+    held: Thing = strawberry.field(resolver=lambda: Thing(name="held"))
+    loud: Thing = strawberry.field(resolver=quiet)
+
+
+def test_what_is_selected_by_variables_is_found_anew_in_each_request() -> None:
+    document = "query ($yes: Boolean!) { held { name @include(if: $yes) at: __typename } }"
+    with GraphTest(Graph(query=Objects)) as test:
+        for yes in (True, False, True):
+            shown = {"name": "held"} if yes else {}
+            answer = test.ask(document, {"yes": yes})
+            assert answer["data"] == {"held": {**shown, "at": "Thing"}}
+
+
+def test_an_object_of_another_class_is_asked_and_not_looked_into() -> None:
+    with GraphTest(Graph(query=Objects)) as test:
+        for _ in range(2):
+            answer = test.ask("{ held { ...T } loud { ...T } } fragment T on Thing { name }")
+            assert answer["data"] == {"held": {"name": "held"}, "loud": {"name": "loud"}}

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from inspect import iscoroutine
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from graphql import (
     GraphQLError,
@@ -24,6 +24,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLString,
 )
+from graphql.execution.collect_fields import CollectedFields
 from graphql.execution.executor import CollectedErrors, Executor, to_nodes
 from graphql.pyutils import Path, Undefined
 from graphql.type.scalars import GRAPHQL_MAX_INT as MAX_INT
@@ -34,7 +35,7 @@ from plait.backend.budget import Allowance, Budget
 from plait.backend.loader import Loaders
 from plait.clock import Pace
 from plait.errors import PlaitError
-from plait.graph.fields import FieldTable, Property
+from plait.graph.fields import Field, FieldTable, Property
 from plait.graph.gather import all_of
 from plait.graph.quick import How, Part, Quick, quick
 from plait.graph.resolve import UNSETTLED, Asked
@@ -70,6 +71,31 @@ class BoundedErrors(CollectedErrors):
         elif not self.has_nulled_position(path):
             self._error_positions.add(path)
             self.dropped += 1
+
+
+class Selected:
+    """What graphql-core finds an operation to select, where that is the same in every request. Kept
+    with the document, whose nodes it knows."""
+
+    __slots__ = ("fields", "objects")
+
+    def __init__(self) -> None:
+        self.fields: dict[tuple[Any, ...], CollectedFields] = {}
+        """By a type and the nodes of a field."""
+        self.objects: dict[tuple[GraphQLObjectType, int], tuple[Any, tuple[_Held, ...]]] = {}
+        """How the fields of objects are read, by their type and the identity of the set that
+        selects them, which is kept with it."""
+
+
+class _Held(NamedTuple):
+    """One field of an object that a resolver made."""
+
+    name: str
+    details: Any
+    attribute: str = ""
+    kind: type | None = None
+    """What it may merely hold there; `None` where it is graphql-core's."""
+    owner: type | None = None
 
 
 class Run(Protocol):
@@ -115,6 +141,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self._budget: Budget = getattr(context, "budget", None) or Budget(Allowance())
         self._pace: Pace = getattr(context, "pace", None) or Pace()
         self._quicks: dict[int, Quick] = {}
+        self._selected: Selected | None = getattr(context, "selected", None)
         self._run: Run | None = None
         self._shared: dict[tuple[int, int], tuple[Any, int]] = {}
         """What was shown at a field for what was asked, and how many bytes that took."""
@@ -137,7 +164,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             self._run.stop()
         # What graphql-core hands to resolvers knows the executor, which knows it.
         self.async_helpers = None  # type: ignore[assignment]
-        self._run = self._loaders = None
+        self._run = self._loaders = self._selected = None
         self._relevant_sub_fields.clear()
         self._quicks.clear()
         self._shared.clear()
@@ -226,22 +253,17 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         """The fields of an object that a resolver made. What it merely holds is read from it, as
         Strawberry would; the rest is graphql-core's."""
         self._spend_names(path, sum(map(len, grouped)) + NAME_BYTES * len(grouped))
-        fields = self._table().get(parent_type.name, {})
-        owner = type(source)
         held: Mapping[str, Any] = getattr(source, "__dict__", None) or {}  # no code of its author's
         results: dict[str, Any] = {}
         waiting: list[str] = []
-        parts = iter(grouped.items())
+        own_type, parts = type(source), iter(self._held(parent_type, grouped))
 
         def advance() -> bool:
-            for name, details in parts:
-                entry = fields.get(details[0].node.name.value)
-                if type(entry) is Property and entry.native and entry.owner is owner:
-                    value: Any = held.get(entry.attribute)
-                    kind: type = type(value)
-                    if kind is entry.native and (
-                        kind is str or kind is bool or _is_in_range(kind, value)
-                    ):
+            for name, details, attribute, kind, owner in parts:
+                if kind is not None and owner is own_type:
+                    value: Any = held.get(attribute)
+                    found: type = type(value)
+                    if found is kind and (kind is str or kind is bool or _is_in_range(kind, value)):
                         self._budget.spend_bytes(len(value) + 2 if kind is str else NUMBER_BYTES)
                         results[name] = value
                         continue
@@ -252,6 +274,28 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             return True
 
         return self._finished(advance, results, waiting)
+
+    def _held(self, parent_type: GraphQLObjectType, grouped: Any) -> tuple[_Held, ...]:
+        """How the fields of an object are read."""
+        key, known = (parent_type, id(grouped)), self._selected
+        if known is not None and (found := known.objects.get(key)) is not None:
+            return found[1]
+        fields = self._table().get(parent_type.name, {})
+        held = tuple(_held(name, one, fields) for name, one in grouped.items())
+        if known is not None:
+            known.objects[key] = grouped, held
+        return held
+
+    def collect_subfields(self, return_type: GraphQLObjectType, field_details_list: Any) -> Any:
+        """See `Executor`."""
+        known = self._selected
+        if known is None:
+            return super().collect_subfields(return_type, field_details_list)
+        key = (return_type, *[id(one.node) for one in field_details_list])
+        found = known.fields.get(key)
+        if found is None:
+            found = known.fields[key] = super().collect_subfields(return_type, field_details_list)
+        return found
 
     def _table(self) -> FieldTable:
         """What fields do; nothing of it where extensions are to see all of them."""
@@ -621,3 +665,10 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
 
 def _is_in_range(kind: type, value: Any) -> bool:
     return MIN_INT <= value <= MAX_INT if kind is int else isfinite(value)
+
+
+def _held(name: str, details: Any, fields: Mapping[str, Field]) -> _Held:
+    entry = fields.get(details[0].node.name.value)
+    if type(entry) is not Property or entry.native is None:
+        return _Held(name, details)
+    return _Held(name, details, entry.attribute, entry.native, entry.owner)

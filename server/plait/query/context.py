@@ -14,6 +14,7 @@ from plait.clock import Pace
 from plait.errors import LedgerUnavailable, PlaitError
 from plait.graph.absent import Absence, Expected
 from plait.graph.blame import response_keys
+from plait.graph.execution import Selected
 from plait.graph.ran import Ran, RowsRan
 from plait.graph.recall import Recall, recalled
 from plait.writes.keys import entry_id, key_from_header
@@ -51,6 +52,8 @@ class Context:
     """What is executed, parsed and validated."""
     is_left: bool = False
     """Whether something of it is still under way, and being ended behind the answer's back."""
+    selected: Selected | None = None
+    """What graphql-core finds it to select, where that is known already."""
     executor: Any = None
     """What executes the operation; it says so itself."""
     told: Callable[[], Mapping[str, Any]] | None = None

@@ -32,6 +32,7 @@ from graphql import (
     specified_rules,
 )
 
+from plait.graph.execution import Selected
 from plait.graph.graph import Graph
 from plait.query.code import CodeStore
 from plait.query.compile import NotCompiled
@@ -75,6 +76,15 @@ class Document:
     code: CodeStore = field(default_factory=CodeStore, repr=False, compare=False)
     directs: "dict[int, Directs]" = field(default_factory=dict, repr=False, compare=False)
     """How its operations are executed without the executor, where they can be."""
+    _selected: dict[int, Selected | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def selected(self, operation: OperationDefinitionNode) -> Selected | None:
+        """What graphql-core has found one of its operations to select, for every request with it;
+        `None` where that depends on variables."""
+        if id(operation) not in self._selected:
+            decided = decided_by(operation.selection_set, self.fragments)
+            self._selected[id(operation)] = None if decided else Selected()
+        return self._selected[id(operation)]
 
     def direct(self, operation: OperationDefinitionNode, graph: Graph) -> "Directs":
         """The compiled code of one of its operations."""

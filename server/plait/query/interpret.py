@@ -111,6 +111,7 @@ class Interpreter:
         request_id = request.origin.request_id
         explain = request.origin.headers.get(EXPLAIN_HEADER, "")
         context.document = document.ast
+        context.selected = document.selected(operation)
         if explain == "run" and self._introspection:
             self._trace(context, self.explanation(document, operation, request))
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
