@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 WIDTH = 125
 POSTS = "{ posts { id userId title user { id name email } } }"
 FLAT = "{ posts { title } }"
+HEADLINES = "{ posts { id headline user { name } } }"
 ROWS = "{ posts { id userId title } }"
 DEEP = """query ($id: Int!) {
   user(id: $id) { id name email posts { id title comments { id name } } }
@@ -71,6 +72,7 @@ SCENARIOS = (
     Scenario(name="posts with users, each alone", query=POSTS, settings=ALONE),
     Scenario(name="a flat list, equal requests", query=FLAT),
     Scenario(name="a flat list, each alone", query=FLAT, settings=ALONE),
+    Scenario(name="a field of rows that a resolver computes", query=HEADLINES, settings=ALONE),
     Scenario(name="no call at all", query="{ greet }"),
     Scenario(name="three waves, each request another", query=DEEP, variables=another_id),
     Scenario(

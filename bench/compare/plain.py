@@ -132,6 +132,10 @@ class Post:
     title: str
 
     @strawberry.field
+    def headline(self) -> str:
+        return self.title.capitalize()
+
+    @strawberry.field
     async def user(self, info: strawberry.Info) -> User | None:
         row = await info.context["users"].load(self.user_id)
         return made_user(row) if row else None

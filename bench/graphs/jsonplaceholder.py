@@ -86,6 +86,10 @@ class Post:
     user: User | None = get_user(id=this.userId)
     comments: list[Comment] = comments_of(postId=this.id)
 
+    @strawberry.field
+    def headline(self) -> str:
+        return self.title.capitalize()
+
 
 @strawberry.type
 class Query:
