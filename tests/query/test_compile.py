@@ -123,7 +123,12 @@ def sights(count: int) -> Iterator[None]:
 
 
 def asked(
-    script: Mapping[str, Any], document: str, variables: Any = None, *, times: int = 1
+    script: Mapping[str, Any],
+    document: str,
+    variables: Any = None,
+    *,
+    times: int = 1,
+    graph: Graph = graph,
 ) -> tuple[Any, Any, str, list[str]]:
     """The answer of graphql-core and that of compiled code, who made the second one, and the calls
     that it took."""
@@ -669,3 +674,22 @@ def test_rows_of_which_the_cache_has_some_are_all_shown() -> None:
             assert test.ask('{ thing(id: "1") { name } }')["data"] == {"thing": {"name": "one"}}
             answer = test.ask("{ things { friend { name } } }")
             assert [one["friend"]["name"] for one in answer["data"]["things"]] == ["one", "two"]
+
+
+def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit() -> None:
+    script = {"GET /things/1": row(name="x" * 100_000)}
+    names = " ".join(f"a{number}: name" for number in range(200))
+    encoded: list[int] = []
+    encode = plait.query.shown.encode
+
+    def noted(value: Any) -> bytes:
+        encoded.append(len(encode(value)))
+        return encode(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (plait.query.direct, plait.query.shown):
+            patch.setattr(module, "encode", noted)
+        expected, found, way, _ = asked(script, f'{{ thing(id: "1") {{ {names} }} }}')
+    assert (found, way) == (expected, "left")
+    assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+    assert max(encoded, default=0) < 10_000_000

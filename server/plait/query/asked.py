@@ -53,7 +53,7 @@ class LoadBatch:
 class Asked:
     """What one join has asked for."""
 
-    __slots__ = ("batches", "is_typed", "left", "loads", "rows", "values")
+    __slots__ = ("added", "batches", "is_typed", "left", "loads", "rows", "values")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
@@ -65,6 +65,8 @@ class Asked:
         self.left = 0
         """How many of these are still to come."""
         self.rows: dict[Any, Any] = {}
+        self.added = 0
+        """How many bytes its rows have beside what came: the cursors of pages."""
         self.is_typed = False
         """Whether these are structs."""
 

@@ -14,6 +14,7 @@ that graphql-core would make, or none.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -91,6 +92,9 @@ class Join:
     told apart by nothing else."""
     names: int
     """How many bytes the names of one of its objects take, at most."""
+    repeats: int
+    """How often a value of one of its rows may be shown in it: under several keys, or at several
+    places."""
     build: Build | None
     """`None` where the step shows values, and no objects."""
     typed: "Typed | None" = None
@@ -274,6 +278,10 @@ class _Place:
     """The property inside the row, where one path leads there."""
 
 
+_WRITING = ("is_inside", "properties")
+"""What of a join is of use while it is written."""
+
+
 class _Writer:
     def __init__(
         self,
@@ -334,7 +342,8 @@ class _Writer:
         joins = tuple(
             Join(
                 **{
-                    **{name: one for name, one in join.items() if name != "is_inside"},
+                    **{name: one for name, one in join.items() if name not in _WRITING},
+                    "repeats": max(join["properties"].values(), default=1),
                     "build": namespace[join["build"]] if join["build"] else None,
                     "gather": namespace[join["gather"]] if join["gather"] else None,
                     "below": tuple(join["below"]),
@@ -382,8 +391,6 @@ class _Writer:
     def _join(self, step: Step, place: _Place | None, nodes: Nodes) -> int:
         parts = below_of(nodes)
         fetch = step.fetch
-        if fetch.form == "connection":
-            raise NotCompiled(f"{fetch.label} is a connection")
         if any(isinstance(one, Object) and _has_rows(one) for one in fetch.bindings.values()):
             raise NotCompiled(f"{fetch.label} has a body with parts of the row")
         parameters = tuple(name for name, one in fetch.bindings.items() if isinstance(one, Row))
@@ -409,6 +416,7 @@ class _Writer:
             "is_inside": bool(place and place.frames),
             "row_key": _row_key(fetch, parameters),
             "names": 0,
+            "properties": Counter(),
             "computes": 0,
         }
         if place is not None and (parameters or place.frames):
@@ -482,7 +490,8 @@ class _Writer:
     ) -> tuple[str, ...] | None:
         if step.index not in self._plan.early or place is None or place.prefix is None:
             return None
-        above = self._joins[place.join]["step"].fetch.endpoint.known
+        above_it = self._joins[place.join]["step"].fetch
+        above = {} if above_it.form == "connection" else above_it.endpoint.known
         known = {path: parameter for parameter, path in above.items()}
         found = []
         for name in parameters:
@@ -608,6 +617,7 @@ class _Writer:
                 step = self._plan.places[path, type_.name]
                 value = self._lookup(function, row, step, nodes, type_, place)
             elif isinstance(entry, Property) and not entry.is_guarded:
+                self._joins[place.join]["properties"][entry.label] += 1
                 declared = type_.fields[name].type
                 if entry.below is None:
                     value = self._leaf(function, depth, row, entry, declared)

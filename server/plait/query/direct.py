@@ -28,6 +28,7 @@ from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
 from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
+from plait.graph.pages import Window
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
 from plait.query.compile import Join, Unusual
@@ -226,12 +227,21 @@ class Direct:
         fixed = fetch.fixed_values(arguments.of(self._variables))
         if fixed is None or fetch.form == "many":
             return fixed
+        if fetch.form == "connection":
+            return {**fixed, **self._window(join).values}
         for name in bound.needed:
             if name not in fixed and name not in join.parameters:
                 return None  # no key, no row
         if arguments.is_constant:
             prepared.fixed[join.index] = fixed
         return fixed
+
+    def _window(self, join: Join) -> Window:
+        """What a connection shows of which page. Raises `BadUserInput`."""
+        pages = join.step.fetch.pages
+        assert pages is not None
+        given = self._prepared.arguments[join.index].of(self._variables)
+        return pages.window(given.get("first"), given.get("after"))
 
     def _ask_each(
         self, join: Join, made: Asked, fixed: dict[str, Any], distinct: list[Any]
@@ -429,7 +439,8 @@ class Direct:
         self._under_way -= 1
         watch = self._prepared.bounds[join.index].watch
         # What computes fields of rows has the rows that graphql-core would have.
-        if watch.is_open or join.computes or not taken(join, asked, self._prepared.refused):
+        as_executor = join.computes or join.step.fetch.form == "connection"
+        if watch.is_open or as_executor or not taken(join, asked, self._prepared.refused):
             self._read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
@@ -450,8 +461,12 @@ class Direct:
                 return None
             fetching = asked_in[id(load)].fetching
             assert fetching is not None
-            return self._row(join, fetching.outcome(load), watch)
+            found = self._row(join, fetching.outcome(load), watch)
+            if not is_paged or found is None or type(found) is Failed:
+                return found
+            return self._page(join, asked, found, watch)
 
+        is_paged = join.step.fetch.form == "connection"
         for value, load in asked.loads.items():
             asked.rows[value] = [row(one) for one in load] if type(load) is list else row(load)
 
@@ -465,9 +480,21 @@ class Direct:
         if outcome.stale_because is not None:
             self.why = self.why or Unusual()
             return None
-        if watch.is_open:
+        if watch.is_open and fetch.form != "connection":
             watch.see(outcome.row)
         return outcome.row
+
+    def _page(self, join: Join, asked: Asked, page: Any, watch: Watch) -> Any:
+        """A page as a row of its connection."""
+        pages = join.step.fetch.pages
+        assert pages is not None
+        row = pages.row(self._window(join), page["body"], page["headers"])
+        if row is None:
+            raise Unusual
+        if watch.is_open:
+            watch.see(row["nodes"])
+        asked.added += sum([len(edge["cursor"]) for edge in row["edges"]])
+        return row
 
     def _give_in(self, error: BaseException) -> None:
         """Let graphql-core have it. What is under way goes on: it will be needed."""

@@ -112,7 +112,7 @@ class Shown:
             if join.above is not None:
                 times[join.index] = times[join.above] * max(1, len(asked.values))
             # No object is shorter than its braces, so there are no more of them than that.
-            came = sum([batch.size()[0] for batch in asked.batches])
+            came = sum([batch.size()[0] for batch in asked.batches]) + asked.added
             total += times[join.index] * came * (_LONGER + join.names)
         return self.budget.has_room(0, total)
 
@@ -125,7 +125,7 @@ class Shown:
     ) -> dict[Any, int]:
         """How large what a join shows is, by the values of its parameters. Raises `Unusual` where
         all of it together would be more than an answer may be, before it is made."""
-        total = _bytes_of(asked, join.names)
+        total = _bytes_of(asked, join)
         for index in join.below:
             one = self._asked[index]
             if one is not None:
@@ -152,15 +152,14 @@ _LONGER = 2
 """By how much values may be longer in the answer than in the reply."""
 
 
-def _bytes_of(asked: Asked, names: int) -> int:
-    """How much of the answer what came for a join can be, at most, shown once. `names` is what the
-    names of an object take."""
-    total = 0
+def _bytes_of(asked: Asked, join: Join) -> int:
+    """How much of the answer what came for a join can be, at most, shown once."""
+    total = asked.added
     for batch in asked.batches:
         size, bodies = batch.size()
         objects = sum(one.count(OBJECT_MARK) + 1 for one in bodies)
-        total += size * _LONGER + objects * names
-    return total
+        total += size * _LONGER + objects * join.names
+    return total * join.repeats
 
 
 def _nothing(fetch: Fetch) -> list[Any] | None:
