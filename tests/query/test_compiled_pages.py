@@ -21,8 +21,9 @@ from plait import (
     page_numbers,
     this,
 )
-from plait.testing import Sent, reply
-from tests.query.test_compile import asked
+from plait.events import PropertyAbsent
+from plait.testing import GraphTest, Sent, reply
+from tests.query.test_compile import asked, sights
 
 b = Backend("b", "http://b.test")
 get_thing = b.get("/things/{id}", batch=by_ids("/things"))
@@ -146,3 +147,13 @@ def test_cursors_count_as_part_of_the_answer() -> None:
     assert found == expected
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert who == "left"
+
+
+def test_what_the_rows_of_pages_lack_is_told() -> None:
+    rows = {"items": [{"id": 1, "nname": "a"}, {"id": 2, "nname": "b"}], "next": None}
+    with sights(0), GraphTest(Graph(query=Query), b={"GET /all?limit=20": rows}) as test:
+        test.ask("{ maybe { nodes { id } } }")
+        told = [one for one in test.events if isinstance(one, PropertyAbsent)]
+    assert [(one.field, one.property, one.nearest, one.rows) for one in told] == [
+        ("Thing.name", "name", "nname", 2)
+    ]

@@ -490,8 +490,7 @@ class _Writer:
     ) -> tuple[str, ...] | None:
         if step.index not in self._plan.early or place is None or place.prefix is None:
             return None
-        above_it = self._joins[place.join]["step"].fetch
-        above = {} if above_it.form == "connection" else above_it.endpoint.known
+        above = self._joins[place.join]["step"].fetch.endpoint.known
         known = {path: parameter for parameter, path in above.items()}
         found = []
         for name in parameters:

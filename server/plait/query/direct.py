@@ -439,8 +439,7 @@ class Direct:
         self._under_way -= 1
         watch = self._prepared.bounds[join.index].watch
         # What computes fields of rows has the rows that graphql-core would have.
-        as_executor = join.computes or join.step.fetch.form == "connection"
-        if watch.is_open or as_executor or not taken(join, asked, self._prepared.refused):
+        if watch.is_open or join.computes or not taken(join, asked, self._prepared.refused):
             self._read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
