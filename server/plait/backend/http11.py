@@ -488,6 +488,7 @@ _NAME_CHARACTERS = frozenset(
 )
 
 
+_BREAK = re.compile(rb"[\r\n\0]")
 _TARGET = re.compile(rb"/[!-~]*")
 
 
@@ -516,7 +517,7 @@ def header_lines(headers: Headers) -> bytes:
     lines = []
     for name, value in headers:
         start = _line_start(name)
-        if b"\r" in value or b"\n" in value or b"\0" in value:
+        if _BREAK.search(value) is not None:
             raise ExchangeError(Failure.FORBIDDEN, "a header's value holds what none may")
         if start:
             lines.append(start + value)

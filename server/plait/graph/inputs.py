@@ -44,11 +44,14 @@ _GIVEN = "__plait_given__"
 _SERIALIZE = "plait_serialize"
 _NATIVE = frozenset({"JSON", "DateTime", "Date", "Time", "Decimal", "UUID", "GlobalID"})
 """Scalars whose Python values have a JSON of their own."""
+_AS_IT_IS = frozenset({str, int, bool, float, type(None)})
 
 
 def to_json(value: Any) -> Any:
     """A value as JSON: inputs by their properties, without those that were not given. Raises
     `TypeError` for what has none."""
+    if type(value) in _AS_IT_IS:
+        return value
     match value:
         case Enum():
             return to_json(value.value)
