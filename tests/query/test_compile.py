@@ -693,3 +693,20 @@ def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit() -> Non
     assert (found, way) == (expected, "left")
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert max(encoded, default=0) < 10_000_000
+
+
+def test_a_defect_of_the_compiler_is_told_once_and_costs_no_answer(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def broken(*_: Any) -> Any:
+        tried.append("once")
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(plait.query.document, "prepared", broken)
+    with sights(0), GraphTest(graph, b={"GET /all": [ONE]}) as test:
+        for _ in range(3):
+            assert test.ask("{ things { name } }")["data"] == {"things": [{"name": "one"}]}
+    assert tried == ["once"]
+    assert [one.message for one in caplog.records] == ["An operation could not be compiled"]

@@ -4,6 +4,7 @@ The same few documents come again and again, so the work is done once for each t
 ones are kept: invalid ones would let anybody fill the store.
 """
 
+import logging
 import re
 from bisect import bisect_left
 from collections import OrderedDict
@@ -183,7 +184,10 @@ class Directs:
             return prepared(self._operation, document.fragments, graph, plan, variables)
         except NotCompiled as error:
             self.why = str(error)
-            return None
+        except Exception as error:  # graphql-core executes it; but somebody should know
+            self.why = f"a defect: {type(error).__name__}"
+            logging.getLogger("plait").exception("An operation could not be compiled")
+        return None
 
 
 class DocumentErrors(Exception):
