@@ -3,8 +3,9 @@ for nobody else."""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -14,6 +15,7 @@ from strawberry.permission import BasePermission
 import plait.query.direct
 import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, this
+from plait.clock import Pace
 from plait.graph.absent import ROWS_WATCHED
 from plait.query.computed import Computed
 from plait.query.direct import Answered, Direct
@@ -145,10 +147,20 @@ def test_resolvers_of_the_root(
     assert sorted(RUNS) == sorted(runs)
 
 
+def never() -> bool:
+    return False
+
+
 def both_ways(
-    graph: Graph, script: Any, document: str, variables: Any
+    graph: Graph,
+    script: Any,
+    document: str,
+    variables: Any,
+    *,
+    is_slow: Callable[[], bool] = never,
 ) -> tuple[Any, Any, list[str]]:
-    """The answer by compiled code, and by graphql-core; and who made the first."""
+    """The answer by compiled code, and by graphql-core; and who made the first. `is_slow` tells
+    when a turn of the loop has lasted too long: on a busy machine any may."""
     ways: list[str] = []
     made = Direct.made
 
@@ -171,6 +183,7 @@ def both_ways(
         with sights(0), pytest.MonkeyPatch.context() as patch:
             patch.setattr(Direct, "made", noted)
             patch.setattr(Computed, "body", computed)
+            patch.setattr(Pace, "is_over", lambda _: is_slow())
             found = told(test.ask(document, variables))
     return found, expected, ways
 
@@ -430,3 +443,10 @@ def test_an_object_of_another_class_is_asked_and_not_looked_into() -> None:
         for _ in range(2):
             answer = test.ask("{ held { ...T } loud { ...T } } fragment T on Thing { name }")
             assert answer["data"] == {"held": {"name": "held"}, "loud": {"name": "loud"}}
+
+
+def test_slow_resolvers_of_rows_let_others_in_and_run_once() -> None:
+    slow = partial(both_ways, is_slow=lambda: len(RUNS) >= 2)
+    found, expected, ways = slow(rows, CATS, "{ cats { loud } }", None)
+    assert found == expected
+    assert (ways, RUNS) == (["left"], ["loud"] * 3)

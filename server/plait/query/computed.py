@@ -6,6 +6,7 @@ from typing import Any
 
 from plait.backend.budget import Budget
 from plait.backend.numbers import encode
+from plait.clock import Pace
 from plait.graph.ran import Ran
 from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
@@ -17,9 +18,12 @@ from plait.query.resolved import Resolver
 class Computed:
     """One request's run of them."""
 
-    __slots__ = ("_left", "_resolvers", "_selves", "_variables", "ran", "ran_of_rows")
+    __slots__ = ("_left", "_pace", "_resolvers", "_selves", "_variables", "ran", "ran_of_rows")
 
-    def __init__(self, resolvers: Sequence[Resolver], variables: Variables) -> None:
+    def __init__(
+        self, resolvers: Sequence[Resolver], variables: Variables, pace: Pace | None = None
+    ) -> None:
+        self._pace = pace
         self._resolvers = resolvers
         self._variables = variables
         self.ran: dict[str, Ran] = {}
@@ -31,8 +35,10 @@ class Computed:
         self._left = 0
 
     def allow(self, size: int) -> None:
-        """From now on rows may be given values of so many bytes."""
+        """From now on rows may be given values of so many bytes, for one turn of the loop."""
         self._left = size
+        if self._pace is not None:
+            self._pace.begin()
 
     def of_row(self, resolver: Resolver, row: dict[str, Any]) -> Any:
         """What is shown of what a row's resolver returns. Raises as `values`."""
@@ -43,6 +49,8 @@ class Computed:
             if known is None:
                 known = self._selves[id(row)] = row, resolver.self_of(row)
             ran = self.ran_of_rows[key] = resolver.run(known[1], self._variables)
+            if self._pace is not None and self._pace.is_over():
+                raise Unusual  # the executor runs the others, and lets somebody in meanwhile
         shown = completed(resolver.type, ran.told())
         self._left -= size_of(shown)
         if self._left < 0:

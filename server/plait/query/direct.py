@@ -70,7 +70,7 @@ class Direct:
         self._compiled = prepared.compiled
         self._fetcher = fetcher
         self.origin = origin
-        self.computed = Computed(prepared.compiled.resolvers, variables)
+        self.computed = Computed(prepared.compiled.resolvers, variables, origin.pace)
         self._alone = replace(origin, deadline=None)  # who waits has it, and no call
         self.budget = budget
         self._variables = variables
