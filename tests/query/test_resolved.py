@@ -19,6 +19,7 @@ from plait.clock import Pace
 from plait.graph.absent import ROWS_WATCHED
 from plait.query.computed import Computed
 from plait.query.direct import Answered, Direct
+from plait.query.interpret import Interpreter
 from plait.query.shown import COMPUTED_AT_ONCE_MAX
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import sights, told
@@ -450,3 +451,13 @@ def test_slow_resolvers_of_rows_let_others_in_and_run_once() -> None:
     found, expected, ways = slow(rows, CATS, "{ cats { loud } }", None)
     assert found == expected
     assert (ways, RUNS) == (["left"], ["loud"] * 3)
+
+
+def test_a_turn_begins_where_resolvers_of_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Pace] = []
+    monkeypatch.setattr(Pace, "begin", begun.append)
+    monkeypatch.setattr(Pace, "is_over", lambda pace: pace not in begun)
+    monkeypatch.setattr(Interpreter, "run", None)  # it is not needed
+    with sights(0), GraphTest(rows, b=CATS) as test:
+        answer = test.ask("{ cats { loud } }")
+    assert [one["loud"] for one in answer["data"]["cats"]] == ["A", "B", "C"]
