@@ -455,7 +455,7 @@ def test_slow_resolvers_of_rows_let_others_in_and_run_once() -> None:
 
 def test_a_turn_begins_where_resolvers_of_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Pace] = []
-    monkeypatch.setattr(Pace, "begin", begun.append)
+    monkeypatch.setattr(Pace, "begin", lambda pace: begun.append(pace))
     monkeypatch.setattr(Pace, "is_over", lambda pace: pace not in begun)
     monkeypatch.setattr(Interpreter, "run", None)  # it is not needed
     with sights(0), GraphTest(rows, b=CATS) as test:
