@@ -14,13 +14,12 @@ from strawberry.permission import BasePermission
 
 import plait.query.direct
 import plait.query.shown
-from plait import Backend, Graph, arg, by_ids, discriminator, this
+from plait import Backend, Connection, Graph, arg, by_ids, cursor_pages, discriminator, this
 from plait.clock import Pace
 from plait.graph.absent import ROWS_WATCHED
 from plait.query.computed import Computed
 from plait.query.direct import Answered, Direct
 from plait.query.interpret import Interpreter
-from plait.query.shown import COMPUTED_AT_ONCE_MAX
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import sights, told
 
@@ -231,6 +230,7 @@ class Cat:
     name: str
     friend_id: int | None = None
     part: Part | None = None
+    parts: list[Part] | None = None
     friend: "Cat | None" = get_thing(id=this.friendId)
     mate: "Cat | None" = get_mate(id=this.friendId)
 
@@ -285,6 +285,7 @@ class Dog:
 Pet = Annotated[Cat | Dog, strawberry.union("Pet")]
 list_pets = b.get("/pets")
 list_cats = b.get("/cats")
+list_paged = b.get("/paged", pages=cursor_pages(items="items", next="next"))
 get_cats = b.get("/cats/{id}")
 
 
@@ -292,6 +293,7 @@ get_cats = b.get("/cats/{id}")
 class Rows:
     pets: list[Pet] = list_pets()
     cats: list[Cat] = list_cats()
+    paged: Connection[Cat] = list_paged.connection()
     cat: Cat | None = get_thing(id=arg(int))
     some: list[Cat | None] = get_cats.many(id=arg(list[int], name="ids"))
 
@@ -304,6 +306,13 @@ def cat(name: str, **more: Any) -> dict[str, Any]:
 
 
 CATS = {"GET /cats": [cat("a", friendId=1), cat("b", friendId=1), cat("c")]}
+PARTS = {
+    "GET /cats": [
+        cat("a", part={"size": 2}, parts=[{"size": 1}, {"size": 2}]),
+        cat("b", part={"size": 3}),
+    ]
+}
+PAGE = {"GET /paged?limit=20": {"items": [cat("a"), cat("b")], "next": None}}
 FRIEND = {"GET /things/1": cat("f")}
 MATES = {
     "GET /cats": [cat("x", friendId=1), cat("y", friendId=2)],
@@ -345,9 +354,14 @@ MATES = {
         ("{ cats { name loud } }", None, {"GET /cats": [cat("a"), {"kind": "cat"}]},
          "left", ["loud"]),
         ("{ cats { loud } }", None, {"GET /cats": reply(status=503)}, "left", []),
-        # What is inside of a row is another object whenever it is read.
-        ("{ cats { part { twice } } }", None, {"GET /cats": [cat("a", part={"size": 2})]},
-         "not compiled", ["twice"]),
+        # Objects inside of rows are rows like any other.
+        ("{ cats { part { twice } } }", None, PARTS, "code", ["twice"] * 2),
+        ("{ cats { part { twice } parts { twice } } }", None, PARTS, "code", ["twice"] * 4),
+        ("{ cats { part { twice } parts { twice } risky } }", None, PARTS, "left",
+         ["twice"] * 4 + ["risky"] * 2),
+        ("{ paged { nodes { loud } edges { node { loud } } } }", None, PAGE, "code", ["loud"] * 4),
+        ("{ paged { nodes { loud } edges { node { risky } } } }", None, PAGE, "left",
+         ["loud"] * 2 + ["risky"] * 2),
     ],
 )  # fmt: skip
 def test_resolvers_of_rows(
@@ -376,14 +390,6 @@ def test_computed_values_may_not_be_more_than_an_answer_may() -> None:
     assert max(encoded, default=0) < 1_000_000  # it is not even made
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert (ways, RUNS) == (["left"], ["huge"])
-
-
-def test_many_rows_are_computed_by_the_executor_which_lets_others_in() -> None:
-    many = {"GET /cats": [cat(str(number)) for number in range(COMPUTED_AT_ONCE_MAX + 1)]}
-    found, expected, ways = both_ways(rows, many, "{ cats { loud } }", None)
-    assert found == expected
-    assert ways == ["left"]
-    assert len(RUNS) == COMPUTED_AT_ONCE_MAX + 1
 
 
 def test_what_is_computed_of_a_row_is_nobody_elses() -> None:

@@ -99,8 +99,8 @@ class Join:
     """`None` where the step shows values, and no objects."""
     typed: "Typed | None" = None
     """How rows are read and shown as structs, where they can be."""
-    computes: int = 0
-    """How many fields of each row are computed: `build` gets what does that as its last
+    computes: bool = False
+    """Whether fields of its rows are computed: `build` gets what does that as its last
     parameter."""
 
 
@@ -417,7 +417,7 @@ class _Writer:
             "row_key": _row_key(fetch, parameters),
             "names": 0,
             "properties": Counter(),
-            "computes": 0,
+            "computes": False,
         }
         if place is not None and (parameters or place.frames):
             join["gather"] = self._gather(index, place, fetch, parameters)
@@ -630,11 +630,11 @@ class _Writer:
                     value = self._inside(
                         function, depth, row, entry, declared, below_of(nodes), inner
                     )
-            elif isinstance(entry, Custom) and all(one.how == "kind" for one in place.frames):
+            elif isinstance(entry, Custom):
                 value = self._computed(
                     function, row, self._resolver(type_, key, nodes[0][0], entry)
                 )
-                self._joins[place.join]["computes"] += 1
+                self._joins[place.join]["computes"] = True
             else:
                 raise NotCompiled(f"{type_.name}.{name} is its author's code")
             shown.append(f"{key!r}: {value}")

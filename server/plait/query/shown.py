@@ -12,10 +12,6 @@ from plait.query.computed import Computed
 from plait.query.failed import Failed
 from plait.query.prepared import Prepared
 
-COMPUTED_AT_ONCE_MAX = 2_000
-"""More values than these are computed by the executor, which lets others have their turns
-meanwhile."""
-
 
 class Shown:
     """Makes one answer. `asked` are the steps, by their joins."""
@@ -60,8 +56,6 @@ class Shown:
             return {value: self._plain(join, row) for value, row in asked.rows.items()}
         below = [shown[index] for index in join.below]
         if join.computes:
-            if _rows_of(asked) * join.computes > COMPUTED_AT_ONCE_MAX:
-                raise Unusual
             self._computed.allow(self.budget.bytes_left // self._times[join.index])
             below.append(self._computed.of_row)
         made: dict[Any, Any] = {}
@@ -142,10 +136,6 @@ class Shown:
             if asked is not None and join.step.fetch.form == "many":
                 found += sum(len(rows) for rows in asked.rows.values() if rows)
         return found
-
-
-def _rows_of(asked: Asked) -> int:
-    return sum(len(one) if type(one) is list else 1 for one in asked.rows.values())
 
 
 _LONGER = 2
