@@ -212,3 +212,14 @@ def test_an_operation_is_found_by_its_name() -> None:
 def test_lines_end_as_graphql_says() -> None:
     assert line_ends("a\nb\r\nc\rd") == [2, 5, 7]
     assert line_ends("") == []
+
+
+@pytest.mark.parametrize("count", [300, 2_000])
+def test_fragments_that_spread_one_another_too_often_are_refused_in_words(count: int) -> None:
+    chain = "".join(f" fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(count))
+    text = f"{{ ...F0 }} {chain} fragment F{count} on Query {{ a: __typename }}"
+    documents = Documents(graph, limits(characters=1_000_000, tokens=100_000))
+    with pytest.raises(DocumentErrors) as caught:
+        documents.get(text)
+    (error,) = caught.value.errors
+    assert error.message == "The document's fragments spread one another too often."

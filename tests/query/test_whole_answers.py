@@ -248,9 +248,10 @@ def test_long_words_and_messages_are_cut() -> None:
     assert error["message"] == f"Cannot query field '{'x' * 100}…' on type 'Query'."
     error = one("{ " + "x" * 100 + " }")
     assert error["message"] == f"Cannot query field '{'x' * 100}' on type 'Query'."
-    fragments = " ".join(f"...F{n}" for n in range(150))
-    names = "".join(f" fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(149))
-    error = one(f"{{ {fragments} }} {names} fragment F149 on Query {{ ...F0 }}")
+    long = "F" * 30
+    fragments = " ".join(f"...{long}{n}" for n in range(30))
+    names = "".join(f" fragment {long}{n} on Query {{ ...{long}{n + 1} }}" for n in range(29))
+    error = one(f"{{ {fragments} }} {names} fragment {long}29 on Query {{ ...{long}0 }}")
     assert len(error["message"]) == 501
     assert error["message"].endswith("…")
 

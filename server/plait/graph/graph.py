@@ -108,7 +108,10 @@ class Graph:
             max_errors=errors_max,
             hide_suggestions=hide_suggestions,
         )
-        return [one for one in found if not isinstance(one, ValidationAbortedError)] or found
+        told = [one for one in found if not isinstance(one, ValidationAbortedError)]
+        if found and not told:  # it went through more fragments than Python's stack has room for
+            return [GraphQLError("The document's fragments spread one another too often.")]
+        return told
 
     def execute(
         self,

@@ -257,7 +257,11 @@ class Documents:
         # shown.
         source.body = ""
         # Limits come first: validation must not meet an unbounded document.
-        if errors := limit_errors(ast, limits, text):
+        try:
+            errors = limit_errors(ast, limits, text)
+        except RecursionError:
+            errors = [GraphQLError("The document's fragments spread one another too often.")]
+        if errors:
             raise DocumentErrors(errors, "OPERATION_TOO_COSTLY", text)
         if not limits.introspection and (asked := introspection_in(ast)):
             off = GraphQLError("Introspection is turned off here.", nodes=asked)
