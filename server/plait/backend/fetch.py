@@ -216,12 +216,8 @@ class Fetcher:
     ) -> Boarded:
         """Join each load to the call in flight for its key, or start one. Changes all state at
         once."""
-        endpoint, identity, scope, origin = (
-            inquiry.endpoint,
-            inquiry.identity,
-            inquiry.scope,
-            inquiry.origin,
-        )
+        endpoint, origin = inquiry.endpoint, inquiry.origin
+        identity, scope = inquiry.identity, inquiry.scope
         joined: Mapping[Load, Flight] = {}
         if endpoint.reads:
             joined = self._coalescer.joined(identity, scope, loads, inquiry.since)
