@@ -50,12 +50,16 @@ def test_what_was_asked_for_too_early_or_is_over_is_not_joined() -> None:
 
 def test_after_a_write_nobody_joins_what_it_may_have_changed() -> None:
     made = Coalescer()
+    elsewhere = Flight(1.0)
+    made.add(("f", "", ()), [load(1)], elsewhere)
     first, other = flying(made, load(1), load(2)), flying(made, load(1, "x"))
-    made.part_from("f", None)
+    made.part_from("g", None)
     made.part_from("e", load(1))
+    made.part_from("e", load(9))  # which nobody asks for
     assert joined(made, load(1), load(2), load(1, "x")) == [None, first, other]
     made.part_from("e", None)
     assert joined(made, load(1), load(2), load(1, "x")) == [None, None, None]
+    assert list(made) == [elsewhere]
 
 
 def test_what_is_over_makes_room_and_takes_nothing_newer_along() -> None:

@@ -122,6 +122,7 @@ DOWN = {"GET /things": reply(status=503), "GET /things/1": reply(status=503)}
         ("query ($w: String!) { shout(word: $w, times: 3) }", {"w": "x"}, {}, "code", ["shout"]),
         ("query ($n: Int!) { numbers(upTo: $n) }", {"n": 3}, {}, "code", ["numbers"]),
         ("{ red }", None, {}, "code", ["red"]),
+        ("query ($n: Int!) { numbers(upTo: $n) }", {"n": 10_000}, {}, "left", ["numbers"]),
         # What is unusual about it is told by graphql-core, of what has been computed.
         ("{ fail greet }", None, {}, "left", ["fail", "greet"]),
         ("{ greet fail }", None, {}, "left", ["greet", "fail"]),
