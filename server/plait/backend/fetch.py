@@ -221,11 +221,12 @@ class Fetcher:
         joined: Mapping[Load, Flight] = {}
         if endpoint.reads:
             joined = self._coalescer.joined(identity, scope, loads, inquiry.since)
-        flights = list(dict.fromkeys(joined.values()))
-        if len(joined) == len(loads):
+        new = [load for load in loads if load not in joined] if joined else loads
+        flights = list(dict.fromkeys(joined.values())) if joined else []
+        if not new:
             whole = flights[0] if len(flights) == 1 else None
             return Boarded(flights=flights, whole=whole, by_load={**joined}, joined=joined)
-        chunks = _chunks(endpoint, [load for load in loads if load not in joined])
+        chunks = _chunks(endpoint, new)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
@@ -266,6 +267,13 @@ def _chunks(endpoint: EndpointSpec, loads: Sequence[Load]) -> Sequence[Sequence[
     batch = endpoint.batch
     if batch is None or len(loads) == 1:
         return [[load] for load in loads]
+    if len(loads) <= batch.size:
+        shared = loads[0].shared
+        for load in loads:
+            if load.alone or load.shared != shared:
+                break
+        else:
+            return [loads]
     alike: dict[str, list[Load]] = {}
     chunks: list[Sequence[Load]] = []
     for load in loads:

@@ -1,5 +1,6 @@
 """What one step of a compiled operation has asked for, and the rows that came of it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -128,13 +129,9 @@ def _taken_as_structs(
     if not batch.many:
         by_key = dict(zip(keys, rows, strict=True))
         return len(by_key) == len(rows) and _matched(asked, by_key, many=False)
-    groups: dict[Any, list[Any]] = {}
+    groups: dict[Any, list[Any]] = defaultdict(list)
     for key, row in zip(keys, rows, strict=True):
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [row]
-        else:
-            group.append(row)
+        groups[key].append(row)
     return _matched(asked, groups, many=True)
 
 
