@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import strawberry
 
-import plait.query.direct
-import plait.query.shown
 from plait import (
     Backend,
     Connection,
@@ -23,7 +21,7 @@ from plait import (
 )
 from plait.events import PropertyAbsent
 from plait.testing import GraphTest, Sent, reply
-from tests.query.test_compile import asked, sights
+from tests.query.test_compile import asked, encoded, sights
 
 b = Backend("b", "http://b.test")
 get_thing = b.get("/things/{id}", batch=by_ids("/things"))
@@ -132,18 +130,9 @@ def test_cursors_count_as_part_of_the_answer() -> None:
     script = {f"GET /all?cursor={long}&limit=100": page(*range(100))}
     many = " ".join(f"e{number}: edges {{ cursor }}" for number in range(60))
     document = f'{{ things(first: 100, after: "{cursor([long, 0, 100])}") {{ {many} }} }}'
-    encoded: list[int] = []
-    encode = plait.query.direct.encode
-
-    def noted(value: Any) -> bytes:
-        encoded.append(len(encode(value)))
-        return encode(value)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (plait.query.direct, plait.query.shown):
-            patch.setattr(module, "encode", noted)
+    with encoded() as sizes:
         expected, found, who, _ = asked(script, document, graph=graph)
-    assert max(encoded, default=0) < 1_000_000  # it is not even made
+    assert max(sizes, default=0) < 1_000_000  # it is not even made
     assert found == expected
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert who == "left"

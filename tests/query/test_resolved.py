@@ -12,8 +12,6 @@ import pytest
 import strawberry
 from strawberry.permission import BasePermission
 
-import plait.query.direct
-import plait.query.shown
 from plait import Backend, Connection, Graph, arg, by_ids, cursor_pages, discriminator, this
 from plait.clock import Pace
 from plait.graph.absent import ROWS_WATCHED
@@ -21,7 +19,7 @@ from plait.query.computed import Computed
 from plait.query.direct import Answered, Direct
 from plait.query.interpret import Interpreter
 from plait.testing import GraphTest, reply
-from tests.query.test_compile import sights, told
+from tests.query.test_compile import encoded, sights, told
 
 b = Backend("b", "http://b.test")
 list_things = b.get("/things")
@@ -376,19 +374,10 @@ def test_resolvers_of_rows(
 
 def test_computed_values_may_not_be_more_than_an_answer_may() -> None:
     many = {"GET /cats": [cat("a", friendId=1) for _ in range(100)], **FRIEND}
-    encoded: list[int] = []
-    encode = plait.query.direct.encode
-
-    def noted(value: Any) -> bytes:
-        encoded.append(len(encode(value)))
-        return encode(value)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (plait.query.direct, plait.query.shown):
-            patch.setattr(module, "encode", noted)
+    with encoded() as sizes:
         found, expected, ways = both_ways(rows, many, "{ cats { friend { huge } } }", None)
     assert found == expected
-    assert max(encoded, default=0) < 1_000_000  # it is not even made
+    assert max(sizes, default=0) < 1_000_000  # it is not even made
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert (ways, RUNS) == (["left"], ["huge"])
 

@@ -65,7 +65,9 @@ def linked_uris(base: str, path: str, headers: Mapping[str, str]) -> Iterator[st
     """The paths below `base` that `Location` and `Content-Location` name, on the same origin (RFC
     9111, section 4.4)."""
     named = [name for name in ("location", "content-location") if name in headers]
-    root = urlsplit(base) if named else urlsplit("")
+    if not named:
+        return
+    root = urlsplit(base)
     prefix = root.path.rstrip("/")
     for name in named:
         try:

@@ -40,6 +40,10 @@ what somebody has verified: a header that a trusted proxy sets, or the subject o
 signature was checked. Raises `PlaitError` to refuse the request."""
 
 
+TOO_MANY_SPREADS = "The document's fragments spread one another too often."
+"""Said where Python's stack has no room for all that spread one another."""
+
+
 class Graph:
     """Types with their backends, checked and ready to be served.
 
@@ -109,8 +113,8 @@ class Graph:
             hide_suggestions=hide_suggestions,
         )
         told = [one for one in found if not isinstance(one, ValidationAbortedError)]
-        if found and not told:  # it went through more fragments than Python's stack has room for
-            return [GraphQLError("The document's fragments spread one another too often.")]
+        if found and not told:
+            return [GraphQLError(TOO_MANY_SPREADS)]
         return told
 
     def execute(

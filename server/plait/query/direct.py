@@ -165,9 +165,8 @@ class Direct:
         """Tell loaders what was asked for, and what it brought."""
         for batch in self._batches:
             fetching = batch.fetching
-            for load in batch.loads if fetching is not None else ():
-                assert fetching is not None
-                if fetching.has(load):
+            for load in batch.loads:
+                if fetching is not None and fetching.has(load):
                     try:
                         outcome = fetching.outcome(load)
                     except Exception:
@@ -453,12 +452,12 @@ class Direct:
                 self._ask(one, gather(rows) if gather else [()] * bool(rows))
 
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
-        asked_in = {id(load): batch for batch in asked.batches for load in batch.loads}
+        asked_in = {load: batch for batch in asked.batches for load in batch.loads}
 
         def row(load: Load | None) -> Any:
             if load is None:
                 return None
-            fetching = asked_in[id(load)].fetching
+            fetching = asked_in[load].fetching
             assert fetching is not None
             found = self._row(join, fetching.outcome(load), watch)
             if not is_paged or found is None or type(found) is Failed:

@@ -34,7 +34,7 @@ from graphql import (
 )
 
 from plait.graph.execution import Selected
-from plait.graph.graph import Graph
+from plait.graph.graph import TOO_MANY_SPREADS, Graph
 from plait.query.code import CodeStore
 from plait.query.compile import NotCompiled
 from plait.query.overlap import OverlappingFields
@@ -260,7 +260,7 @@ class Documents:
         try:
             errors = limit_errors(ast, limits, text)
         except RecursionError:
-            errors = [GraphQLError("The document's fragments spread one another too often.")]
+            errors = [GraphQLError(TOO_MANY_SPREADS)]
         if errors:
             raise DocumentErrors(errors, "OPERATION_TOO_COSTLY", text)
         if not limits.introspection and (asked := introspection_in(ast)):
