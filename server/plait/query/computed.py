@@ -18,7 +18,16 @@ from plait.query.resolved import Resolver
 class Computed:
     """One request's run of them."""
 
-    __slots__ = ("_left", "_pace", "_resolvers", "_selves", "_variables", "ran", "ran_of_rows")
+    __slots__ = (
+        "_left",
+        "_pace",
+        "_resolvers",
+        "_selves",
+        "_times",
+        "_variables",
+        "ran",
+        "ran_of_rows",
+    )
 
     def __init__(
         self, resolvers: Sequence[Resolver], variables: Variables, pace: Pace | None = None
@@ -33,12 +42,18 @@ class Computed:
         self._selves: dict[int, tuple[dict[str, Any], Any]] = {}
         """By the identities of their rows, which are kept with them."""
         self._left = 0
+        self._times = 1
 
-    def allow(self, size: int) -> None:
-        """From now on rows may be given values of so many bytes, for one turn of the loop."""
+    def begin(self, size: int) -> None:
+        """From now on rows may be given values of so many bytes in all, for one turn of the
+        loop."""
         self._left = size
         if self._pace is not None:
             self._pace.begin()
+
+    def shown(self, times: int) -> None:
+        """From now on a row's value may be shown so many times."""
+        self._times = times
 
     def of_row(self, resolver: Resolver, row: dict[str, Any]) -> Any:
         """What is shown of what a row's resolver returns. Raises as `values`."""
@@ -52,7 +67,7 @@ class Computed:
             if self._pace is not None and self._pace.is_over():
                 raise Unusual  # the executor runs the others, and lets somebody in meanwhile
         shown = completed(resolver.type, ran.told())
-        self._left -= size_of(shown)
+        self._left -= size_of(shown) * self._times
         if self._left < 0:
             raise Unusual
         return shown

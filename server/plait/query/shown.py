@@ -33,6 +33,7 @@ class Shown:
 
     def data(self) -> dict[str, Any]:
         """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
+        self._computed.begin(self.budget.bytes_left)
         values = self._computed.values()
         shown: list[Any] = [None] * len(self._asked)
         sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
@@ -56,7 +57,7 @@ class Shown:
             return {value: self._plain(join, row) for value, row in asked.rows.items()}
         below = [shown[index] for index in join.below]
         if join.computes:
-            self._computed.allow(self.budget.bytes_left // self._times[join.index])
+            self._computed.shown(self._times[join.index])
             below.append(self._computed.of_row)
         made: dict[Any, Any] = {}
         if fetch.form == "many":
