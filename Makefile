@@ -19,6 +19,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/pyright
 	$(BIN)/plait schema --check
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --at-first-sight \
+		tests/edge tests/graph tests/writes tests/test_app.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plait needs Python 3.11 or later, and this is " + sys.version.split()[0] + ": make demo PYTHON=/path/to/python3.11")'

@@ -16,12 +16,25 @@ from typing import Any
 import httpx
 import pytest
 
+import plait.query.document
 from plait import Graph, create_app
 from plait.clock import Clock
 from plait.events import Event
 from plait.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """See `--help`."""
+    told = "compile operations the first time that they come, and not when they come again"
+    parser.addoption("--at-first-sight", action="store_true", help=told)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests ask most things once, and so of graphql-core: with this, of compiled code."""
+    if config.getoption("--at-first-sight"):
+        plait.query.document.SIGHTS_BEFORE_COMPILED = 0
 
 
 @dataclass

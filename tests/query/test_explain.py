@@ -3,14 +3,16 @@
 from typing import Any
 
 import pytest
+import strawberry
 
+from plait import Graph
 from plait.errors import BadUserInput
 from plait.events import CallFinished
 from plait.query.explain import Explanation, explain_text, tree
 from plait.query.latency import CALLS_KEPT, Latencies, Latency
 from plait.settings import Settings
 from plait.testing import GraphTest, reply
-from tests.query.test_plan import ASKED, ROWS, asked, graph
+from tests.query.test_plan import ASKED, ROWS, Query, asked, graph
 
 
 def explained(text: str, variables: Any = None, rows: int = 10) -> Explanation:
@@ -98,6 +100,33 @@ def test_what_cannot_be_executed_is_told(text: str, told: str) -> None:
     with pytest.raises(BadUserInput) as caught:
         explained(text)
     assert told in str(caught.value)
+
+
+def test_a_mutation_tells_whether_compiled_code_shows_what_it_returns() -> None:
+    @strawberry.type
+    class Made:
+        name: str
+
+        @strawberry.field
+        def loud(self) -> str:
+            return self.name.upper()
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        async def make(self, name: str) -> Made:
+            return Made(name=name)
+
+    made = Graph(query=Query, mutation=Mutation)
+
+    def lines(below: str) -> list[str]:
+        text = f'mutation {{ make(name: "a") {{ {below} }} }}'
+        told = explain_text(made, text, variables=None, operation_name=None, rows_assumed=1)
+        return [*tree(told)][1:]
+
+    planned = "not planned: the operation (mutation): its writes decide what is read"
+    assert lines("name") == [planned]
+    assert lines("loud") == [planned, "not compiled: Made.loud is not simply held"]
 
 
 def test_asked_for_a_plan_the_gateway_calls_nothing() -> None:

@@ -35,6 +35,7 @@ def context(told: list[str], executor: Any = None) -> Any:
         loaders=Loaders(told),
         pace=Pace(told),
         executor=executor,
+        begun=[],
         let_go=lambda: told.append("let go"),
     )
 

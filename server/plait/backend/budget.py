@@ -90,6 +90,10 @@ class Budget:
             limit = self._allowance.keys
             raise _too_costly("asks for more different keys", "request_keys_max", limit)
 
+    def give_back_keys(self, count: int) -> None:
+        """So many keys were not asked for after all."""
+        self._keys_left += count
+
     def spend_object(self, size: int) -> None:
         """One object or list item of the answer, and what its names take. Raises
         `OperationTooCostly`."""

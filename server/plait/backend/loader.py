@@ -105,9 +105,18 @@ class Loaders:
         self._known = {}
         self._since = self._fetcher.now()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._tasks and not self._pending
+
+    def stop(self) -> None:
+        """Let no further wave leave."""
+        self._is_closed = True
+
     async def close(self) -> None:
         """Give up what is still under way, and whoever waits for it. No further wave leaves."""
-        self._is_closed = True
+        self.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -46,6 +46,7 @@ from plait.graph.fields import (
     rows_in,
 )
 from plait.graph.inputs import serializer_of
+from plait.graph.ran import Ran
 from plait.graph.resolve import Bound
 from plait.graph.rows import (
     Converter,
@@ -127,6 +128,8 @@ def _bind_declared(
         # Nothing to convert and nobody to ask: the field needs none of Strawberry's work for each
         # row.
         graphql_field.resolve = functools.partial(_resolve_plain, bound)
+    if fetch.form == "write":
+        graphql_field.resolve = _once(graphql_field.resolve)
     return fetch
 
 
@@ -272,6 +275,22 @@ def _of_schema(field: StrawberryField, source: Any, info: Any, args: Any, kwargs
     return StrawberryField.get_result(field, source, info, args, kwargs)
 
 
+def _once(resolve: Any) -> Callable[..., Any]:
+    """Has a field of the root run once in a request, whoever makes the answer."""
+
+    def once(source: Any, info: Any, **arguments: Any) -> Any:
+        ran = _ran(info)
+        return resolve(source, info, **arguments) if ran is None else ran.told()
+
+    return once
+
+
+def _ran(info: Any) -> Ran | None:
+    """What has come of a field of the root already."""
+    ran = getattr(info.context, "ran", None)
+    return ran.get(info.path.key) if ran else None
+
+
 def _strict_read(reader: Reader) -> Callable[[dict[str, Any], Any], Any]:
     """Reads a row that may be of a strict endpoint. Which endpoint is looked for only where
     nothing was found."""
@@ -309,9 +328,9 @@ def _with_self(
                     return known.told()
             source = self_of(source, info)
         elif info is not None and info.path.prev is None:
-            ran = getattr(info.context, "ran", None)
-            if ran and info.path.key in ran:  # no resolver of a request runs twice
-                return ran[info.path.key].told()
+            ran = _ran(info)
+            if ran is not None:  # no resolver of a request runs twice
+                return ran.told()
         return resolve(source, info, **arguments)
 
     def self_of(row: dict[str, Any], info: Any) -> Any:

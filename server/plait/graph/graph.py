@@ -143,7 +143,7 @@ class Graph:
             operation_name=operation_name,
             context_value=context,
             executor_class=BoundedExecutor,
-            is_awaitable=_is_awaitable,
+            is_awaitable=is_awaitable,
             hide_suggestions=hide_suggestions,
         )
 
@@ -178,7 +178,7 @@ class _MaybeNull(MaybeNullValidationRule):
         super().validate_maybe_fields(node, input_type, strawberry_type)
 
 
-_is_awaitable: Any = optimized_is_awaitable  # typed as a plain predicate, used as a guard
+is_awaitable: Any = optimized_is_awaitable  # typed as a plain predicate, used as a guard
 
 
 def _schema(

@@ -20,9 +20,10 @@ OBJECT_MARK = b"{"
 
 
 def items_in(body: bytes, *, has_lists: bool) -> int:
-    """How many objects and list items an answer has at most: every object has a brace, and every
-    value of a list but one a comma; so may texts."""
-    return body.count(OBJECT_MARK) + (body.count(b",") if has_lists else 0)
+    """How many objects and list items an answer has at most: every object has a brace, every list
+    a bracket, and every value of it but one a comma; so may texts."""
+    objects = body.count(OBJECT_MARK)
+    return objects + body.count(b",") + body.count(b"[") if has_lists else objects
 
 
 class LoadBatch:

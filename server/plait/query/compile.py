@@ -40,6 +40,7 @@ from msgspec import UNSET
 
 from plait.backend.paths import Path, value_at
 from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Object, Property, Row
+from plait.graph.graph import is_awaitable
 from plait.graph.rows import Reader, converter
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES, size_of
@@ -55,6 +56,7 @@ Build: TypeAlias = Callable[..., list[Any]]
 Gather: TypeAlias = Callable[[list[Any]], list[Any]]
 
 
+NOT_WHOLE = "its plan is not whole"
 JOINS_MAX = 60
 CODE_CHARACTERS_MAX = 60_000
 """What is larger takes too long to compile, and is too seldom asked for, to be worth it."""
@@ -151,7 +153,7 @@ def compiled(
     """The code of a query whose plan is whole. `variables` are those that decide what is asked for.
     Raises `NotCompiled`."""
     if not plan.is_whole:
-        raise NotCompiled("its plan is not whole")
+        raise NotCompiled(NOT_WHOLE)
     root = schema.query_type
     assert root is not None
     selections = Selections(schema, fragments, variables)
@@ -188,6 +190,8 @@ def completed(type_: Any, value: Any) -> Any:
         if type(value) is not list:
             raise Unusual
         return [completed(type_.of_type, item) for item in value]
+    if is_awaitable(value):
+        raise Unusual
     shown = type_.coerce_output_value(value)
     if shown is None or shown is Undefined:
         raise Unusual
@@ -216,7 +220,7 @@ def unusual() -> Any:
     raise Unusual
 
 
-_SCALARS: Mapping[str, str] = {
+SCALARS: Mapping[str, str] = {
     "String": "type({v}) is not str",
     "ID": "type({v}) is not str",
     "Int": f"type({{v}}) is not int or not {GRAPHQL_MIN_INT} <= {{v}} <= {GRAPHQL_MAX_INT}",
@@ -364,7 +368,7 @@ class _Writer:
         )
 
     def _resolver(
-        self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom
+        self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom, place: int = 0
     ) -> Resolver:
         definition = type_.fields[node.name.value]
         named = get_named_type(definition.type)
@@ -375,7 +379,7 @@ class _Writer:
             if isinstance(definition.type, GraphQLNonNull)
             else definition.type
         )
-        return Resolver(key, definition, node, entry)
+        return Resolver(key, definition, node, entry, place)
 
     def _name(self, prefix: str, value: Any) -> str:
         """The name by which code finds a value."""
@@ -602,7 +606,7 @@ class _Writer:
         place: _Place,
     ) -> str:
         """The expression of an object, after the code that it needs."""
-        shown = []
+        shown, spot = [], next(self._numbers)
         for key, nodes in self._selections.collected(type_, parts).items():
             name = nodes[0][0].name.value
             self._joins[place.join]["names"] += len(key) + NAME_BYTES
@@ -631,9 +635,8 @@ class _Writer:
                         function, depth, row, entry, declared, below_of(nodes), inner
                     )
             elif isinstance(entry, Custom):
-                value = self._computed(
-                    function, row, self._resolver(type_, key, nodes[0][0], entry)
-                )
+                resolver = self._resolver(type_, key, nodes[0][0], entry, spot)
+                value = self._computed(function, row, resolver)
                 self._joins[place.join]["computes"] = True
             else:
                 raise NotCompiled(f"{type_.name}.{name} is its author's code")
@@ -668,14 +671,14 @@ class _Writer:
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         self._has_lists |= is_list_type(bare)
         value, path = function.new("v"), entry.reader.paths[0]
-        if not (is_leaf_type(bare) and bare.name in _SCALARS and len(path) == 1):
+        if not (is_leaf_type(bare) and bare.name in SCALARS and len(path) == 1):
             function.add(depth, f"{value} = {exactly}({row})")
             return value
         function.add(depth, f"{value} = {row}.get({path[0]!r})")
         otherwise = f"{exactly}({row})"
         if bare.name == "ID":
             otherwise = f"str({value}) if type({value}) is int else {otherwise}"
-        check = _SCALARS[bare.name].format(v=value)
+        check = SCALARS[bare.name].format(v=value)
         if bare is declared and len(entry.reader.paths) == 1 and not entry.reader.has_default:
             check = f"{value} is not None and ({check})"
         function.add(depth, f"if {check}: {value} = {otherwise}")

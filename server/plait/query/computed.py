@@ -39,8 +39,8 @@ class Computed:
         """What they returned, by their keys in the answer."""
         self.ran_of_rows: dict[tuple[int, int], Ran] = {}
         """See `RowsRan`."""
-        self._selves: dict[int, tuple[dict[str, Any], Any]] = {}
-        """By the identities of their rows, which are kept with them."""
+        self._selves: dict[tuple[int, int], tuple[dict[str, Any], Any]] = {}
+        """By the identities of their rows, which are kept with them, and the places of these."""
         self._left = 0
         self._times = 1
 
@@ -60,9 +60,10 @@ class Computed:
         key = id(row), id(resolver.node)
         ran = self.ran_of_rows.get(key)
         if ran is None:
-            known = self._selves.get(id(row))
+            at = id(row), resolver.place
+            known = self._selves.get(at)
             if known is None:
-                known = self._selves[id(row)] = row, resolver.self_of(row)
+                known = self._selves[at] = row, resolver.self_of(row)
             ran = self.ran_of_rows[key] = resolver.run(known[1], self._variables)
             if self._pace is not None and self._pace.is_over():
                 raise Unusual  # the executor runs the others, and lets somebody in meanwhile

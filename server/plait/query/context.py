@@ -56,6 +56,12 @@ class Context:
     """What graphql-core finds it to select, where that is known already."""
     executor: Any = None
     """What executes the operation; it says so itself."""
+    variables: Any = None
+    """The values of the operation's variables, as graphql-core has them."""
+    arguments: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """As graphql-core has them too, where that is known, by the identity of the field's node."""
+    begun: list[asyncio.Future[Any]] = field(default_factory=list)
+    """What resolvers were at before graphql-core took over."""
     told: Callable[[], Mapping[str, Any]] | None = None
     """What else the answer tells of the operation, once it has ended."""
     begin: Callable[[Any], Any] | None = None
@@ -177,8 +183,10 @@ class Context:
 
         raw = _raw(info)
         definition = raw.parent_type.fields[raw.field_name]
-        variables = self.executor.variable_values  # not info's: those are coerced already
-        values = get_argument_values(definition, raw.field_nodes[0], variables)
+        node = raw.field_nodes[0]
+        values = self.arguments.get(id(node))
+        if values is None:  # not of info's variables: those are coerced already
+            values = get_argument_values(definition, node, self.variables)
         types = {one.out_name or name: one.type for name, one in definition.args.items()}
         return {name: external(value, types[name]) for name, value in values.items()}
 

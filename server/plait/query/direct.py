@@ -90,6 +90,8 @@ class Direct:
         self._to_come = 0
         """Batches that have left and are not there yet."""
         self._rows = 0
+        self._keys = 0
+        """How many of the budget's were spent here."""
         self._then: Callable[[], object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.why: BaseException | None = None
@@ -161,8 +163,10 @@ class Direct:
             until = min(until, batch.fetching.fresh_until() if batch.fetching else 0.0)
         return until if self._batches else 0.0
 
-    def hand_on(self, loaders: Loaders) -> None:
-        """Tell loaders what was asked for, and what it brought."""
+    def hand_on(self, loaders: Loaders, budget: Budget) -> None:
+        """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from
+        now on: for the rest they are asked again."""
+        primed = 0
         for batch in self._batches:
             fetching = batch.fetching
             for load in batch.loads:
@@ -172,6 +176,12 @@ class Direct:
                     except Exception:
                         continue  # a defect: it is met again
                     loaders.prime(batch.endpoint, load, outcome)
+                    primed += 1
+        if budget is self.budget:
+            budget.give_back_keys(self._keys - primed)
+            self._keys = primed
+        else:
+            budget.spend_keys(primed)
 
     def leave(self) -> None:
         """Nothing that is still to come is waited for. Who joined has been told before."""
@@ -189,6 +199,10 @@ class Direct:
             yield from bound.watch.absences
 
     # --- asking
+
+    def _spend_keys(self, count: int) -> None:
+        self.budget.spend_keys(count)
+        self._keys += count
 
     def _ask(self, join: Join, values: list[Any]) -> None:
         """Ask for what a join shows, for the values that its parameters have."""
@@ -308,7 +322,7 @@ class Direct:
             len(loads) == 1 or len({load.key for load in loads}) == len(loads)
         ):
             # Nobody else asks this endpoint, so none of it has been asked for.
-            self.budget.spend_keys(len(loads))
+            self._spend_keys(len(loads))
             batch = self._pending[identity] = LoadBatch(endpoint)
             batch.loads = loads
             made.batches.append(batch)
@@ -335,7 +349,7 @@ class Direct:
             if known[1] not in made.batches:
                 made.batches.append(known[1])
         if new:
-            self.budget.spend_keys(len(new))
+            self._spend_keys(len(new))
             assert pending is not None
             pending.is_shared |= join.index in self._compiled.shared
             if early:

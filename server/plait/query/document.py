@@ -37,6 +37,7 @@ from plait.graph.execution import Selected
 from plait.graph.graph import TOO_MANY_SPREADS, Graph
 from plait.query.code import CodeStore
 from plait.query.compile import NotCompiled
+from plait.query.held import Resolvers, resolvers_of
 from plait.query.overlap import OverlappingFields
 from plait.query.plan import Plan, planned
 from plait.query.prepared import Prepared, prepared
@@ -144,11 +145,11 @@ class Directs:
         self._graph = graph
         self._sights = 0
         self._decided_by = tuple(sorted(decided_by(operation.selection_set, document.fragments)))
-        self._known: dict[tuple[Any, ...], Prepared | None] = {}
+        self._known: dict[tuple[Any, ...], Prepared | Resolvers | None] = {}
         self.why = ""
         """Why it is not compiled, where it is not."""
 
-    def get(self, variables: Mapping[str, Any]) -> Prepared | None:
+    def get(self, variables: Mapping[str, Any]) -> Prepared | Resolvers | None:
         """The code for a request with these variables; `None` where there is none, or not yet."""
         choice = tuple(variables.get(name) for name in self._decided_by)
         if choice in self._known:
@@ -160,7 +161,7 @@ class Directs:
         made = self._known[choice] = self._compiled(variables)
         if made is not None:
             forget = partial(self._known.pop, choice, None)
-            self._document.code.add((self, choice), len(made.compiled.source), forget)
+            self._document.code.add((self, choice), len(made.source), forget)
         return made
 
     def forget(self) -> None:
@@ -171,17 +172,20 @@ class Directs:
     def code(self, variables: Mapping[str, Any] | None) -> tuple[str, str]:
         """The code as text; where there is none, why. What depends on variables that are not given
         is taken to be asked for."""
-        if self._operation.operation is not OperationType.QUERY:
-            return "", f"a {self._operation.operation.value} is executed by graphql-core"
         given = variables or dict.fromkeys(self._decided_by, True)
         made = self._compiled(given)
-        return (made.compiled.source, "") if made is not None else ("", self.why)
+        return (made.source, "") if made is not None else ("", self.why)
 
-    def _compiled(self, variables: Mapping[str, Any]) -> Prepared | None:
-        graph, document = self._graph, self._document
-        plan = document.plan(self._operation, graph)
+    def _compiled(self, variables: Mapping[str, Any]) -> Prepared | Resolvers | None:
+        graph, document, operation = self._graph, self._document, self._operation
         try:
-            return prepared(self._operation, document.fragments, graph, plan, variables)
+            if graph.is_extended:
+                raise NotCompiled("schema extensions see every field")
+            if operation.operation is OperationType.QUERY:
+                plan = document.plan(operation, graph)
+                if plan.steps or plan.is_whole:
+                    return prepared(operation, document.fragments, graph, plan, variables)
+            return resolvers_of(operation, document.fragments, graph.schema, variables)
         except NotCompiled as error:
             self.why = str(error)
         except Exception as error:  # graphql-core executes it; but somebody should know

@@ -14,7 +14,7 @@ from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.clock import Clock, Pace, Turns
-from plait.errors import BadUserInput
+from plait.errors import BadUserInput, RequestTimeout
 from plait.events import Events
 from plait.graph.graph import Graph
 from plait.query.arguments import Variables
@@ -23,8 +23,10 @@ from plait.query.context import WARNINGS_HEADER, Context
 from plait.query.direct import Direct
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.done import Done, Request
-from plait.query.interpret import EXPLAIN_HEADER, Interpreter, OperationLimits
+from plait.query.held import Resolvers
+from plait.query.interpret import EXPLAIN_HEADER, GRACE_S, Interpreter, OperationLimits
 from plait.query.prepared import Prepared
+from plait.query.resolving import Resolving
 from plait.query.respond import given_up, refused, told_plan, whole
 from plait.query.sharing import Lead, Sharing
 from plait.query.variables import variables_error
@@ -58,7 +60,7 @@ class Executor:
             limits=limits,
             introspection=not documents.hides_suggestions,
         )
-        self._graph = graph
+        self.graph = graph
         self._documents = documents
         self._fetcher = fetcher
         self._clock = clock
@@ -123,18 +125,16 @@ class Executor:
 
     def code(
         self, document: Document, operation: OperationDefinitionNode, request: Request
-    ) -> tuple[Prepared, Variables] | None:
+    ) -> tuple[Prepared | Resolvers, Variables] | None:
         """The operation's compiled code and its variables, where it has any that may be used."""
-        if operation.operation is not OperationType.QUERY or self._graph.is_extended:
-            return None
         headers = request.origin.headers
         if WARNINGS_HEADER in headers or EXPLAIN_HEADER in headers:
             return None
         variables = Variables(
-            self._graph.core, operation.variable_definitions or (), request.variables
+            self.graph.core, operation.variable_definitions or (), request.variables
         )
         try:
-            code = document.direct(operation, self._graph).get(variables.coerced())
+            code = document.direct(operation, self.graph).get(variables.coerced())
         except Exception:  # the variables are none: it is told where they are read
             return None
         return None if code is None else (code, variables)
@@ -184,6 +184,8 @@ class Running:
         self._request = request
         self._then: Callable[[Running], object] | None = then
         self._direct: Direct | None = None
+        self._resolving: Resolving | None = None
+        self._context: Context | None = None
         self._lead: Lead | None = None
         self._task: asyncio.Task[Done] | None = None
 
@@ -204,10 +206,14 @@ class Running:
             code = executor.code(*found, request)
             if code is None:
                 self._interpret(executor.context(request, None))
-            elif not code[0].compiled.joins:
-                self._compute(*code)
+                return
+            prepared, variables = code
+            if isinstance(prepared, Resolvers):
+                self._resolve(prepared, variables)
+            elif not prepared.compiled.joins:
+                self._compute(prepared, variables)
             else:
-                self._direct = executor.direct(request, *code)
+                self._direct = executor.direct(request, prepared, variables)
                 self._fetch(self._direct)
         except Exception as error:
             self._end(None, error)
@@ -243,6 +249,43 @@ class Running:
         context = executor.context(self._request, None)
         context.ran = computed.ran
         self._interpret(context)
+
+    def _resolve(self, code: Resolvers, variables: Variables) -> None:
+        """Have the resolvers of the root run."""
+        executor = self._executor
+        self._context = context = executor.context(self._request, None)
+        self._resolving = resolving = Resolving(
+            code, context, variables, self._document, self._operation, executor.graph
+        )
+        resolving.begin(self._resolved, executor.limits.timeout_s + GRACE_S)
+
+    def _resolved(self) -> None:
+        """The answer of what they returned; by graphql-core, where there is anything unusual about
+        it."""
+        try:
+            self._tell_resolved()
+        except Exception as error:
+            self._end(None, error)
+
+    def _tell_resolved(self) -> None:
+        resolving, context = self._resolving, self._context
+        assert resolving is not None
+        assert context is not None
+        interpreter = self._executor.interpreter
+        result: ExecutionResult | RequestTimeout
+        if resolving.defect is not None:
+            self._end(None, resolving.defect)
+            return
+        if resolving.is_late:
+            result = interpreter.too_late()
+        elif resolving.data is not None:
+            result = ExecutionResult(data=resolving.data)
+        else:
+            self._resolving = None
+            context.ran, context.begun = resolving.ran, resolving.left()
+            self._interpret(context)
+            return
+        self._end(interpreter.answered(self._document, self._operation, result, context))
 
     def _fetch(self, direct: Direct) -> None:
         """Have compiled code ask for what it needs."""
@@ -283,7 +326,7 @@ class Running:
             answered = executor.interpreter.answered
             self._end(answered(self._document, self._operation, result, context))
             return
-        direct.hand_on(context.loaders)
+        direct.hand_on(context.loaders, context.budget)
         context.ran, context.ran_of_rows = direct.computed.ran, direct.computed.ran_of_rows
         self._interpret(context)
 
@@ -314,6 +357,11 @@ class Running:
         self._lead_to(None, None)
         if self._direct is not None:
             self._direct.leave()
+        resolving, self._resolving = self._resolving, None
+        if resolving is not None:
+            assert self._context is not None
+            resolving.leave()
+            self._executor.interpreter.let_go(resolving.left(), self._context)
 
     def _lead_to(self, done: Done | None, direct: Direct | None) -> None:
         """Tell those that have joined; those that are told nothing go on by themselves."""

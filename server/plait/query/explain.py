@@ -15,6 +15,7 @@ from plait.backend.spec import EndpointSpec
 from plait.errors import BadUserInput
 from plait.graph.fields import Binding, Constant, Fetch, Given, Row
 from plait.graph.graph import Graph
+from plait.query.compile import NOT_WHOLE
 from plait.query.document import Document, DocumentErrors, DocumentLimits, Documents
 from plait.query.latency import Latency
 from plait.query.plan import Plan, Selection, Step
@@ -277,7 +278,7 @@ def tree(made: Explanation) -> Iterator[str]:
     for other in made.unplanned:
         where = other["path"] or "the operation"
         yield f"not planned: {where} ({other['field']}): {other['why']}"
-    if made.why_not_compiled and not made.unplanned:
+    if made.why_not_compiled and made.why_not_compiled != NOT_WHOLE:  # that is told above
         yield f"not compiled: {made.why_not_compiled}"
 
 

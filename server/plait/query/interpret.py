@@ -108,7 +108,6 @@ class Interpreter:
         context: Context,
     ) -> Done:
         """The answer. Only defects raise."""
-        request_id = request.origin.request_id
         explain = request.origin.headers.get(EXPLAIN_HEADER, "")
         context.document = document.ast
         context.selected = document.selected(operation)
@@ -116,14 +115,7 @@ class Interpreter:
             self._trace(context, self.explanation(document, operation, request))
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
-        self.tell(context.absences.values())
-        if isinstance(result, RequestError):
-            answer = given_up(result, request_id, has_begun=True, written=context.written)
-            name = operation.name.value if operation.name else None
-            kind = operation.operation.value
-            done = Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
-        else:
-            done = self.answered(document, operation, result, context)
+        done = self.answered(document, operation, result, context)
         if not context.is_left:
             context.let_go()
         return done
@@ -132,12 +124,17 @@ class Interpreter:
         self,
         document: Document,
         operation: OperationDefinitionNode,
-        result: ExecutionResult,
+        result: ExecutionResult | RequestError,
         context: Context,
     ) -> Done:
-        """The answer of a result."""
-        executed = Executed(schema=self._graph.core, document=document, operation=operation)
-        answer = answered(result, context, executed, self._events)
+        """The answer of a result, or why there is none."""
+        self.tell(context.absences.values())
+        if isinstance(result, RequestError):
+            request_id = context.origin.request_id
+            answer = given_up(result, request_id, has_begun=True, written=context.written)
+        else:
+            executed = Executed(schema=self._graph.core, document=document, operation=operation)
+            answer = answered(result, context, executed, self._events)
         name = operation.name.value if operation.name else None
         kind = operation.operation.value
         return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
@@ -183,7 +180,7 @@ class Interpreter:
         self, document: Document, request: Request, context: Context
     ) -> ExecutionResult | RequestError:
         """The result, or why the whole operation was given up."""
-        budget, timeout_s = context.budget, self._limits.timeout_s
+        budget = context.budget
         context.pace.begin()
         result = self._graph.execute(
             document.text,
@@ -202,7 +199,9 @@ class Interpreter:
         work = asyncio.ensure_future(result)
         try:
             await asyncio.wait(
-                (work, refused), timeout=timeout_s + GRACE_S, return_when=asyncio.FIRST_COMPLETED
+                (work, refused),
+                timeout=self._left_s(context) + GRACE_S,
+                return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
             await self._leave(work, context)
@@ -210,22 +209,43 @@ class Interpreter:
             return budget.refused
         if work.done():
             return work.result()
+        return self.too_late()
+
+    def too_late(self) -> RequestTimeout:
+        """Why an operation is given up that has taken all of its time."""
+        timeout_s = self._limits.timeout_s
         return RequestTimeout(
             f"The operation was not finished within {timeout_s:g} s. Ask for less at once.",
             limit="request_timeout_s",
             value=timeout_s,
         )
 
+    def _left_s(self, context: Context) -> float:
+        """How much of its time an operation has left: some is gone where compiled code began it."""
+        deadline = context.origin.deadline
+        return self._limits.timeout_s if deadline is None else deadline - self._clock.now()
+
     async def _leave(self, work: "asyncio.Future[ExecutionResult]", context: Context) -> None:
         """Give up what is still under way. Where that is much, nobody waits for it."""
         executor = context.executor
         begun = [*executor.begun, *executor.background_futures] if executor else []
-        left = [one for one in begun if not one.done()]
+        left = [one for one in (*context.begun, *begun) if not one.done()]
         if work.done() and not left:
             await context.loaders.close()
-            return
+        else:
+            self._give_up([work, *left], context)
+
+    def let_go(self, left: list["asyncio.Future[Any]"], context: Context) -> None:
+        """End what is still under way of an operation, behind its answer's back."""
+        if not left and context.loaders.is_idle:
+            context.loaders.stop()
+            context.let_go()
+        else:
+            self._give_up(left, context)
+
+    def _give_up(self, left: list["asyncio.Future[Any]"], context: Context) -> None:
         context.is_left = True
-        reaper = asyncio.ensure_future(self._reap([work, *left], context))
+        reaper = asyncio.ensure_future(self._reap(left, context))
         self._reapers.add(reaper)
         reaper.add_done_callback(self._reapers.discard)
 

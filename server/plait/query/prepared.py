@@ -22,6 +22,7 @@ class Prepared:
         arguments: Sequence[Arguments],
     ) -> None:
         self.compiled = compiled
+        self.source = compiled.source
         self.bounds = bounds
         self.arguments = arguments
         self.below: list[list[Join]] = [[] for _ in compiled.joins]
@@ -51,8 +52,6 @@ def prepared(
     """The code of an operation, for `variables` as far as they decide what is asked for. Raises
     `NotCompiled`."""
     schema = graph.schema
-    if graph.is_extended:
-        raise NotCompiled("schema extensions see every field")
     if schema.has_strict:
         raise NotCompiled("a backend is strict")
     made = compiled(operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables)

@@ -13,7 +13,7 @@ from plait.query.arguments import Variables
 class Resolver:
     """A field whose resolver neither waits nor looks at the request."""
 
-    __slots__ = ("_definition", "_function", "_self_of", "key", "node", "type")
+    __slots__ = ("_definition", "_function", "_self_of", "key", "node", "place", "type")
 
     def __init__(
         self,
@@ -21,9 +21,12 @@ class Resolver:
         definition: GraphQLField,
         node: FieldNode,
         entry: Custom,
+        place: int = 0,
     ) -> None:
         self.key = key
         """The field's key in the answer."""
+        self.place = place
+        """The same for all resolvers of one place of the answer."""
         self.type = definition.type
         self.node = node
         self._definition = definition
