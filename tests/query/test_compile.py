@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import pytest
 import strawberry
 from msgspec import Raw
+from strawberry.relay import GlobalID
 from strawberry.scalars import JSON
 
 import plait.query.asked
@@ -28,6 +29,7 @@ b = Backend("b", "http://b.test")
 get_thing = b.get("/things/{id}", batch=by_ids("/things", ids="id", key="id"))
 get_lone = b.get("/lone/{id}")
 list_things = b.get("/all")
+list_paged = b.get("/paged", query=["size", "is_new"])
 wrapped = b.get("/wrapped", unwrap="data.items")
 parts_of = b.get("/things/{owner}/parts", batch=grouped("/parts", key="owner"))
 pair_of = b.get("/pairs/{a}/{b}")
@@ -707,3 +709,32 @@ def test_a_defect_of_the_compiler_is_told_once_and_costs_no_answer(
             assert test.ask("{ things { name } }")["data"] == {"things": [{"name": "one"}]}
     assert tried == ["once"]
     assert [one.message for one in caplog.records] == ["An operation could not be compiled"]
+
+
+@strawberry.type
+class Nodes:
+    thing: Thing | None = get_thing(id=arg(GlobalID))
+    page: list[Thing] = list_paged(size=arg(int), is_new=arg(bool))
+
+
+nodes = Graph(query=Nodes)
+PAGED = {"GET /paged?size=3&is_new=true": [ONE]}
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "way", "calls"),
+    [
+        # An id of Relay's is more than its text: one that is none is told, and asks for nothing.
+        ("query ($i: ID!) { thing(id: $i) { name } }", {"i": "none"}, "left", []),
+        ('{ thing(id: "none") { name } }', None, "left", []),
+        ("{ page(size: 3, isNew: true) { name } }", None, "code", [*PAGED]),
+        ("query ($s: Int!) { page(size: $s, isNew: true) { name } }", {"s": 3}, "code", [*PAGED]),
+        ("query ($s: Int = 3) { page(size: $s, isNew: true) { name } }", None, "code", [*PAGED]),
+    ],
+)
+def test_arguments_are_what_resolvers_would_get(
+    document: str, variables: Any, way: str, calls: list[str]
+) -> None:
+    expected, found, told_way, made = asked(PAGED, document, variables, graph=nodes)
+    assert found == expected
+    assert (told_way, made) == (way, calls)

@@ -13,6 +13,7 @@ import pytest
 import strawberry
 from graphql import GraphQLError
 from strawberry.permission import BasePermission
+from strawberry.relay import GlobalID, to_base64
 from strawberry.schema.config import StrawberryConfig
 
 from plait import (
@@ -263,6 +264,24 @@ class Query:
         ]
 
     @strawberry.field
+    async def given(
+        self,
+        info: strawberry.Info,
+        parent: strawberry.Parent[None],
+        maybe: strawberry.Maybe[str],
+        the_word: Annotated[str | None, strawberry.argument(name="word")] = "w",
+        node: GlobalID | None = None,
+        id: strawberry.ID | None = None,
+        n: int | None = None,
+        yes: bool = True,
+    ) -> str:
+        return str((parent, the_word, maybe, node, id, n, yes, info.field_name))
+
+    @strawberry.field
+    async def simple(self, id: strawberry.ID, n: int, yes: bool, snake_case: str) -> str:
+        return str((id, n, yes, snake_case))
+
+    @strawberry.field
     def more(self, info: strawberry.Info, n: int | None = 4) -> str:
         return str(n)
 
@@ -489,6 +508,47 @@ def test_what_a_resolver_is_told_of_its_arguments_and_variables() -> None:
         assert both_ways(document, variables)[0] == "code"
     assert both_ways(document, {"of": ["GREEN"]})[0] == "core"
     assert both_ways("mutation ($k: Int!) { count(by: $k) }", {"k": "x"})[0] == "core"
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        ("{ given }", None),
+        ('{ given(word: "x", id: 3, n: 3, yes: false) }', None),
+        ('{ given(word: null, id: null, maybe: "m") }', None),
+        ("query ($m: String) { given(maybe: $m) }", {"m": "m"}),
+        ("query ($m: String) { given(maybe: $m) }", {"m": None}),
+        ("query ($m: String) { given(maybe: $m) }", {}),
+        ("query ($i: ID) { given(node: $i) }", {"i": to_base64("Thing", 1)}),
+        ("query ($i: ID) { given(node: $i) }", {"i": "no id"}),
+        ("query ($i: ID = 3, $w: String) { given(id: $i, word: $w) }", {}),
+        ("query ($i: ID = 3, $w: String) { given(id: $i, word: $w) }", {"w": "x"}),
+        ('{ simple(id: 3, n: 4, yes: true, snakeCase: "s") }', None),
+        ('{ simple(id: "3", n: -4, yes: false, snakeCase: """b""") }', None),
+        ('query ($n: Int!) { simple(id: 3, n: $n, yes: true, snakeCase: "s") }', {"n": 2**31}),
+        ('query ($n: Int!) { simple(id: 3, n: $n, yes: true, snakeCase: "s") }', {"n": 7}),
+        ('query ($i: ID!) { simple(id: $i, n: 1, yes: true, snakeCase: "s") }', {"i": 7}),
+        ('query ($i: ID!) { simple(id: $i, n: 1, yes: true, snakeCase: "s") }', {"i": "7"}),
+    ],
+)
+def test_arguments_come_as_they_do_from_graphql_core(document: str, variables: Any) -> None:
+    both_ways(document, variables)
+
+
+def test_an_info_of_the_graphs_own_is_what_resolvers_get() -> None:
+    class OwnInfo(strawberry.Info[Any, Any]):
+        def word(self) -> str:
+            return f"own {self.field_name}"
+
+    @strawberry.type
+    class Asked:
+        @strawberry.field
+        async def own(self, info: OwnInfo, name: str) -> str:
+            return f"{info.word()} {name}"
+
+    made = Graph(query=Asked, config=StrawberryConfig(info_class=OwnInfo))
+    way, _, found = both_ways('{ own(name: "n") }', graph=made)
+    assert (way, found["data"]) == ("code", {"own": "own own n"})
 
 
 def test_a_key_counts_alike_whoever_makes_the_answer() -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +259,7 @@ def test_a_defect_in_a_write_is_unknown_to_the_client_and_whole_in_the_log() -> 
             raise defect
 
         writes = Writes(ledger=ledger, send=fine, clock=TestClock(), events=Events(seen.append))
-        odd = replace(pay(body=1), convert=convert)
+        odd = structs.replace(pay(body=1), convert=convert)
         (outcome,) = await writes.together(asked(odd, key="l", origin=Origin(request_id="r")))
         assert type(outcome).__name__ == "Unknown"
         assert [type(one).__name__ for one in seen] == ["WriteSettled", "FieldFailed"]

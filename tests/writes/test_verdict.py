@@ -1,9 +1,9 @@
 """Whether a write had an effect, and what is told of it."""
 
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from msgspec.structs import fields, replace
 
 from plait import Backend
 from plait.errors import (

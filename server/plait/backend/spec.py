@@ -147,11 +147,11 @@ class EndpointSpec:
     """Whether a write here can be sent again without being done again, whatever its method."""
     purges: tuple["EndpointSpec", ...] = ()
     """What reads something else once this endpoint has written."""
+    label: str = field(init=False, repr=False, compare=False)
+    """How messages, logs and metrics name it: method and path template."""
 
-    @property
-    def label(self) -> str:
-        """How messages, logs and metrics name it: method and path template."""
-        return f"{self.method} {self.path.text}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", f"{self.method} {self.path.text}")
 
     @property
     def known(self) -> Mapping[str, tuple[str, ...]]:

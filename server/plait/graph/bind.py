@@ -98,11 +98,10 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
             own = strawberry_field.python_name
             readers[own] = reader(strawberry_field, field.type, defaults.get(own))
             _bind_property(schema, strawberry_field, field, readers[own])
-    is_plain = schema.config.default_resolver is getattr
     of_row = row_class(definition.origin)
     getters = {name: one.get for name, one in readers.items()}
     self_of = functools.partial(materialised, of_row, getters=getters)
-    rows = _table(type_, definition.origin, readers, fetches, self_of, is_plain=is_plain)
+    rows = _table(schema, type_, definition.origin, readers, fetches, self_of)
     schema.fields[type_.name] = table = dict(rows)
     schema.properties[type_.name] = tuple(_expected(table, definition.origin))
     for field in type_.fields.values():
@@ -389,16 +388,15 @@ def _row_type(resolve_type: Any, kind: Kind) -> Callable[..., Any]:
 
 
 def _table(
+    schema: PlaitSchema,
     type_: Owner,
     owner: type,
     readers: Mapping[str, Reader],
     fetches: Mapping[str, Fetch],
     self_of: Callable[[dict[str, Any]], Any],
-    *,
-    is_plain: bool,
 ) -> Iterator[tuple[str, Field]]:
-    """What each field of a type does, by its GraphQL name. `is_plain` tells that objects simply
-    have what a field shows under its name."""
+    """What each field of a type does, by its GraphQL name."""
+    is_plain = schema.config.default_resolver is getattr
     for name, graphql_field in type_.fields.items():
         field = graphql_field.extensions.get(DEFINITION)
         if name in fetches:
@@ -422,7 +420,7 @@ def _table(
                 ),
             )
         else:
-            yield name, _custom(f"{type_.name}.{name}", field, self_of)
+            yield name, _custom(schema, f"{type_.name}.{name}", field, self_of)
 
 
 def _native(type_: Any) -> type | None:
@@ -433,7 +431,9 @@ def _native(type_: Any) -> type | None:
     return NATIVE.get(named.name)
 
 
-def _custom(label: str, field: Any, self_of: Callable[[dict[str, Any]], Any]) -> Custom:
+def _custom(
+    schema: PlaitSchema, label: str, field: Any, self_of: Callable[[dict[str, Any]], Any]
+) -> Custom:
     if not isinstance(field, StrawberryField) or field.base_resolver is None:
         return Custom(label=label, may_load=True, why="Strawberry resolves it")
     if field.extensions:
@@ -447,8 +447,35 @@ def _custom(label: str, field: Any, self_of: Callable[[dict[str, Any]], Any]) ->
             why="its resolver computes it",
             function=_of_self(resolver) if type(field) is StrawberryField else None,
             self_of=self_of,
+            call=_call_of(schema, field),
         )
-    return Custom(label=label, may_load=True, why="its resolver decides what to load")
+    why = "its resolver decides what to load"
+    return Custom(label=label, may_load=True, why=why, call=_call_of(schema, field))
+
+
+def _call_of(
+    schema: PlaitSchema, field: StrawberryField
+) -> Callable[[Any, Any, dict[str, Any]], Any] | None:
+    """What calls a resolver as Strawberry would, with arguments that need not be converted."""
+    resolver = field.base_resolver
+    if type(field) is not StrawberryField:
+        return None
+    assert resolver is not None
+    info_class = schema.config.info_class
+    has_self = resolver.self_parameter is not None
+    of_source = [
+        one.name for one in (resolver.parent_parameter, resolver.root_parameter) if one is not None
+    ]
+    of_info = resolver.info_parameter.name if resolver.info_parameter is not None else None
+
+    def call(source: Any, info: Any, arguments: dict[str, Any]) -> Any:
+        for name in of_source:
+            arguments[name] = source
+        if of_info is not None:
+            arguments[of_info] = info_class(_raw_info=info, _field=field)
+        return resolver(source, **arguments) if has_self else resolver(**arguments)
+
+    return call
 
 
 def _of_self(resolver: StrawberryResolver[Any]) -> Callable[[Any], Any] | None:

@@ -151,7 +151,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self.collected_errors = BoundedErrors()
         if hasattr(context, "executor"):
             context.executor = self
-            context.variables = self.variable_values
+            context.variables = lambda: self.variable_values
 
     def let_go(self) -> None:
         """Forget what was made: nobody will use it."""

@@ -191,6 +191,9 @@ class Custom:
     """Its code, where that needs nothing but a `self`."""
     self_of: Callable[[dict[str, Any]], Any] | None = None
     """What that is, made of a row."""
+    call: Callable[[Any, Any, dict[str, Any]], Any] | None = None
+    """Calls it with (source, graphql-core's info, arguments by their Python names); `None` where
+    others have a say: permissions and extensions."""
 
 
 Field: TypeAlias = Fetch | Property | Custom

@@ -5,9 +5,11 @@ it is; for everything else they are asked.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
+    FieldNode,
+    GraphQLField,
     GraphQLSchema,
     ListTypeNode,
     NamedTypeNode,
@@ -18,7 +20,11 @@ from graphql import (
     get_named_type,
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
+from graphql.pyutils import Undefined
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
+from graphql.utilities.coerce_input_value import coerce_input_literal
+from strawberry.relay import GlobalID
+from strawberry.types.base import StrawberryMaybe
 
 from plait.graph.blame import DEFINITION
 from plait.graph.schema import PlaitSchema
@@ -45,6 +51,7 @@ class Variables:
         self._values: VariableValues | None = None
         self.plain = _plain(definitions, self._given)
 
+    @property
     def coerced(self) -> Mapping[str, Any]:
         """Their values. Raises `ValueError` where one of them is none."""
         if self.plain is not None:
@@ -87,14 +94,15 @@ def _plain(
 class Arguments:
     """The arguments of one step's field, by their Python names."""
 
-    __slots__ = ("_constant", "_schema", "_step", "_variables")
+    __slots__ = ("_constant", "_plain", "_schema", "_step")
 
     def __init__(self, schema: PlaitSchema, step: Step) -> None:
         self._schema = schema
         self._step = step
-        self._variables = _all_plain_variables(step)
-        """Python name -> variable, where each argument is a variable of a plain scalar."""
-        self._constant: Mapping[str, Any] | None = {} if not step.definition.args else None
+        self._plain = plain = plain_arguments(step.definition, step.node)
+        self._constant: Mapping[str, Any] | None = None
+        if plain is not None and all(one.variable is None for one in plain):
+            self._constant = {one.python_name: one.value for one in plain}
 
     @property
     def is_constant(self) -> bool:
@@ -106,21 +114,52 @@ class Arguments:
         if self._constant is not None:
             return self._constant
         plain = variables.plain
-        if self._variables is not None and plain is not None:
-            return {name: plain[variable] for name, variable in self._variables}
+        if self._plain is not None and plain is not None:
+            return {one.python_name: one.of(plain) for one in self._plain}
         step = self._step
         coerced = get_argument_values(step.definition, step.node, variables.values())
         return self._schema.arguments_of(step.definition, coerced)
 
 
-def _all_plain_variables(step: Step) -> tuple[tuple[str, str], ...] | None:
-    given = {one.name.value: one.value for one in step.node.arguments or ()}
+class PlainArgument(NamedTuple):
+    """An argument that is a plain scalar, from a variable or as the document has it."""
+
+    name: str
+    python_name: str
+    variable: str | None
+    value: Any = None
+
+    def of(self, variables: Mapping[str, Any]) -> Any:
+        """Its value, which is JSON too."""
+        return self.value if self.variable is None else variables[self.variable]
+
+
+def plain_arguments(definition: GraphQLField, node: FieldNode) -> tuple[PlainArgument, ...] | None:
+    """The arguments of a field, where each of them is a plain scalar, or left out without a
+    default."""
+    given = {one.name.value: one.value for one in node.arguments or ()}
     found = []
-    for name, argument in step.definition.args.items():
-        value, of = given.get(name), argument.extensions.get(DEFINITION)
-        bare = getattr(argument.type, "of_type", argument.type)
-        is_plain = bare is get_named_type(bare) and bare.name in _PLAIN
-        if not isinstance(value, VariableNode) or not is_plain or of is None:
+    for name, argument in definition.args.items():
+        value, own = given.get(name), argument.extensions.get(DEFINITION)
+        if own is None or own.python_name is None:
             return None
-        found.append((of.python_name, value.name.value))
+        if value is None:
+            if argument.default_value is not Undefined or argument.default is not None:
+                return None
+            continue
+        bare: Any = getattr(argument.type, "of_type", argument.type)
+        if bare is not get_named_type(bare) or bare.name not in _PLAIN or _is_made(own.type):
+            return None
+        if isinstance(value, VariableNode):
+            found.append(PlainArgument(name, own.python_name, value.name.value))
+            continue
+        constant = coerce_input_literal(value, bare)
+        if type(constant) is not _PLAIN[bare.name]:
+            return None
+        found.append(PlainArgument(name, own.python_name, None, constant))
     return tuple(found)
+
+
+def _is_made(type_: Any) -> bool:
+    """Whether resolvers get an object made of the scalar."""
+    return isinstance(type_, StrawberryMaybe) or getattr(type_, "of_type", type_) is GlobalID

@@ -56,10 +56,10 @@ class Context:
     """What graphql-core finds it to select, where that is known already."""
     executor: Any = None
     """What executes the operation; it says so itself."""
-    variables: Any = None
+    variables: Callable[[], Any] | None = None
     """The values of the operation's variables, as graphql-core has them."""
-    arguments: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    """As graphql-core has them too, where that is known, by the identity of the field's node."""
+    plain: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Arguments that are JSON as they are, by the identity of the field's node."""
     begun: list[asyncio.Future[Any]] = field(default_factory=list)
     """What resolvers were at before graphql-core took over."""
     told: Callable[[], Mapping[str, Any]] | None = None
@@ -101,7 +101,7 @@ class Context:
         be its work at once."""
         if self.budget.refused is not None:
             self.budget.refused.__traceback__ = self.budget.refused.__context__ = None
-        self.begin = self.told = None
+        self.begin = self.told = self.variables = None
         self.selves.clear()
         if self.executor is not None:
             self.executor.let_go()
@@ -184,9 +184,11 @@ class Context:
         raw = _raw(info)
         definition = raw.parent_type.fields[raw.field_name]
         node = raw.field_nodes[0]
-        values = self.arguments.get(id(node))
-        if values is None:  # not of info's variables: those are coerced already
-            values = get_argument_values(definition, node, self.variables)
+        plain = self.plain.get(id(node))
+        if plain is not None:
+            return plain
+        assert self.variables is not None
+        values = get_argument_values(definition, node, self.variables())  # info's are others
         types = {one.out_name or name: one.type for name, one in definition.args.items()}
         return {name: external(value, types[name]) for name, value in values.items()}
 

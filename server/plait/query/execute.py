@@ -134,7 +134,7 @@ class Executor:
             self.graph.core, operation.variable_definitions or (), request.variables
         )
         try:
-            code = document.direct(operation, self.graph).get(variables.coerced())
+            code = document.direct(operation, self.graph).get(variables.coerced)
         except Exception:  # the variables are none: it is told where they are read
             return None
         return None if code is None else (code, variables)

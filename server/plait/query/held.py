@@ -34,6 +34,7 @@ from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from plait.graph.blame import DEFINITION
 from plait.graph.fields import Custom, Fetch, Property
 from plait.graph.schema import PlaitSchema
+from plait.query.arguments import PlainArgument, plain_arguments
 from plait.query.compile import (
     CODE_CHARACTERS_MAX,
     SCALARS,
@@ -62,6 +63,10 @@ class RootField(Struct, frozen=True):
     nodes: list[FieldNode]
     """The places of the document that ask for it."""
     show: Show
+    call: Callable[[Any, Any, dict[str, Any]], Any] | None
+    """See `Custom`."""
+    plain: tuple[PlainArgument, ...] | None
+    """Its arguments, where they are plain."""
 
 
 class Resolvers(Struct, frozen=True, kw_only=True):
@@ -153,13 +158,20 @@ class _Writer:
             raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
         made = functions_of(self.source, self._names)
         return tuple(
-            RootField(
-                key, parent.fields[nodes[0][0].name.value], [node for node, _ in nodes], made[show]
-            )
+            self._field(parent, key, [node for node, _ in nodes], made[show])
             if (show := shows.get(key))
             else key
             for key, nodes in found
         )
+
+    def _field(
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], show: Show
+    ) -> RootField:
+        name = nodes[0].name.value
+        definition, entry = parent.fields[name], self._schema.fields[parent.name][name]
+        plain = plain_arguments(definition, nodes[0])
+        call = entry.call if isinstance(entry, Custom) else None
+        return RootField(key, definition, nodes, show, call, plain)
 
     def _root(self, type_: Any, parts: Sequence[Part]) -> str:
         shown = self._shown("v", type_, parts)

@@ -42,7 +42,9 @@ class Resolving:
         operation: OperationDefinitionNode,
         graph: Graph,
     ) -> None:
+        context.variables = variables.values
         self._code = code
+        self._variables = variables
         self._fields: Iterator[RootField | str] = iter(code.fields)
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         """What resolvers are still at, by their keys in the answer."""
@@ -64,7 +66,7 @@ class Resolving:
         self.schema = graph.core
         self.fragment_definitions = document.fragments
         self.operation = operation
-        self.variable_values = context.variables = variables.values()
+        self.variable_values = variables  # `info` has what is `coerced` of them
         self.context_value = context
         self.is_awaitable = is_awaitable
 
@@ -120,15 +122,7 @@ class Resolving:
     def _resolved(self, field: RootField) -> Any:
         """What a resolver returns, or what brings it. Raises what it raises, and `Unresolved` where
         it did not run."""
-        definition, node = field.definition, field.nodes[0]
-        arguments: dict[str, Any] = {}
-        try:
-            if definition.args:
-                arguments = get_argument_values(definition, node, self.variable_values)
-                self.context_value.arguments[id(node)] = arguments
-        except Exception as error:
-            raise Unresolved from error
-        parent = self._code.parent
+        definition, node, parent = field.definition, field.nodes[0], self._code.parent
         info = BoundedExecutor.build_resolve_info(
             self,  # type: ignore[arg-type]  # as far as that asks it
             definition,
@@ -136,8 +130,17 @@ class Resolving:
             parent,
             Path(None, field.key, parent.name),
         )
+        given = self._variables.plain
+        if field.plain is not None and field.call is not None and given is not None:
+            arguments = {one.name: one.of(given) for one in field.plain}
+            self.context_value.plain[id(node)] = arguments
+            return field.call(None, info, {one.python_name: one.of(given) for one in field.plain})
+        try:
+            values = get_argument_values(definition, node, self._variables.values())
+        except Exception as error:
+            raise Unresolved from error
         assert definition.resolve is not None
-        return definition.resolve(None, info, **arguments)
+        return definition.resolve(None, info, **values)
 
     def _came(self, field: RootField, task: "asyncio.Future[Any]") -> None:
         self._waiting.pop(field.key, None)

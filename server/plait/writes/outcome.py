@@ -9,8 +9,9 @@ Three and not two: a write whose reply never came is no failure. Calling it one 
 to make it again under a new key, and then it is made twice.
 """
 
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from plait.errors import BackendError, PlaitError, is_retryable
 
@@ -18,8 +19,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """What every outcome tells: where the write went, under which key, and what it took."""
 
     target: str
@@ -37,8 +37,7 @@ class Settled:
     """Whether the ledger told this outcome, without a call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Succeeded(Settled, Generic[T_co]):
+class Succeeded(Settled, Generic[T_co], frozen=True, kw_only=True):
     """The write took effect."""
 
     value: T_co
@@ -55,8 +54,7 @@ class Succeeded(Settled, Generic[T_co]):
         return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed(Settled):
+class Failed(Settled, frozen=True, kw_only=True):
     """The write had no effect."""
 
     error: PlaitError
@@ -73,8 +71,7 @@ class Failed(Settled):
         return str(self.error)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown(Settled):
+class Unknown(Settled, frozen=True, kw_only=True):
     """The write may have taken effect. The same key asks again, where that cannot do it twice."""
 
     reason: str

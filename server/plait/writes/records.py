@@ -1,6 +1,5 @@
 """Outcomes as the ledger holds them, and back again. Pure."""
 
-import dataclasses
 from typing import Any, TypedDict, assert_never
 
 from msgspec.structs import replace
@@ -79,7 +78,7 @@ def converted(write: Write[Any], outcome: Outcome[Any]) -> Outcome[Any]:
     """`outcome` with the value that the caller was promised. Raises what `convert` raises."""
     if not isinstance(outcome, Succeeded) or write.convert is None:
         return outcome
-    return dataclasses.replace(outcome, value=write.convert(outcome.value))
+    return replace(outcome, value=write.convert(outcome.value))
 
 
 def unreadable(write: Write[Any], outcome: Outcome[Any], error: Exception) -> Unknown:

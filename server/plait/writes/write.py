@@ -1,8 +1,9 @@
 """One write before it is sent, and the seam at which it is."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from plait.backend.call import Origin
 from plait.backend.spec import IDEMPOTENT_METHODS, EndpointSpec
@@ -10,8 +11,7 @@ from plait.backend.spec import IDEMPOTENT_METHODS, EndpointSpec
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Write(Generic[T_co]):
+class Write(Struct, Generic[T_co], frozen=True, kw_only=True, eq=False):
     """A call that changes something, not yet made. Its value will be a `T_co`."""
 
     endpoint: EndpointSpec
@@ -40,8 +40,7 @@ class Write(Generic[T_co]):
         return self.honours_keys or endpoint.repeatable or endpoint.method in IDEMPOTENT_METHODS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """What a backend answered to a write that took effect."""
 
     value: object

@@ -7,9 +7,8 @@ would leave an unknown outcome behind.
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -193,21 +192,17 @@ class Writes:
         """Send what is to be sent, all at once; the ledger tells the rest."""
         if asked.origin.budget is not None:
             asked.origin.budget.calls += len(drives)
-        async with asyncio.TaskGroup() as group:
-            sent = {it.position: group.create_task(self._made(asked, entry, it)) for it in drives}
+        outcomes = await _together([self._made(asked, entry, it) for it in drives])
+        sent = {it.position: outcome for it, outcome in zip(drives, outcomes, strict=True)}
         return tuple(
-            self._converted(
-                asked,
-                write,
-                sent[position].result() if position in sent else replayed(write, record),
-            )
+            self._converted(asked, write, sent.get(position) or replayed(write, record))
             for position, (write, record) in enumerate(zip(asked.writes, entry.writes, strict=True))
         )
 
     async def _made(self, asked: Asked, entry: Entry, drive: Drive) -> Outcome[Any]:
         write, record = asked.writes[drive.position], entry.writes[drive.position]
         if record.values is not None:  # as it was asked for first, whatever is computed now
-            write = dataclasses.replace(write, values=decode(record.values))
+            write = replace(write, values=decode(record.values))
         start = self._clock.now()
         result = await self._sent(asked, write, record.key)
         outcome = outcome_of(
@@ -284,6 +279,21 @@ class Writes:
             if entry_id in (None, key[0]):
                 await self._ledger.settle(*key, record)
                 self._unrecorded.pop(key, None)
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
+    """The results of what is done at the same time: the first without a task of its own. Where one
+    fails, which only a defect does, or all of it is cancelled, none is left behind."""
+    if not work:
+        return []
+    tasks = [asyncio.create_task(one) for one in work[1:]]
+    try:
+        return [await work[0], *[await task for task in tasks]]
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 _OTHER_PAYLOAD = "This Idempotency-Key was used before, with another payload."
