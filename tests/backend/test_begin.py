@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import gzip
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -347,3 +348,64 @@ def test_no_more_calls_than_connections_are_under_way() -> None:
 
     calls = run(counted, test, connections=2)
     assert (most, calls.connections, len(calls.requests)) == (2, 2, 14)
+
+
+ORIGIN = Origin(request_id="r1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+
+
+@pytest.mark.parametrize(
+    ("headers", "content_type", "fixed"),
+    [
+        ((), None, {}),
+        ((("idempotency-key", "k 1"),), None, {}),
+        ((("idempotency-key", "k"), ("x-tenant", "t")), "application/merge-patch+json", {}),
+        ((("X-Tenant", "t"),), None, {"x-tenant": "fixed"}),
+        ((("x-tenant", "t"),), None, {"X-Tenant": "fixed"}),
+        ((("x-request-id", "own"), ("content-type", "text/plain")), None, {}),
+        ((("x-tenant", "ä"),), None, {}),
+        ((), None, {"Content-Type": "application/fixed"}),
+        ((), "text/own", {"content-type": "application/fixed"}),
+    ],
+)
+def test_a_kept_connection_gets_the_headers_that_a_new_one_does(
+    headers: tuple[tuple[str, str], ...], content_type: str | None, fixed: dict[str, str]
+) -> None:
+    async def twice(calls: Calls) -> None:
+        endpoint = EndpointSpec(
+            backend=calls.backend,
+            method="POST",
+            path=PathTemplate("/x"),
+            content_type=content_type,
+        )
+        for _ in range(2):
+            await calls.client.call(
+                Call(
+                    endpoint=endpoint,
+                    method="POST",
+                    path="/x",
+                    body=b"{}",
+                    headers=headers,
+                    origin=ORIGIN,
+                )
+            )
+
+    def lines(request: bytes) -> set[bytes]:
+        return set(re.sub(rb"-[0-9a-f]{16}-", b"-", request).lower().split(b"\r\n"))
+
+    calls = run(ok, twice, headers=fixed)
+    first, second = map(lines, calls.requests)
+    assert calls.connections == 1
+    assert first == second
+    assert b"content-length: 2" in first
+    assert b"traceparent: 00-" + b"a" * 32 + b"-01" in first
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\0b", "a\tb\r"])
+def test_no_header_of_a_call_becomes_two(value: str) -> None:
+    async def evil(calls: Calls) -> None:
+        await calls.get()  # from now on a connection is kept
+        with pytest.raises(BackendError):
+            await calls.client.call(calls.one(headers=(("x-tenant", value),), origin=ORIGIN))
+
+    calls = run(ok, evil)
+    assert len(calls.requests) == 1

@@ -12,8 +12,9 @@ inside `limit`, waiting would be invisible. Over a connection that is kept none 
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from random import getrandbits
 from typing import Any
 
@@ -61,6 +62,7 @@ class Client:
         self.content_type = fixed.get("content-type", JSON)
         self.is_recorded = recorder is not None
         self.says_ids = not {"x-request-id", "traceparent"}.isdisjoint(fixed)
+        self._fixed = frozenset(fixed)
         self.slots = Slots(backend.connections)
         self.inner = _layered(
             self.transport,
@@ -88,16 +90,24 @@ class Client:
         return begun.give_up
 
     def told(self, call: Call) -> str:
-        """What `identify` says of a call that has no headers of its own, as it stands in a request;
-        nothing where it must be looked at more closely."""
-        origin = call.origin
+        """The headers of a call as they stand in a request, with what `identify` says; nothing
+        where they must be looked at more closely."""
+        origin, said = call.origin, ""
         if self.backend.forward or self.says_ids or not (origin.request_id and origin.traceparent):
             return ""
-        text = f"{origin.request_id}{origin.traceparent}"
-        if not (text.isascii() and text.isprintable()):
+        if call.body is not None:
+            type_ = call.endpoint.content_type or self.content_type
+            if "content-type" in self._fixed or not _is_plain(type_):
+                return ""
+            said = f"content-type: {type_}\r\n"
+        for name, value in call.headers:
+            if not _is_own(name) or name in self._fixed or not _is_plain(value):
+                return ""
+            said += f"{name}: {value}\r\n"
+        if not _is_plain(f"{origin.request_id}{origin.traceparent}"):
             return ""
         traceparent = child_traceparent(origin.traceparent)
-        return f"x-request-id: {origin.request_id}\r\ntraceparent: {traceparent}\r\n"
+        return f"x-request-id: {origin.request_id}\r\ntraceparent: {traceparent}\r\n{said}"
 
     async def probe(self) -> None:
         """Raises `BackendError` when the backend is down."""
@@ -163,8 +173,10 @@ class _Begun:
         end = None
         if not client.is_recorded:
             try:
-                told = "" if call.headers or call.body is not None else client.told(call)
-                if not told:
+                told = client.told(call)
+                if told:
+                    call = replace(call, headers=()) if call.headers else call
+                else:
                     call = _identified(call, client.backend, client.content_type)
                 end = client.transport.begin(call, self._within_s, self._landed, told)
             except BackendError as error:
@@ -209,6 +221,22 @@ class _Begun:
     def _tell(self, status: int | None, error: BackendError | None) -> None:
         client = self._client
         _tell(client.events, self._call, self._start, client.clock.now(), status, error)
+
+
+_SAID = frozenset({"x-request-id", "traceparent", "content-type", "host", "accept-encoding"})
+"""What others say of a call."""
+_LENGTHS = frozenset({"content-length", "transfer-encoding"})
+
+
+@lru_cache(maxsize=1_000)
+def _is_own(name: str) -> bool:
+    """Whether a header is for a call alone to say, and has a plain name."""
+    return name not in _SAID | _LENGTHS and re.fullmatch(r"[a-z][a-z0-9-]*", name) is not None
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a header may have it as it is."""
+    return value.isascii() and value.isprintable()
 
 
 def _settle(over: "asyncio.Future[Reply]", found: Reply | BaseException) -> None:
