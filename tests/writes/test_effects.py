@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -756,6 +757,49 @@ def test_what_waits_is_committed_before_the_ledger_closes(tmp_path: Path) -> Non
     asyncio.run(main())
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT count(*) FROM entries").fetchone() == (200,)
+
+
+def test_no_request_reads_all_of_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a write costs must not grow with what was written before."""
+    asked: set[str] = set()
+
+    class Noted(sqlite3.Connection):
+        def execute(self, sql: str, /, *arguments: Any) -> sqlite3.Cursor:
+            asked.add(sql)
+            return super().execute(sql, *arguments)
+
+        def executemany(self, sql: str, /, *arguments: Any) -> sqlite3.Cursor:
+            asked.add(sql)
+            return super().executemany(sql, *arguments)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, factory=Noted))
+
+    async def use(ledger: SqliteLedger) -> None:
+        asked.clear()
+        for _ in range(2):  # begun, and told
+            await ledger.begin(wanted())
+            await ledger.settle(wanted().id, 0, record("succeeded", value=b"1"))
+        await ledger.begin(wanted(2, former_id="f"))
+        await ledger.recall(wanted().id, 1_000)
+        await ledger.sweep(1_000, 10)
+        await ledger.sweep(10_000, 10)
+        await ledger.unfinished()
+
+    asyncio.run(with_ledger(tmp_path / "ledger", use))
+    plans = []
+    with contextlib.closing(connect(tmp_path / "ledger")) as database:
+        for sql in asked:
+            if sql.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                found = database.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?"))
+                plans += [(row[3], sql) for row in found]
+    assert len(plans) > 10
+    # Of the unfinished there are few, and the clock is one row.
+    few = "SCAN writes USING INDEX writes_unfinished"
+    scans = [(plan, sql) for plan, sql in plans if plan.startswith("SCAN") and plan != few]
+    assert {plan for plan, _ in scans} == {"SCAN clock"}, scans
 
 
 def test_how_many_are_unfinished_is_said_at_the_start(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ _FORGET_EXPIRED = "DELETE FROM expired WHERE forget_at <= ?"
 _FORGET = "DELETE FROM entries WHERE id = ?"
 _LIST_UNFINISHED = f"SELECT id FROM entries WHERE id IN ({_UNFINISHED}) ORDER BY started_at LIMIT ?"
 _COUNT_UNFINISHED = f"SELECT count(DISTINCT entry_id) FROM ({_UNFINISHED})"
-_OF_REQUEST = "SELECT id FROM entries WHERE request = ?"
+_OF_REQUEST = "SELECT id FROM entries WHERE request = ? AND request != ''"  # as its index has it
 _EXPIRED = "SELECT generation FROM expired WHERE id = ?"
 _TIME = "SELECT now FROM clock"
 _SET_TIME = "UPDATE clock SET now = ?"
