@@ -44,6 +44,8 @@ class BackendSpec:
     """Whether a row that lacks a property that is read is an error, and not null there."""
     health_path: str = "/"
     """What readiness asks for; any answer below 500 means that it is up."""
+    names: Literal["camel", "snake"] | None = None
+    """How its properties are spelled. `None`: either is read, and the GraphQL name is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from plait.backend.paths import property_of
 from plait.graph.absent import Expected
 from plait.graph.bindings import Argument, This, path_of
 from plait.graph.blame import DEFINITION, endpoint_above
-from plait.graph.field import GRAPHQL_NAME, DeclaredField, Form, PropertyField
+from plait.graph.field import GRAPHQL_NAME, DeclaredField, Form, PropertyField, Spelling
 from plait.graph.fields import (
     NATIVE,
     Binding,
@@ -62,12 +62,14 @@ from plait.graph.rows import (
     row_of,
 )
 from plait.graph.schema import Kind, PlaitSchema
+from plait.graph.spelling import spellings_of
 
 Owner: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
 
 
 def bind(schema: PlaitSchema) -> None:
     """Let the schema's declared fields and properties read rows."""
+    spellings = spellings_of(schema._schema)
     for type_ in schema._schema.type_map.values():
         if isinstance(type_, GraphQLUnionType | GraphQLInterfaceType) and type_.resolve_type:
             kind = _kind_of(schema._schema.get_possible_types(type_))
@@ -75,12 +77,12 @@ def bind(schema: PlaitSchema) -> None:
             type_.resolve_type = _row_type(type_.resolve_type, kind)
     for type_ in schema._schema.type_map.values():
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-            _bind_fields(schema, type_)
+            _bind_fields(schema, type_, spellings.get(type_.name))
         if isinstance(type_, GraphQLObjectType) and type_.is_type_of:
             type_.is_type_of = _or_row(type_.is_type_of)
 
 
-def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
+def _bind_fields(schema: PlaitSchema, type_: Owner, names: Spelling | None) -> None:
     definition = type_.extensions.get(DEFINITION)
     if not isinstance(definition, StrawberryObjectDefinition):
         return
@@ -88,7 +90,7 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
         if (known := field.extensions.get(DEFINITION)) is not None:
             setattr(known, GRAPHQL_NAME, name)
     defaults = {one.name: default_of(one) for one in dataclasses.fields(definition.origin)}
-    readers = private_readers(definition.origin)
+    readers = private_readers(definition.origin, names)
     fetches: dict[str, Fetch] = {}
     for name, field in type_.fields.items():
         strawberry_field = field.extensions.get(DEFINITION)
@@ -96,7 +98,7 @@ def _bind_fields(schema: PlaitSchema, type_: GraphQLObjectType | GraphQLInterfac
             fetches[name] = _bind_declared(schema, type_, strawberry_field, field)
         elif isinstance(strawberry_field, StrawberryField) and not strawberry_field.base_resolver:
             own = strawberry_field.python_name
-            readers[own] = reader(strawberry_field, field.type, defaults.get(own))
+            readers[own] = reader(strawberry_field, field.type, defaults.get(own), names)
             _bind_property(schema, strawberry_field, field, readers[own])
     of_row = row_class(definition.origin)
     getters = {name: one.get for name, one in readers.items()}
@@ -161,6 +163,8 @@ def _bindings(
         if isinstance(_nullable(one.type), StrawberryList)
     }
 
+    names = field.declaration.spec.backend.names
+
     def made(parameter: str, written: Any) -> Binding:
         match written:
             case This():
@@ -173,10 +177,11 @@ def _bindings(
                     null_is_nothing=written.default is None and field.declaration.spec.reads,
                     is_list=name in listed,
                     serialize=serializers.get(name),
+                    names=names,
                 )
             case dict():
                 return Object(parts={name: made(name, part) for name, part in written.items()})
-        return Constant(written=written)
+        return Constant(written=written, names=names)
 
     return {parameter: made(parameter, written) for parameter, written in field.bindings.items()}
 

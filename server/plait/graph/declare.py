@@ -252,7 +252,9 @@ class WriteEndpoint(Generic[T]):
         _check_values(self.spec, values)
         return Write(
             endpoint=self.spec,
-            values={name: to_json(value) for name, value in values.items()},
+            values={
+                name: to_json(value, self.spec.backend.names) for name, value in values.items()
+            },
             target=self.spec.backend.name,
         )
 

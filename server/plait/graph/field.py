@@ -15,7 +15,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 from strawberry.utils.await_maybe import await_maybe
-from strawberry.utils.str_converters import to_camel_case
+from strawberry.utils.str_converters import to_camel_case, to_snake_case
 
 from plait.backend.paths import parsed_path
 from plait.backend.spec import EndpointSpec
@@ -30,6 +30,7 @@ from plait.graph.bindings import (
 )
 from plait.graph.pages import FIRST_DEFAULT, Pages
 
+Spelling: TypeAlias = Literal["camel", "snake"]
 Form: TypeAlias = Literal["one", "many", "connection", "write"]
 
 
@@ -104,19 +105,26 @@ GRAPHQL_NAME = "plait_graphql_name"
 """Where a field keeps the name that its graph derived for it."""
 
 
-def property_paths(field: StrawberryField) -> tuple[tuple[str, ...], ...]:
+def property_paths(
+    field: StrawberryField, names: Spelling | None = None
+) -> tuple[tuple[str, ...], ...]:
     """Where a field's value may stand in a row, in the order in which it is looked for: under the
-    field's GraphQL name, given or derived, and under its Python name where the other is derived."""
+    field's GraphQL name, given or derived, and under its Python name where the other is derived;
+    where a backend spells its `names` in one way, there alone."""
     if isinstance(field, PropertyField):
         return (field.path,)
     if field.graphql_name is not None:
         return ((field.graphql_name,),)
     derived = getattr(field, GRAPHQL_NAME, None)
-    return paths_of_name(field.python_name, derived)
+    return paths_of_name(field.python_name, derived, names)
 
 
-def paths_of_name(name: str, derived: str | None = None) -> tuple[tuple[str, ...], ...]:
+def paths_of_name(
+    name: str, derived: str | None = None, names: Spelling | None = None
+) -> tuple[tuple[str, ...], ...]:
     """Where the value of an attribute may stand."""
+    if names is not None:
+        return ((to_snake_case(name) if names == "snake" else to_camel_case(name),),)
     derived = derived or to_camel_case(name)
     return ((derived,),) if derived == name else ((derived,), (name,))
 

@@ -14,7 +14,7 @@ from strawberry import UNSET
 from plait.backend.paths import Path
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import FieldOptions, Place
-from plait.graph.field import Form
+from plait.graph.field import Form, Spelling
 from plait.graph.inputs import serialized, to_json
 from plait.graph.pages import Pages
 from plait.graph.rows import Reader, read
@@ -55,13 +55,15 @@ class Given:
     is_list: bool = False
     serialize: Callable[[Any], Any] | None = None
     """What makes JSON of a scalar of the graph's own."""
+    names: Spelling | None = None
+    """How the backend spells properties."""
 
     def value(self, source: Any, arguments: Mapping[str, Any]) -> Any:
         """What the client gave, as JSON. Raises `TypeError` for what has none."""
         given = arguments.get(self.name, LEFT_OUT)
         if given is LEFT_OUT or (given is None and self.null_is_nothing):
             return LEFT_OUT
-        return to_json(serialized(given, self.serialize))
+        return to_json(serialized(given, self.serialize), self.names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,11 @@ class Constant:
     """A parameter is the same in every call. `written` is the value as its author wrote it."""
 
     written: Any
+    names: Spelling | None = None
 
     def value(self, source: Any, arguments: Mapping[str, Any]) -> Any:
         """The value as JSON. Raises `TypeError` for what has none."""
-        return to_json(self.written)
+        return to_json(self.written, self.names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ from strawberry.types.base import (
 from strawberry.types.field import StrawberryField
 
 from plait.graph.blame import DEFINITION
-from plait.graph.field import property_paths
+from plait.graph.field import Spelling, property_paths
 
 _GIVEN = "__plait_given__"
 _SERIALIZE = "plait_serialize"
@@ -47,28 +47,32 @@ _NATIVE = frozenset({"JSON", "DateTime", "Date", "Time", "Decimal", "UUID", "Glo
 _AS_IT_IS = frozenset({str, int, bool, float, type(None)})
 
 
-def to_json(value: Any) -> Any:
-    """A value as JSON: inputs by their properties, without those that were not given. Raises
-    `TypeError` for what has none."""
+def to_json(value: Any, names: Spelling | None = None) -> Any:
+    """A value as JSON: inputs by their properties, spelled as a backend spells its `names`, without
+    those that were not given. Raises `TypeError` for what has none."""
     if type(value) in _AS_IT_IS:
         return value
     match value:
         case Enum():
-            return to_json(value.value)
+            return to_json(value.value, names)
         case None | str() | bool() | int() | float():
             return value
         case Some():
-            return to_json(value.value)
+            return to_json(value.value, names)
         case Mapping():
-            return {_name(name): to_json(item) for name, item in value.items() if item is not UNSET}
+            return {
+                _name(name): to_json(item, names)
+                for name, item in value.items()
+                if item is not UNSET
+            }
         case list() | tuple():
-            return [to_json(item) for item in value]
+            return [to_json(item, names) for item in value]
         case datetime() | date() | time():
             return value.isoformat()
         case Decimal() | UUID() | GlobalID():
             return str(value)
     if has_object_definition(value):
-        return _input_json(value)
+        return _input_json(value, names)
     raise TypeError(
         f"A {type(value).__name__} has no JSON: convert it before it is sent, or give its scalar a "
         "'serialize' that returns JSON."
@@ -81,7 +85,7 @@ def _name(name: object) -> str:
     raise TypeError(f"A {type(name).__name__} is no name in a JSON object: use a str.")
 
 
-def _input_json(value: Any) -> dict[str, Any]:
+def _input_json(value: Any, names: Spelling | None) -> dict[str, Any]:
     made: dict[str, Any] = {}
     given: frozenset[str] | None = vars(value).get(_GIVEN)
     for field in value.__strawberry_definition__.fields:
@@ -89,7 +93,8 @@ def _input_json(value: Any) -> dict[str, Any]:
         if item is UNSET or (item is None and not _may_be_null(field, given)):
             continue
         serialize = getattr(field, _SERIALIZE, None)
-        _put(made, property_paths(field)[0], to_json(serialized(item, serialize)))
+        shown = to_json(serialized(item, serialize), names)
+        _put(made, property_paths(field, names)[0], shown)
     return made
 
 

@@ -40,7 +40,7 @@ class InfoLike(Protocol):
 async def load_row(info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any]) -> Any:
     """The row or rows of `values`. Raises `PlaitError`."""
     context: ReadContext = info.context
-    asked = {name: to_json(value) for name, value in values.items()}
+    asked = {name: to_json(value, spec.backend.names) for name, value in values.items()}
     recall = await context.recall_of(info)
     if recall is not None and (found := recall.find(spec, asked)) is not MISSING:
         return copied(found)
@@ -59,8 +59,9 @@ async def load_many_rows(
     """The rows of a list of keys, in order."""
     name, items = list_parameter(values)
     context: ReadContext = info.context
-    shared = {key: to_json(value) for key, value in values.items() if key != name}
-    asked = [{**shared, name: to_json(item)} for item in items]
+    names = spec.backend.names
+    shared = {key: to_json(value, names) for key, value in values.items() if key != name}
+    asked = [{**shared, name: to_json(item, names)} for item in items]
     recall = await context.recall_of(info)
     known = [recall.find(spec, one) if recall else MISSING for one in asked]
     futures = [

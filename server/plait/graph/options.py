@@ -48,6 +48,9 @@ class BackendOptions(TypedDict, total=False):
     BAD_BACKEND_RESPONSE at that field, instead of null [False]."""
     health_path: str
     """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
+    names: Literal["camel", "snake"]
+    """How the backend spells its properties, in rows and in bodies: `userId` or `user_id` [in rows
+    either is read; in bodies a property has the field's GraphQL name]."""
 
 
 class EndpointOptions(TypedDict, total=False):
@@ -238,6 +241,7 @@ BACKEND: Rules = {
     "health_path": Rule(
         "a path such as '/health'", lambda value: isinstance(value, str) and value.startswith("/")
     ),
+    "names": Rule("'camel' or 'snake'", lambda value: value in ("camel", "snake")),
 }
 ENDPOINT: Rules = {
     "query": _NAMES,

@@ -2,9 +2,9 @@
 back to JSON.
 
 A row is the backend's JSON object as it came. A field reads the property of its camelCase name,
-else of its Python name, or the path that `prop` gives. What is read is checked here, so that a
-wrong type becomes BAD_BACKEND_RESPONSE at its place, with none of the backend's data in the
-message.
+else of its Python name, or as the backend declares its `names`, or the path that `prop` gives. What
+is read is checked here, so that a wrong type becomes BAD_BACKEND_RESPONSE at its place, with none
+of the backend's data in the message.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from strawberry.types.field import StrawberryField
 from plait.backend.numbers import copied
 from plait.backend.paths import is_absent, joined, parsed_path, path_text, value_at
 from plait.errors import BadBackendResponse
-from plait.graph.field import paths_of_name, property_paths
+from plait.graph.field import Spelling, paths_of_name, property_paths
 
 Converter: TypeAlias = Callable[[Any], Any]
 Default: TypeAlias = Callable[[], Any]
@@ -85,17 +85,22 @@ class Reader:
     has_default: bool = False
 
 
-def reader(field: StrawberryField, type_: GraphQLOutputType, default: Default | None) -> Reader:
+def reader(
+    field: StrawberryField,
+    type_: GraphQLOutputType,
+    default: Default | None,
+    names: Spelling | None = None,
+) -> Reader:
     """How a field without a resolver reads its row."""
     return _reader(
-        property_paths(field),
+        property_paths(field, names),
         converter(type_),
         default,
         required=isinstance(type_, GraphQLNonNull),
     )
 
 
-def private_readers(cls: type) -> dict[str, Reader]:
+def private_readers(cls: type, names: Spelling | None = None) -> dict[str, Reader]:
     """How attributes that GraphQL does not see (`strawberry.Private`) are read, by name: the
     property of that name, as the type that they are annotated with."""
     shown = {one.python_name for one in get_object_definition(cls, strict=True).fields}
@@ -103,7 +108,7 @@ def private_readers(cls: type) -> dict[str, Reader]:
     types = _hints(cls) if hidden else {}
     return {
         one.name: _reader(
-            paths_of_name(one.name),
+            paths_of_name(one.name, names=names),
             _plain_converter(types.get(one.name, Any)),
             default_of(one),
             required=False,
