@@ -290,14 +290,15 @@ MISTAKES: list[tuple[str, Callable[[], Graph], str, str, str]] = [
     ),
     *(
         (
-            f"a parameter called {name}",
-            lambda name=name: field(
-                Row | None, Backend("b", **NAMES).get("/rows", query=(name,))()
+            f"a parameter called {name} bound like any other",
+            lambda name=name, bound=bound: field(
+                Row | None, Backend("b", **NAMES).get("/rows", query=(name,))(**{name: bound})
             ),
-            "endpoint GET /rows",
-            f"The parameter '{name}' has the name of a field's option.",
-            f"Rename it: query={{'{name}_': '{name}'}}",
+            "Query.it",
+            f"{name}= is an option of the field, and is bound like a parameter.",
+            f"({{'{name}': ...}}, ...)",
         )
+        for bound in (arg(str), this.x)
         for name in (
             "name",
             "description",
@@ -307,6 +308,22 @@ MISTAKES: list[tuple[str, Callable[[], Graph], str, str, str]] = [
             "extensions",
             "directives",
         )
+    ),
+    (
+        "nothing bound to a parameter called name",
+        lambda: field(
+            Row | None, Backend("b", **NAMES).get("/rows", query=("name",), required=("name",))()
+        ),
+        "Query.it",
+        "Nothing is bound to the parameter 'name' of GET /rows.",
+        "Add ({'name': this.name}, ...) (a property of the row) or ({'name': arg(strawberry.ID)}",
+    ),
+    (
+        "an option with a slip",
+        lambda: field(Row | None, Backend("b", **NAMES).get("/rows")(fallbak=None)),
+        "Query.it",
+        "GET /rows has no parameter 'fallbak'.",
+        "Did you mean the option 'fallback'?",
     ),
     (
         "a parameter declared twice",

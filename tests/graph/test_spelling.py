@@ -171,7 +171,8 @@ def test_rows(document: str, expected: Any, first: int) -> None:
         assert told(test.ask(document)) == {"data": expected, "errors": []}
 
 
-USER = '{firstName: "a", homeStreet: {houseNumber: 1, postCode: "p", ownPath: "o"}, allStreets: [{houseNumber: 2}]}'
+HOME = '{houseNumber: 1, postCode: "p", ownPath: "o"}'
+USER = f'{{firstName: "a", homeStreet: {HOME}, allStreets: [{{houseNumber: 2}}]}}'
 
 
 def street(names: str) -> Any:

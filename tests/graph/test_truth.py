@@ -539,3 +539,51 @@ def posted(body: bytes, script: Any) -> bytes:
             return await _posted(app, body)
 
     return asyncio.run(main())
+
+
+OPTIONS = ("name", "description", "fallback", "extensions")
+find = shop.get("/find", query=(*OPTIONS, "page"))
+find_all = shop.get("/find", query=OPTIONS)
+
+
+@strawberry.type
+class Found:
+    name: str
+    same: list["Found"] = find_all({"name": this.name, "fallback": True}, fallback=[], name="alike")
+
+
+@strawberry.type
+class Finding:
+    found: list[Found] = find(
+        {"name": arg(str), "description": arg(str, name="text"), "fallback": 1},
+        page=arg(int, default=2),
+        description="What is found.",
+        fallback=[],
+    )
+
+    @strawberry.field
+    async def loaded(self, info: strawberry.Info) -> list[Found]:
+        return await find.load(info, name="n", extensions="e")  # type: ignore[no-any-return]
+
+
+def test_a_parameter_may_have_the_name_of_an_option() -> None:
+    made = Graph(query=Finding)
+    script = {
+        "GET /find?name=n&description=d&fallback=1&page=2": [{"name": "m"}],
+        "GET /find?name=m&fallback=true": reply(status=500),
+        "GET /find?name=n&extensions=e": [{"name": "l"}],
+    }
+    with GraphTest(made, shop=script) as test:
+        answer = test.ask('{ found(name: "n", text: "d") { name alike { name } } loaded { name } }')
+    assert answer["data"] == {
+        "found": [{"name": "m", "alike": []}],
+        "loaded": [{"name": "l"}],
+    }
+    assert answer["extensions"]["plait"]["fallbacks"][0]["path"] == ["found", 0, "alike"]
+    assert '"""What is found."""' in made.sdl
+
+
+def test_a_parameter_is_bound_once() -> None:
+    find({"name": 1, "page": 2}, name="alike")  # the option is no second binding
+    with pytest.raises(TypeError, match="The parameter 'page' is bound twice"):
+        find({"name": 1, "page": 2}, page=3)

@@ -3,8 +3,8 @@ from."""
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from plait.backend.paths import path_text
@@ -113,25 +113,31 @@ class FieldOptions:
     description: str | None = None
     deprecation_reason: str | None = None
     name: str | None = None
-    permission_classes: tuple[type, ...] = ()
-    extensions: tuple[Any, ...] = ()
-    directives: tuple[Any, ...] = ()
+    permission_classes: Sequence[type] = ()
+    extensions: Sequence[Any] = ()
+    directives: Sequence[object] = ()
 
     @property
     def has_fallback(self) -> bool:
         return self.fallback is not UNSET_DEFAULT
 
+    @property
+    def bound(self) -> Iterator[str]:
+        """The options that are given what only a parameter can be given."""
+        for one in fields(self):
+            if isinstance(getattr(self, one.name), This | Argument):
+                yield one.name
 
-_LISTS = ("permission_classes", "extensions", "directives")
-OPTION_NAMES = frozenset({"fallback", "description", "deprecation_reason", "name", *_LISTS})
+    @property
+    def usable(self) -> "FieldOptions":
+        """With the others alone: those are reported, and stand for their defaults until then."""
+        wrong = set(self.bound)
+        return FieldOptions(
+            **{one.name: getattr(self, one.name) for one in fields(self) if one.name not in wrong}
+        )
 
 
-def split_options(bindings: Mapping[str, Any]) -> tuple[dict[str, Any], FieldOptions]:
-    """The parameters' bindings, and the field's options among them."""
-    options = {name: value for name, value in bindings.items() if name in OPTION_NAMES}
-    rest = {name: value for name, value in bindings.items() if name not in OPTION_NAMES}
-    options |= {name: tuple(options[name]) for name in _LISTS if name in options}
-    return rest, FieldOptions(**options)
+OPTION_NAMES = frozenset(one.name for one in fields(FieldOptions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,13 +156,6 @@ def _endpoint_mistakes(endpoint: Endpoint) -> Iterator[Mistake]:
                 f"'{template.text}': {problem}.",
                 "Write a path such as '/users/{id}'.",
             )
-    for name in sorted(OPTION_NAMES.intersection(spec.parameters)):
-        yield mistake(
-            where,
-            endpoint.place,
-            f"The parameter '{name}' has the name of a field's option.",
-            f"Rename it: query={{'{name}_': '{name}'}}, or {{{name}_}} in the path.",
-        )
     if repeated := [name for name, count in Counter(spec.parameters).items() if count > 1]:
         yield mistake(
             where,
@@ -302,13 +295,20 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
     spec = field.declaration.spec
     hidden = set(field.declaration.pages.parameters) if field.declaration.pages else set()
     known = tuple(name for name in spec.parameters if name not in hidden)
+    for name in field.options.bound:
+        yield mistake(
+            where,
+            field.place,
+            f"{name}= is an option of the field, and is bound like a parameter.",
+            f"Bind a parameter of that name in a dict before the others: ({{'{name}': ...}}, ...).",
+        )
     for name in field.bindings:
         if name not in known:
             yield mistake(
                 where,
                 field.place,
                 f"{spec.label} has no parameter '{name}'.",
-                _nearest(name, known),
+                _nearest(name, known, OPTION_NAMES),
             )
     for name, binding in all_bindings(field.bindings):
         if _is_type(binding):
@@ -327,7 +327,8 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
                 where,
                 field.place,
                 f"Nothing is bound to the parameter '{name}' of {spec.label}.",
-                f"Add {name}=this.{name} (a property of the row) or {name}=arg(strawberry.ID).",
+                f"Add {_bound(name, f'this.{name}')} (a property of the row) or "
+                f"{_bound(name, 'arg(strawberry.ID)')}.",
             )
     for name, binding in field.bindings.items():
         if (
@@ -402,15 +403,16 @@ def _annotation_mistakes(field: DeclaredField, where: str, type_: Any) -> Iterat
             "a single value.",
             "Annotate it with a type that has fields for the properties.",
         )
-    if field.options.has_fallback and not _fits(field.options.fallback, inner, nullable):
+    options = field.options.usable
+    if options.has_fallback and not _fits(options.fallback, inner, nullable):
         yield mistake(
             where,
             field.place,
-            f"The fallback {field.options.fallback!r} is no value of the field's type.",
+            f"The fallback {options.fallback!r} is no value of the field's type.",
             "Write what the field would show: [] for a list, a dict for an object, None where "
             "null is allowed.",
         )
-    elif field.options.has_fallback and field.options.fallback is None and not nullable:
+    elif options.has_fallback and options.fallback is None and not nullable:
         yield mistake(
             where,
             field.place,
@@ -496,8 +498,15 @@ def _undiscriminated(
             )
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _bound(name: str, value: str) -> str:
+    """How an author binds a parameter."""
+    return f"({{'{name}': {value}}}, ...)" if name in OPTION_NAMES else f"{name}={value}"
+
+
+def _nearest(name: str, known: Iterable[str], options: Iterable[str] = ()) -> str:
     known = tuple(known)
+    if near := difflib.get_close_matches(name, options, n=1):
+        return f"Did you mean the option '{near[0]}'?"
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"Did you mean '{near[0]}'?"

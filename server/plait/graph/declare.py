@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
+from strawberry.extensions import FieldExtension
 from typing_extensions import Unpack
 
 from plait.backend.paths import parsed_path
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec, Method
 from plait.backend.template import PathTemplate
 from plait.graph import options as rules
-from plait.graph.bindings import Place, caller_place
+from plait.graph.bindings import UNSET_DEFAULT, FieldOptions, Place, caller_place
 from plait.graph.field import Declaration, Form, declared_field
 from plait.graph.inputs import to_json
 from plait.graph.load import InfoLike, load_many_rows, load_row
@@ -154,9 +155,61 @@ class Backend:
         )
 
 
-class ReadEndpoint:
+class FieldMaker:
+    """Makes fields of one endpoint, in one form. The one place that says what a field may have."""
+
+    def __init__(self, endpoint: Any, spec: EndpointSpec, form: Form, pages: Pages | None) -> None:
+        self._declaration = Declaration(endpoint=endpoint, spec=spec, form=form, pages=pages)
+
+    def __call__(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        fallback: Any = UNSET_DEFAULT,
+        description: str | None = None,
+        deprecation_reason: str | None = None,
+        name: str | None = None,
+        permission_classes: Sequence[type] = (),
+        extensions: Sequence[FieldExtension] = (),
+        directives: Sequence[object] = (),
+        **bindings: Any,
+    ) -> Any:
+        """A field that shows the endpoint's row or rows.
+
+        Each parameter is bound to `arg(...)`, to `this.property` or to a plain value. Those that
+        have the name of an option stand in a dict before: `find({"name": arg(str)}, page=1)`.
+
+        `fallback` is the value in place of a failed call; `name` the field's GraphQL name. All
+        options but `fallback` are what `strawberry.field` has under their names. Raises `TypeError`
+        for a parameter that is bound twice.
+        """
+        given = dict(parameters or {})
+        if twice := given.keys() & bindings.keys():
+            raise TypeError(f"The parameter '{min(twice)}' is bound twice.")
+        options = FieldOptions(
+            fallback=fallback,
+            description=description,
+            deprecation_reason=deprecation_reason,
+            name=name,
+            permission_classes=permission_classes,
+            extensions=extensions,
+            directives=directives,
+        )
+        return declared_field(self._declaration, given | bindings, options, caller_place())
+
+
+class ReadEndpoint(FieldMaker):
     """An endpoint that reads. Called with bindings it makes a field; in resolvers, `load` calls
     it."""
+
+    many: FieldMaker
+    """Makes a list field: one parameter is bound to a list, and each of its items is a key of its
+    own. The rows keep the list's order; a missing or failed one is null at its place, or an error
+    there."""
+    connection: FieldMaker
+    """Makes a Relay connection over this endpoint's pages, with the arguments `first` and
+    `after`."""
 
     def __init__(
         self,
@@ -181,31 +234,11 @@ class ReadEndpoint:
         keys = keys or spec.path.parameters or tuple(spec.query)
         self.spec = replace(spec, batch=_batch(batch, keys, spec.query, always) if batch else None)
         self.key_candidates = tuple(keys)
+        super().__init__(self, self.spec, "one", pages)
+        self.many = FieldMaker(self, self.spec, "many", pages)
+        self.connection = FieldMaker(self, self.spec, "connection", pages)
 
-    def __call__(self, **bindings: Any) -> Any:
-        """A field that shows this endpoint's row or rows.
-
-        Each parameter is bound to `arg(...)`, to `this.property` or to a plain value. Options of
-        the field: `fallback` (the value in place of a failed call), `description`,
-        `deprecation_reason`, `name`, `permission_classes`, `extensions`, `directives`, as
-        `strawberry.field` has them.
-        """
-        return self._field("one", bindings)
-
-    def many(self, **bindings: Any) -> Any:
-        """A list field: one parameter is bound to a list, and each of its items is a key of its
-        own.
-
-        The rows keep the list's order; a missing or failed one is null at its place, or an error
-        there.
-        """
-        return self._field("many", bindings)
-
-    def connection(self, **bindings: Any) -> Any:
-        """A Relay connection over this endpoint's pages, with the arguments `first` and `after`."""
-        return self._field("connection", bindings)
-
-    async def load(self, info: InfoLike, **values: Any) -> Any:
+    async def load(self, info: InfoLike, /, **values: Any) -> Any:
         """The row or rows, from within a resolver; `None` when the backend has none.
 
         It shares the batch and the cache of all fields on this endpoint. Raises `PlaitError`;
@@ -215,7 +248,7 @@ class ReadEndpoint:
         return await load_row(info, self.spec, values)
 
     async def load_many(
-        self, info: InfoLike, *, return_exceptions: bool = False, **values: Any
+        self, info: InfoLike, /, *, return_exceptions: bool = False, **values: Any
     ) -> list[Any]:
         """The rows of a list of keys, in order: exactly one of `values` is a list.
 
@@ -225,16 +258,13 @@ class ReadEndpoint:
         _check_values(self.spec, values)
         return await load_many_rows(info, self.spec, values, return_exceptions=return_exceptions)
 
-    def _field(self, form: Form, bindings: Mapping[str, Any]) -> Any:
-        return declared_field(
-            Declaration(endpoint=self, spec=self.spec, form=form, pages=self.pages),
-            bindings,
-            caller_place(2),
-        )
-
 
 class WriteEndpoint(Generic[T]):
     """An endpoint that writes. Called with values it makes a write for `write_together`."""
+
+    field: FieldMaker
+    """Makes a mutation field that makes this one write and shows the reply's row; bound as a
+    reading field is."""
 
     def __init__(
         self, backend: Backend, spec: EndpointSpec, place: Place, given: Mapping[str, Any]
@@ -243,8 +273,9 @@ class WriteEndpoint(Generic[T]):
         self.given = given
         self.spec = spec
         self.place = place
+        self.field = FieldMaker(self, spec, "write", None)
 
-    def __call__(self, **values: Any) -> Write[T]:
+    def __call__(self, /, **values: Any) -> Write[T]:
         """The write of `values`. `body` may be a Strawberry input, a dict, a list or a scalar.
 
         Raises `TypeError` for a parameter that the endpoint does not have, or that is missing.
@@ -257,12 +288,6 @@ class WriteEndpoint(Generic[T]):
             },
             target=self.spec.backend.name,
         )
-
-    def field(self, **bindings: Any) -> Any:
-        """A mutation field that makes this one write and shows the reply's row; bound as a reading
-        field is."""
-        declaration = Declaration(endpoint=self, spec=self.spec, form="write", pages=None)
-        return declared_field(declaration, bindings, caller_place())
 
 
 def _endpoint(

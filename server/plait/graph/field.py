@@ -26,7 +26,6 @@ from plait.graph.bindings import (
     Place,
     arguments_in,
     caller_place,
-    split_options,
 )
 from plait.graph.pages import FIRST_DEFAULT, Pages
 
@@ -129,18 +128,20 @@ def paths_of_name(
     return ((derived,),) if derived == name else ((derived,), (name,))
 
 
-def declared_field(declaration: Declaration, bindings: Mapping[str, Any], place: Place) -> Any:
+def declared_field(
+    declaration: Declaration, bindings: Mapping[str, Any], options: FieldOptions, place: Place
+) -> Any:
     """The field of an endpoint with its bindings, as its class sees it."""
-    parameters, options = split_options(bindings)
+    usable = options.usable
     made = DeclaredField(
-        graphql_name=options.name,
-        description=options.description,
-        deprecation_reason=options.deprecation_reason,
-        permission_classes=list(options.permission_classes),
-        extensions=list(options.extensions),
-        directives=options.directives,
+        graphql_name=usable.name,
+        description=usable.description,
+        deprecation_reason=usable.deprecation_reason,
+        permission_classes=list(usable.permission_classes),
+        extensions=list(usable.extensions),
+        directives=tuple(usable.directives),
     )
-    made.declare(declaration, parameters, options, place)
+    made.declare(declaration, bindings, options, place)
     return made
 
 
