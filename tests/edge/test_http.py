@@ -12,8 +12,8 @@ from plait.edge.graphiql import Asset
 from plait.edge.http import GraphQLEndpoint
 from plait.errors import BadUserInput, LedgerUnavailable
 from plait.events import Events, FieldFailed, RequestFinished
+from plait.query.answer import Executed
 from plait.query.done import Done, Request
-from plait.query.respond import Answer
 
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 JSON = {"content-type": "application/json", "x-request-id": "r1", "traceparent": TRACE}
@@ -48,11 +48,9 @@ def done(**more: Any) -> Done:
     given: dict[str, Any] = {
         "body": b'{"data":{}}',
         "codes": ("A", "B"),
-        "has_data": True,
-        "was_executed": True,
         **more,
     }
-    return Done(answer=Answer(**given), name="Named", kind="query", calls=3)
+    return Done(answer=Executed(**given), name="Named", kind="query", calls=3)
 
 
 class Sent:
@@ -182,7 +180,7 @@ def test_a_get_may_only_query() -> None:
 
 
 def test_an_answer_says_what_else_there_is_to_say() -> None:
-    made = done(replayed=True, retry_after_s=1.2, has_data=False, request_status=503)
+    made = done(replayed=True, retry_after_s=1.2, status=503)
     sent = ask(b'{"query":"{a}"}', answer=made, accept="application/graphql-response+json")
     assert sent.status == 503
     assert sent.headers["content-type"] == "application/graphql-response+json; charset=utf-8"

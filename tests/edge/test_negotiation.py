@@ -10,8 +10,7 @@ from plait.edge.graphiql import Asset
 from plait.edge.http import send_asset
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
 from plait.edge.negotiate import headers_of, media_type_of, status_of
-from plait.query.done import Done
-from plait.query.respond import Answer
+from plait.query.answer import Answer, Executed, Refused
 
 OURS, PLAIN = "application/graphql-response+json", "application/json"
 
@@ -50,37 +49,17 @@ def test_a_client_that_takes_none_of_ours_is_told_what_there_is(accept: str) -> 
     assert caught.value.message == ("Accept application/graphql-response+json or application/json.")
 
 
-def done(
-    *,
-    has_data: bool = False,
-    was_executed: bool = False,
-    request_status: int | None = None,
-    not_allowed: bool = False,
-) -> Done:
-    answer = Answer(
-        body=b"",
-        codes=(),
-        has_data=has_data,
-        was_executed=was_executed,
-        request_status=request_status,
-    )
-    return Done(answer=answer, not_allowed=not_allowed)
-
-
 @pytest.mark.parametrize(
     ("made", "plain", "ours"),
     [
-        (done(has_data=True, was_executed=True), 200, 200),
-        (done(has_data=True, was_executed=True, request_status=503), 200, 200),
-        (done(was_executed=True), 200, 200),
-        (done(was_executed=True, request_status=503), 200, 503),
-        (done(), 200, 400),
-        (done(request_status=422), 200, 422),
-        (done(not_allowed=True), 405, 405),
-        (done(not_allowed=True, has_data=True), 405, 405),
+        (Executed(body=b""), 200, 200),
+        (Executed(body=b"", status=503), 200, 503),
+        (Refused(body=b"", codes=()), 200, 400),
+        (Refused(body=b"", codes=(), status=422), 200, 422),
+        (Refused(body=b"", codes=(), status=405, always=True), 405, 405),
     ],
 )
-def test_the_status_of_an_answer(made: Done, plain: int, ours: int) -> None:
+def test_the_status_of_an_answer(made: Answer, plain: int, ours: int) -> None:
     assert status_of(made, "application/json") == plain
     assert status_of(made, "application/graphql-response+json") == ours
 

@@ -22,8 +22,9 @@ from plait.errors import (
     RequestTimeout,
 )
 from plait.events import Events
+from plait.query.answer import Answer, Executed, Refused
 from plait.query.context import Context
-from plait.query.respond import ERRORS_BYTES_MAX, Answer, Executed, answered, given_up, refused
+from plait.query.respond import ERRORS_BYTES_MAX, Operation, answered, given_up, refused
 
 NO_PLACES = SimpleNamespace(places=lambda _: [])
 
@@ -31,8 +32,10 @@ NO_PLACES = SimpleNamespace(places=lambda _: [])
 def test_a_refused_document_is_not_executed() -> None:
     errors = [GraphQLError("One. Did you mean 'two'?"), GraphQLError("Three.")]
     answer = refused(errors, "CODE", "r1", NO_PLACES)
-    assert (answer.codes, answer.has_data, answer.was_executed) == (("CODE",), False, False)
-    assert (answer.request_status, answer.replayed, answer.retry_after_s) == (None, False, None)
+    assert (answer.codes, answer.status, answer.always) == (("CODE",), 400, False)
+    assert (answer.replayed, answer.retry_after_s) == (False, None)
+    never = refused(errors, "CODE", "r1", NO_PLACES, status=405)
+    assert (never.status, never.always) == (405, True)
     shown = json.loads(answer.body)
     assert shown == {
         "errors": [
@@ -77,8 +80,8 @@ def test_an_operation_that_was_given_up_tells_what_it_wrote(
     error: PlaitError, has_begun: bool, written: Any, status: int, extensions: dict[str, Any]
 ) -> None:
     answer = given_up(error, "r1", has_begun=has_begun, written=written)
-    assert (answer.codes, answer.has_data) == ((error.code,), False)
-    assert (answer.was_executed, answer.request_status) == (has_begun, status)
+    assert type(answer) is (Executed if has_begun else Refused)
+    assert (answer.codes, answer.status, answer.always) == ((error.code,), status, False)
     wanted: dict[str, Any] = {
         "errors": [
             {
@@ -114,9 +117,13 @@ def answer_to(data: Any, *causes: Any, path: Any = ("a",), **more: Any) -> Answe
         for cause in causes
     ]
     document: Any = SimpleNamespace(places=lambda _: [], ast=SimpleNamespace(definitions=[]))
-    executed = Executed(schema=SimpleNamespace(), document=document, operation=SimpleNamespace())  # type: ignore[arg-type]
+    operation = Operation(
+        schema=SimpleNamespace(),  # type: ignore[arg-type]
+        document=document,
+        operation=SimpleNamespace(),  # type: ignore[arg-type]
+    )
     result = ExecutionResult(data, errors, more.pop("extensions", None))
-    return answered(result, context(**more), executed, Events())
+    return answered(result, context(**more), operation, Events())
 
 
 def late(**more: Any) -> BackendTimeout:
@@ -125,7 +132,7 @@ def late(**more: Any) -> BackendTimeout:
 
 def test_an_answer_with_data_says_so() -> None:
     answer = answer_to({"a": Written("1.50")})
-    assert answer == Answer(body=b'{"data":{"a":1.50}}', codes=(), has_data=True, was_executed=True)
+    assert answer == Executed(body=b'{"data":{"a":1.50}}', codes=(), status=200)
     answer = answer_to({"a": 1}, replayed=True, written=WRITTEN, extensions={"mine": 1})
     assert answer.replayed
     assert json.loads(answer.body)["extensions"] == {
@@ -135,44 +142,43 @@ def test_an_answer_with_data_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "causes", "more", "has_data", "status", "codes"),
+    ("data", "causes", "more", "status", "codes"),
     [
-        ({"a": None}, [late()], {}, True, None, ("BACKEND_TIMEOUT",)),
-        (None, [late(), late()], {}, False, None, ("BACKEND_TIMEOUT",)),
-        (None, [KeyReused("K.")], {}, False, 422, ("IDEMPOTENCY_KEY_REUSED",)),
+        ({"a": None}, [late()], {}, 200, ("BACKEND_TIMEOUT",)),
+        (None, [late(), late()], {}, 200, ("BACKEND_TIMEOUT",)),
+        (None, [KeyReused("K.")], {}, 422, ("IDEMPOTENCY_KEY_REUSED",)),
         (
             None,
             [late(), KeyReused("K.")],
             {},
-            False,
             422,
             ("BACKEND_TIMEOUT", "IDEMPOTENCY_KEY_REUSED"),
         ),
-        ({"a": None}, [KeyReused("K.")], {}, True, 422, ("IDEMPOTENCY_KEY_REUSED",)),
-        ({"a": None}, [LedgerUnavailable("L.")], {}, False, 503, ("LEDGER_UNAVAILABLE",)),
-        ({"a": 1}, [LedgerUnavailable("L.")], {}, True, 503, ("LEDGER_UNAVAILABLE",)),
+        ({"a": None}, [KeyReused("K.")], {}, 200, ("IDEMPOTENCY_KEY_REUSED",)),
+        ({"a": None}, [LedgerUnavailable("L.")], {}, 503, ("LEDGER_UNAVAILABLE",)),
+        ({"a": 1}, [LedgerUnavailable("L.")], {}, 200, ("LEDGER_UNAVAILABLE",)),
         (
             {"a": None},
             [LedgerUnavailable("L.")],
             {"written": WRITTEN},
-            True,
-            503,
+            200,
             ("LEDGER_UNAVAILABLE",),
         ),
-        ({"a": None}, [BadUserInput("B.")], {}, True, 400, ("BAD_USER_INPUT",)),
+        ({"a": None}, [BadUserInput("B.")], {}, 200, ("BAD_USER_INPUT",)),
     ],
 )
 def test_the_status_of_an_answer_follows_from_what_went_wrong(
-    data: Any, causes: Any, more: Any, has_data: bool, status: int | None, codes: Any
+    data: Any, causes: Any, more: Any, status: int, codes: Any
 ) -> None:
     answer = answer_to(data, *causes, **more)
-    assert (answer.has_data, answer.request_status, answer.codes) == (has_data, status, codes)
-    assert answer.was_executed
+    assert isinstance(answer, Executed)
+    assert (answer.status, answer.codes) == (status, codes)
 
 
 def test_what_failed_before_anything_ran_has_no_data() -> None:
     answer = answer_to(None, None, path=None)
-    assert (answer.was_executed, answer.request_status) == (False, 400)
+    assert isinstance(answer, Refused)
+    assert answer.status == 400
     assert "data" not in json.loads(answer.body)
     assert answer.codes == ("BAD_USER_INPUT",)
 
@@ -203,7 +209,8 @@ def test_an_answer_that_is_too_large_is_given_up_with_what_it_wrote() -> None:
     assert shown["data"] is None
     assert shown["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert shown["extensions"] == {"plait": {"writes": WRITTEN}}
-    assert (answer.was_executed, answer.has_data) == (True, False)
+    assert isinstance(answer, Executed)
+    assert answer.status == 400
 
 
 def test_a_context_parts_from_what_executed_it() -> None:

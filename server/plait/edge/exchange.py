@@ -217,7 +217,7 @@ class Exchange:
             headers = ((b"idempotent-replayed", b"true"), *headers)
         if answer.retry_after_s is not None:
             headers = ((b"retry-after", b"%d" % math.ceil(answer.retry_after_s)), *headers)
-        self.response = Response(status_of(done, self.media), self.media, headers, answer.body)
+        self.response = Response(status_of(answer, self.media), self.media, headers, answer.body)
         self._end()
 
     def _end(self) -> None:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from plait.edge.body import HttpError
-from plait.query.done import Done
+from plait.query.answer import Answer
 
 MediaType: TypeAlias = Literal["application/json", "application/graphql-response+json"]
 
@@ -43,15 +43,9 @@ def _weight(text: str) -> float:
         return 0.0
 
 
-def status_of(done: Done, media: MediaType) -> int:
+def status_of(answer: Answer, media: MediaType) -> int:
     """The HTTP status of an answer, by the specification's section on the media type."""
-    if done.not_allowed:
-        return 405
-    if media == "application/json":
-        return 200
-    if done.answer.has_data:
-        return 200
-    return done.answer.request_status or (200 if done.answer.was_executed else 400)
+    return 200 if media == "application/json" and not answer.always else answer.status
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from plait.backend.call import Origin
+from plait.query.answer import Answer
 from plait.query.direct import Direct
-from plait.query.respond import Answer
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,5 +34,3 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     kind: str = "none"
     calls: int = 0
-    not_allowed: bool = False
-    """Whether a GET asked to write."""

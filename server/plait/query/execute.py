@@ -112,9 +112,9 @@ class Executor:
             return Done(answer=given_up(too_much, request_id, has_begun=False))
         if request.only_queries and operation.operation is not OperationType.QUERY:
             only = GraphQLError("A GET can only query: send mutations with POST.")
-            answer = refused([only], BadUserInput.code, request_id, document)
+            answer = refused([only], BadUserInput.code, request_id, document, status=405)
             name, kind = _name(operation), operation.operation.value
-            return Done(answer=answer, name=name, kind=kind, not_allowed=True)
+            return Done(answer=answer, name=name, kind=kind)
         explain = request.origin.headers.get(EXPLAIN_HEADER)
         if explain and (wrong := self._why_not_explained(explain)):
             return Done(answer=refused([wrong], BadUserInput.code, request_id, document))

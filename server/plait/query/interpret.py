@@ -24,13 +24,14 @@ from plait.errors import RequestError, RequestTimeout
 from plait.events import Events, PropertyAbsent
 from plait.graph.absent import Absence, Expected
 from plait.graph.graph import Graph
+from plait.query.answer import Answer
 from plait.query.context import Context
 from plait.query.document import Document
 from plait.query.done import Done, Request
 from plait.query.explain import Explanation, explanation_of, run_told
 from plait.query.latency import Latencies
 from plait.query.plan import Plan, Step
-from plait.query.respond import Executed, answered, given_up
+from plait.query.respond import Operation, answered, given_up
 from plait.query.run import Run
 from plait.query.variables import VariableLimits
 from plait.writes.writes import Writes
@@ -129,12 +130,13 @@ class Interpreter:
     ) -> Done:
         """The answer of a result, or why there is none."""
         self.tell(context.absences.values())
+        answer: Answer
         if isinstance(result, RequestError):
             request_id = context.origin.request_id
             answer = given_up(result, request_id, has_begun=True, written=context.written)
         else:
-            executed = Executed(schema=self._graph.core, document=document, operation=operation)
-            answer = answered(result, context, executed, self._events)
+            of = Operation(schema=self._graph.core, document=document, operation=operation)
+            answer = answered(result, context, of, self._events)
         name = operation.name.value if operation.name else None
         kind = operation.operation.value
         return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)

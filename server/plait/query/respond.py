@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-import msgspec
 from graphql import (
     ExecutionResult,
     FragmentDefinitionNode,
@@ -34,6 +33,7 @@ from plait.errors import (
 )
 from plait.events import Events, FieldFailed
 from plait.graph.blame import endpoint_at
+from plait.query.answer import Answer, Executed, Refused
 from plait.query.context import MARKS_MAX, Context
 from plait.query.document import Document
 
@@ -53,24 +53,8 @@ _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 Places: TypeAlias = Callable[[GraphQLError], list[dict[str, int]]]
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back to the client."""
-
-    body: bytes
-    codes: tuple[str, ...]
-    """The codes of its errors, each once."""
-    has_data: bool
-    was_executed: bool = False
-    """Whether it has an entry `data`, null or not."""
-    request_status: int | None = None
-    """The HTTP status that fits an error which refuses the whole request."""
-    replayed: bool = False
-    retry_after_s: float | None = None
-    """When to ask again, where an error says so."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
+class Operation:
     """What `respond` looks at to tell which endpoint a failed field's row came from."""
 
     schema: GraphQLSchema
@@ -93,29 +77,32 @@ def refused(
     document: HasPlaces,
     *,
     hide_suggestions: bool = False,
-) -> Answer:
-    """The answer to a request that was not executed."""
+    status: int | None = None,
+) -> Refused:
+    """The answer to a request that was not executed. `status` is one that holds for every media
+    type."""
     extensions = {"code": code, "request_id": request_id}
     shown = [
         _formatted(error, extensions, document.places, _echo(error.message, hide_suggestions))
         for error in errors
     ]
-    return Answer(
+    return Refused(
         body=encode({"errors": _bounded(shown, len(shown))}),
         codes=(code,),
-        has_data=False,
+        status=status or 400,
+        always=status is not None,
     )
 
 
-def told_plan(plan: Any) -> Answer:
+def told_plan(plan: Any) -> Executed:
     """The answer to who asks what an operation would do. Nothing was done."""
     body = encode({"data": None, "extensions": {"plait": {"plan": plan}}})
-    return Answer(body=body, codes=(), has_data=True)
+    return Executed(body=body)
 
 
-def whole(body: bytes) -> Answer:
+def whole(body: bytes) -> Executed:
     """An answer with nothing but data."""
-    return Answer(body=body, codes=(), has_data=True, was_executed=True)
+    return Executed(body=body)
 
 
 def given_up(
@@ -133,22 +120,17 @@ def given_up(
         payload["data"] = None
     if written:
         payload["extensions"] = {"plait": {"writes": written}}
-    return Answer(
-        body=encode(payload),
-        codes=(error.code,),
-        has_data=False,
-        was_executed=has_begun,
-        request_status=error.http_status or 400,
-    )
+    made = Executed if has_begun else Refused
+    return made(body=encode(payload), codes=(error.code,), status=error.http_status or 400)
 
 
 def answered(
-    result: ExecutionResult, context: Context, executed: Executed, events: Events
+    result: ExecutionResult, context: Context, operation: Operation, events: Events
 ) -> Answer:
     """The answer to a request that was executed, in whole or in part."""
     errors = [*(result.errors or ()), *context.reported]
     dropped = getattr(getattr(context.executor, "collected_errors", None), "dropped", 0)
-    made = [_error(error, context, executed, events) for error in errors[:ERRORS_MAX]]
+    made = [_error(error, context, operation, events) for error in errors[:ERRORS_MAX]]
     shown = _bounded(made, len(errors) + dropped)
     payload: dict[str, Any] = {"errors": shown} if shown else {}
     began = result.data is not None or any(error.path is not None for error in errors)
@@ -161,16 +143,17 @@ def answered(
         return given_up(
             too_large, context.origin.request_id, has_begun=True, written=context.written
         )
-    return Answer(
+    codes = tuple(dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one))
+    retry_after_s = _retry_after_s(errors)
+    if not began:
+        return Refused(body=body, codes=codes, retry_after_s=retry_after_s)
+    has_data = result.data is not None and not _nothing_was_done(result, errors, context)
+    return Executed(
         body=body,
-        codes=tuple(
-            dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one)
-        ),
-        has_data=result.data is not None and not _nothing_was_done(result, errors, context),
-        was_executed=began,
-        request_status=_request_status(errors) if began else 400,
+        codes=codes,
+        status=200 if has_data else _request_status(errors) or 200,
         replayed=context.replayed,
-        retry_after_s=_retry_after_s(errors),
+        retry_after_s=retry_after_s,
     )
 
 
@@ -255,14 +238,14 @@ def _request_status(errors: Sequence[GraphQLError]) -> int | None:
 
 
 def _error(
-    error: GraphQLError, context: Context, executed: Executed, events: Events
+    error: GraphQLError, context: Context, operation: Operation, events: Events
 ) -> dict[str, Any]:
     request_id = context.origin.request_id
     cause = error.original_error
-    places = executed.document.places
+    places = operation.document.places
     match cause:
         case BackendError():
-            extensions = _backend_extensions(cause, error, executed, request_id)
+            extensions = _backend_extensions(cause, error, operation, request_id)
             return _formatted(error, extensions, places)
         case PlaitError():
             extensions = {"code": cause.code, **_details(cause), "request_id": request_id}
@@ -278,14 +261,14 @@ def _error(
             own = {"code": "RESOLVER_ERROR", **(error.extensions or {}), "request_id": request_id}
             return _formatted(error, own, places)
         case _:
-            return _unexpected(error, cause, executed, events, request_id)
+            return _unexpected(error, cause, operation, events, request_id)
 
 
 def _backend_extensions(
-    cause: BackendError, error: GraphQLError, executed: Executed, request_id: str
+    cause: BackendError, error: GraphQLError, operation: Operation, request_id: str
 ) -> dict[str, Any]:
     backend, endpoint = cause.backend, cause.endpoint
-    if not backend and (spec := _endpoint_at(executed, error.path or [])):
+    if not backend and (spec := _endpoint_at(operation, error.path or [])):
         backend, endpoint = spec.backend.name, spec.label
     return {
         "code": cause.code,
@@ -302,7 +285,7 @@ def _backend_extensions(
 def _unexpected(
     error: GraphQLError,
     cause: Exception,
-    executed: Executed,
+    operation: Operation,
     events: Events,
     request_id: str,
 ) -> dict[str, Any]:
@@ -312,7 +295,7 @@ def _unexpected(
     ):
         # graphql-core's own words; they name the type and field, and nothing of the data.
         extensions = {"code": "NULL_IN_NON_NULL_FIELD", "request_id": request_id}
-        return _formatted(error, extensions, executed.document.places)
+        return _formatted(error, extensions, operation.document.places)
     events.emit(FieldFailed(request_id=request_id, path=path, error=cause))
     masked = GraphQLError(
         "Something went wrong here. The log tells more, under the request id.",
@@ -320,7 +303,7 @@ def _unexpected(
         path=error.path,
     )
     extensions = {"code": "INTERNAL_ERROR", "request_id": request_id}
-    return _formatted(masked, extensions, executed.document.places)
+    return _formatted(masked, extensions, operation.document.places)
 
 
 def _formatted(
@@ -335,17 +318,17 @@ def _formatted(
     return shown
 
 
-def _endpoint_at(executed: Executed, path: Sequence[str | int]) -> EndpointSpec | None:
+def _endpoint_at(operation: Operation, path: Sequence[str | int]) -> EndpointSpec | None:
     """The endpoint whose row the field at `path` was read from: the nearest field above that
     declares one. Looked for once for all items of a list."""
     names = tuple(key for key in path if isinstance(key, str))
-    if names not in executed.endpoints:
+    if names not in operation.endpoints:
         fragments = {
             one.name.value: one
-            for one in executed.document.ast.definitions
+            for one in operation.document.ast.definitions
             if isinstance(one, FragmentDefinitionNode)
         }
-        executed.endpoints[names] = endpoint_at(
-            executed.schema, executed.operation, fragments, names
+        operation.endpoints[names] = endpoint_at(
+            operation.schema, operation.operation, fragments, names
         )
-    return executed.endpoints[names]
+    return operation.endpoints[names]
