@@ -19,8 +19,8 @@ import plait.query.interpret
 from bench.graphs.jsonplaceholder import graph
 from plait import Backend, Graph
 from plait.backend.budget import Allowance
-from plait.backend.build import Load
 from plait.backend.call import Origin
+from plait.backend.encode import Load
 from plait.backend.fetch import Wanted
 from plait.backend.flight import Brought, Fetched, Flight
 from plait.backend.numbers import encode

@@ -14,7 +14,7 @@ from plait.backend.transport import Wire
 from plait.clock import Clock, SystemClock
 from plait.edge.exchange import Exchange
 from plait.edge.graphiql import assets, pages
-from plait.edge.http import ASGIApp, GraphQLEndpoint, Receive, Scope, Send
+from plait.edge.http import ASGIApp, AsgiScope, AsgiSend, GraphQLEndpoint, Receive
 from plait.edge.identity import caller_of
 from plait.errors import GatewayNotStarted, SettingsError
 from plait.events import Events, Observer
@@ -115,7 +115,7 @@ class App:
         return self._running is None or self._running.executor.is_idle
 
     def at_once(
-        self, scope: Scope, body: bytes, then: Callable[[Exchange], object]
+        self, scope: AsgiScope, body: bytes, then: Callable[[Exchange], object]
     ) -> Exchange | None:
         """Begin to answer a request that has arrived whole, without ASGI; `None` where it is to be
         asked as an ASGI app. `then` is called once with the answer, unless the exchange is left;
@@ -126,11 +126,11 @@ class App:
             return None
         return self._endpoint.at_once(scope["headers"], body, then)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: AsgiSend) -> None:
         """See the ASGI specification."""
         await self._app(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: AsgiScope, receive: Receive, send: AsgiSend) -> None:
         """/graphql goes straight to its handler, everything else to FastAPI."""
         if scope["type"] != "http":
             await self._rest(scope, receive, send)

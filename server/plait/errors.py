@@ -169,7 +169,7 @@ def own(error: E) -> E:
     return made
 
 
-Sent = Literal["no", "maybe"]
+WasSent = Literal["no", "maybe"]
 
 
 class BackendError(PlaitError):
@@ -190,7 +190,7 @@ class BackendError(PlaitError):
         endpoint: str,
         status: int | None = None,
         attempts: int = 1,
-        sent: Sent = "maybe",
+        sent: WasSent = "maybe",
         retry_after_s: float | None = None,
         reason: str | None = None,
         problem: str | None = None,

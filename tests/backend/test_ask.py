@@ -9,10 +9,10 @@ import pytest
 from plait import Backend, by_ids, grouped
 from plait.backend.ask import SPLIT_CALLS_MAX, Asker, Asking
 from plait.backend.budget import Allowance, Budget
-from plait.backend.build import load_of
 from plait.backend.call import Call, Origin, Reply
+from plait.backend.encode import load_of
 from plait.backend.flight import Fetched
-from plait.backend.freshness import Entry
+from plait.backend.freshness import CacheEntry
 from plait.backend.keep import Keeper
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock
@@ -60,7 +60,7 @@ def ask(
     answers: Any,
     *ids: Any,
     budget: Budget | None = None,
-    entry: Entry | None = None,
+    entry: CacheEntry | None = None,
     events: list[Any] | None = None,
     **values: Any,
 ) -> tuple[list[Any], Server]:
@@ -190,8 +190,10 @@ def test_rows_that_contradict_each_other_fail_their_key() -> None:
     assert outcomes == [("BAD_BACKEND_RESPONSE", None), {"id": 2}]
 
 
-def kept(row: bytes = b'{"id":1}') -> Entry:
-    return Entry(row=row, asked_at=0, fresh_until=0, revalidate_until=0, error_until=0, etag='"1"')
+def kept(row: bytes = b'{"id":1}') -> CacheEntry:
+    return CacheEntry(
+        row=row, asked_at=0, fresh_until=0, revalidate_until=0, error_until=0, etag='"1"'
+    )
 
 
 def test_a_validator_asks_whether_the_row_still_holds() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from plait import Backend, by_ids, grouped
-from plait.backend.build import batch_call, json_body, load_of, single_call
 from plait.backend.call import Origin
+from plait.backend.encode import batch_call, json_body, load_of, single_call
 from plait.backend.identity import endpoint_identity, load_key, server_identity
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadUserInput

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from plait.backend.cache import BoundedMemory, RowCache, open_store
-from plait.backend.freshness import Entry
+from plait.backend.freshness import CacheEntry
 from plait.clock import TestClock
 from plait.errors import SettingsError
 from plait.events import CacheFailed, Event, Events
 from tests.conftest import free_port, needs, running
 
 
-def entry(row: bytes = b"1", until: float = 1_000_100.0) -> Entry:
-    return Entry(
+def entry(row: bytes = b"1", until: float = 1_000_100.0) -> CacheEntry:
+    return CacheEntry(
         row=row, asked_at=1e6, fresh_until=until, revalidate_until=until, error_until=until
     )
 

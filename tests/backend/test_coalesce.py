@@ -3,8 +3,8 @@
 from typing import Any
 
 from plait import Backend, grouped
-from plait.backend.build import Load, load_of
 from plait.backend.coalesce import Coalescer
+from plait.backend.encode import Load, load_of
 from plait.backend.flight import Brought, Flight
 
 b = Backend("b", "http://b.test")

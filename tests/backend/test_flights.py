@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from plait.backend.build import load_of
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
+from plait.backend.encode import load_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.identity import endpoint_identity, server_identity
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
@@ -60,12 +60,12 @@ def fetcher(backend: Backend, cache: RowCache | None = None) -> Fetcher:
 
 def ask(
     made: Fetcher, *, endpoint: EndpointSpec = GET, id: int = 1, since: float = 0.0, **origin: Any
-) -> "asyncio.Task[list[Outcome]]":
+) -> "asyncio.Task[list[LoadOutcome]]":
     load = load_of(endpoint, {"id": id})
     return asyncio.create_task(made.fetch(endpoint, [load], Origin(**origin), since=since))
 
 
-def row_of(outcomes: list[Outcome]) -> Mapping[str, Any]:
+def row_of(outcomes: list[LoadOutcome]) -> Mapping[str, Any]:
     (outcome,) = outcomes
     assert isinstance(outcome, Fetched), outcome
     row: Mapping[str, Any] = outcome.row

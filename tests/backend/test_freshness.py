@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from plait.backend.call import Reply
 from plait.backend.freshness import (
-    Entry,
+    CacheEntry,
     Use,
     cache_control,
     conditional_headers,
@@ -94,7 +94,7 @@ def test_the_endpoints_own_ttl_replaces_max_age_and_never_no_store() -> None:
     ],
 )
 def test_a_row_goes_from_fresh_to_stale_to_expired(age_s: float, use: Use, on_error: bool) -> None:
-    entry = Entry(
+    entry = CacheEntry(
         row=b"1",
         asked_at=NOW,
         fresh_until=NOW + 10,
@@ -181,7 +181,7 @@ def test_the_authors_policy_goes_before_the_reply(
     assert seconds(headers, **policy) == expected
 
 
-KEPT = Entry(
+KEPT = CacheEntry(
     row=b"1",
     asked_at=NOW,
     fresh_until=NOW + 10,
@@ -206,7 +206,7 @@ def test_its_validators_ask_whether_it_still_holds() -> None:
     assert conditional_headers(both) == (("if-none-match", '"1"'), ("if-modified-since", "m"))
 
 
-def again(headers: dict[str, str], entry: Entry = KEPT, **policy: bool) -> Entry | None:
+def again(headers: dict[str, str], entry: CacheEntry = KEPT, **policy: bool) -> CacheEntry | None:
     return renewed(
         entry,
         Reply(status=304, headers=headers, body=b""),
@@ -221,7 +221,7 @@ def again(headers: dict[str, str], entry: Entry = KEPT, **policy: bool) -> Entry
 def test_a_304_gives_an_entry_a_new_life() -> None:
     old = replace(KEPT, etag='"1"', last_modified="m")
     made = again({"cache-control": "max-age=5, stale-if-error=2, stale-while-revalidate=1"}, old)
-    assert made == Entry(
+    assert made == CacheEntry(
         row=b"1",
         asked_at=NOW + 100,
         fresh_until=NOW + 106,

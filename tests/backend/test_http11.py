@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plait.backend import http11
-from plait.backend.http11 import ExchangeError, Failure, Origin, RawReply, Wanted
+from plait.backend.http11 import ExchangeError, Failure, Peer, RawReply, ReplyLimits
 from tests.conftest import needs
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 PARTS = [OK, OK[:20], OK[20:], b"HTTP/1.1 ", b"\r\n", b"content-length: 3\r\n\r\n", b"0\r\n\r\n"]
-WANTED = Wanted(bytes_max=1_000, error_bytes_max=100, error_type=b"application/problem+json")
+WANTED = ReplyLimits(bytes_max=1_000, error_bytes_max=100, error_type=b"application/problem+json")
 
 
 @pytest.fixture(params=["asyncio", "uvloop"], autouse=True)
@@ -30,7 +30,7 @@ def loop_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(asyncio, "run", uvloop.run)
 
 
-def origin(port: int, **options: Any) -> Origin:
+def origin(port: int, **options: Any) -> Peer:
     given: dict[str, Any] = {
         "host": "127.0.0.1",
         "port": port,
@@ -39,15 +39,15 @@ def origin(port: int, **options: Any) -> Origin:
         "read_s": 2,
         "keepalive_s": 30,
     }
-    return Origin(**{**given, **options})
+    return Peer(**{**given, **options})
 
 
-async def get(of: Origin, method: bytes = b"GET", body: bytes | None = None) -> RawReply:
+async def get(of: Peer, method: bytes = b"GET", body: bytes | None = None) -> RawReply:
     headers = ((b"host", b"x"),)
     return await of.send(method, b"/x", headers, body, WANTED, is_safe=method == b"GET")
 
 
-def served(script: Script, test: Callable[[Origin], Awaitable[Any]], **options: Any) -> Any:
+def served(script: Script, test: Callable[[Peer], Awaitable[Any]], **options: Any) -> Any:
     """What `test` makes of a server that does `script` with each connection, given its number.
     And how many connections there were."""
     count = 0
@@ -88,14 +88,14 @@ def answering(*replies: bytes) -> Script:
     return script
 
 
-async def twice(of: Origin) -> tuple[bytes, bytes]:
+async def twice(of: Peer) -> tuple[bytes, bytes]:
     first = await get(of)
     await asyncio.sleep(0.05)  # what follows a reply has come by now
     return first.body, (await get(of)).body
 
 
 def failure(script: Script, method: bytes = b"GET", **options: Any) -> Failure:
-    async def test(of: Origin) -> Failure:
+    async def test(of: Peer) -> Failure:
         with pytest.raises(ExchangeError) as caught:
             await get(of, method)
         return caught.value.failure
@@ -138,7 +138,7 @@ def test_a_connection_that_was_closed_meanwhile_is_noticed() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(OK)  # and closes, without having said so
 
-    async def posts(of: Origin) -> bytes:
+    async def posts(of: Peer) -> bytes:
         await get(of)
         await asyncio.sleep(0.05)
         return (await get(of, b"POST", b"{}")).body
@@ -163,7 +163,7 @@ def test_what_is_safe_is_sent_once_more_where_a_kept_connection_ends_without_a_w
 
 
 def test_what_writes_is_not() -> None:
-    async def test(of: Origin) -> Failure:
+    async def test(of: Peer) -> Failure:
         await get(of)
         with pytest.raises(ExchangeError) as caught:
             await get(of, b"POST", b"{}")
@@ -220,7 +220,7 @@ def test_a_piece_now_and_then_is_no_silence() -> None:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)
 
-    async def test(of: Origin) -> bytes:
+    async def test(of: Peer) -> bytes:
         return (await get(of)).body
 
     assert served(drip, test, read_s=0.2)[0] == b"ok"
@@ -281,7 +281,7 @@ def test_an_exchange_that_is_given_up_closes_its_connection_at_once() -> None:
         await reader.readuntil(b"\r\n\r\n")
         ended.append(await reader.read())
 
-    async def test(of: Origin) -> int:
+    async def test(of: Peer) -> int:
         task = asyncio.ensure_future(get(of))
         await asyncio.sleep(0.1)
         task.cancel()
@@ -296,7 +296,7 @@ def test_an_exchange_that_is_given_up_closes_its_connection_at_once() -> None:
 def test_a_failures_body_is_read_only_for_its_connection(body: bytes, connections: int) -> None:
     reply = b"HTTP/1.1 404 Not Found\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
-    async def test(of: Origin) -> list[int]:
+    async def test(of: Peer) -> list[int]:
         found = [(await get(of)).status]
         await asyncio.sleep(0.1)
         return [*found, (await get(of)).status]
@@ -310,7 +310,7 @@ def test_a_failure_is_told_before_its_body_has_come() -> None:
         writer.write(b"HTTP/1.1 500 Oh\r\ncontent-length: 5\r\n\r\n")
         await reader.read()  # the rest never comes: the client closes
 
-    async def test(of: Origin) -> int:
+    async def test(of: Peer) -> int:
         return (await get(of)).status
 
     assert served(script, test)[0] == 500
@@ -321,7 +321,7 @@ def test_a_problem_document_is_read_up_to_its_limit(size: int, expected: int) ->
     head = b"HTTP/1.1 422 No\r\ncontent-type: application/problem+json; a=b\r\n"
     reply = head + b"content-length: %d\r\n\r\n" % size + b"x" * size
 
-    async def test(of: Origin) -> int:
+    async def test(of: Peer) -> int:
         return len((await get(of)).body)
 
     assert served(answering(reply), test)[0] == expected
@@ -335,7 +335,7 @@ def test_many_at_once_get_their_own_replies() -> None:
             await asyncio.sleep(int(number) % 3 / 1000)
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(number) + number)
 
-    async def test(of: Origin) -> bool:
+    async def test(of: Peer) -> bool:
         async def one(number: int) -> bool:
             target = b"/%d" % number
             reply = await of.send(b"GET", target, ((b"host", b"x"),), None, WANTED, is_safe=True)
@@ -398,7 +398,7 @@ def test_connections_that_are_idle_for_too_long_are_not_used() -> None:
     ],
 )
 def test_a_request_that_could_be_taken_for_two_is_not_sent(target: bytes, headers: Any) -> None:
-    async def test(of: Origin) -> Failure:
+    async def test(of: Peer) -> Failure:
         with pytest.raises(ExchangeError) as caught:
             await of.send(b"GET", target, headers, None, WANTED, is_safe=True)
         return caught.value.failure

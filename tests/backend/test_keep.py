@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from plait import Backend, by_ids
-from plait.backend.build import Load
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Reply
+from plait.backend.encode import Load
 from plait.backend.forget import Stale
-from plait.backend.freshness import Entry
+from plait.backend.freshness import CacheEntry
 from plait.backend.identity import LoadKey
 from plait.backend.keep import Keeper
 from plait.clock import TestClock
@@ -48,10 +48,10 @@ def kept(
     endpoint: Any = ENDPOINT,
     row: Any = 1,
     with_validators: bool = True,
-) -> Entry | None:
+) -> CacheEntry | None:
     """What is found of a row that `replies` brought at 1e6 and `renewing` renewed at 1e6 + 5."""
 
-    async def test(keeper: Keeper, clock: TestClock) -> Entry | None:
+    async def test(keeper: Keeper, clock: TestClock) -> CacheEntry | None:
         await keeper.store(endpoint, {key: row}, replies, 1e6, with_validators=with_validators)
         found = await keeper.read(endpoint, [key], 0.0)
         if renewing is None or not found:
@@ -60,11 +60,11 @@ def kept(
         await keeper.renew(endpoint, key, found[key], renewing, 1e6 + 5)
         return (await keeper.read(endpoint, [key], 1e6)).get(key)
 
-    found: Entry | None = keeping(test)
+    found: CacheEntry | None = keeping(test)
     return found
 
 
-def until(entry: Entry | None) -> tuple[float, float, float] | None:
+def until(entry: CacheEntry | None) -> tuple[float, float, float] | None:
     """Seconds from 1e6 on: fresh, usable while it is asked for again, usable for a failure."""
     if entry is None:
         return None

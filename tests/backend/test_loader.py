@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
-from plait.backend.build import Load
 from plait.backend.call import Origin
+from plait.backend.encode import Load
 from plait.backend.fetch import Fetcher
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import HANDED_OUT, QUIET_TURNS, Loaders
 from plait.backend.spec import BackendSpec, Batch, EndpointSpec
 from plait.backend.template import PathTemplate
@@ -40,7 +40,7 @@ class Recorder:
 
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float
-    ) -> list[Outcome]:
+    ) -> list[LoadOutcome]:
         self.waves.append(len(loads))
         self.since.append(since)
         return [Fetched(row=load.values["id"]) for load in loads]

@@ -5,11 +5,8 @@ from typing import Any
 import pytest
 
 from plait import Backend, by_ids, grouped
-from plait.backend.build import load_of
 from plait.backend.call import Call, Reply
-from plait.backend.paths import property_of
-from plait.backend.spec import EndpointSpec
-from plait.backend.split import (
+from plait.backend.decode import (
     batch_rows,
     decoded,
     linked,
@@ -19,6 +16,9 @@ from plait.backend.split import (
     single_row,
     unwrapped,
 )
+from plait.backend.encode import load_of
+from plait.backend.paths import property_of
+from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse
 
 b = Backend("b", "http://b.test")

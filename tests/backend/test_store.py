@@ -15,7 +15,7 @@ from plait.backend.client import (
     identify,
     timeout,
 )
-from plait.backend.freshness import Entry
+from plait.backend.freshness import CacheEntry
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import scripted
 from plait.clock import TestClock
@@ -25,9 +25,9 @@ from plait.events import CacheFailed, Events
 NOW = 1_000_000.0
 
 
-def entry(row: bytes = b"1", kept_s: float = 10.0, asked_at: float = NOW) -> Entry:
+def entry(row: bytes = b"1", kept_s: float = 10.0, asked_at: float = NOW) -> CacheEntry:
     until = asked_at + kept_s
-    return Entry(
+    return CacheEntry(
         row=row, asked_at=asked_at, fresh_until=until, revalidate_until=until, error_until=until
     )
 

@@ -40,11 +40,11 @@ from plait.testing import GraphTest, Sent, _Defaults, reply
 from plait.writes.keys import former_entry_id, former_fingerprint
 from plait.writes.ledger import InProgress, Intent, Resume, Start, Wanted, WriteRecord
 from plait.writes.memory import EXPIRED_KEPT_S, MemoryLedger
-from plait.writes.plan import Asked
+from plait.writes.plan import AskedWrites
 from plait.writes.schema import MIGRATIONS
 from plait.writes.sqlite import SqliteLedger
-from plait.writes.write import Sent as Answered
 from plait.writes.write import Write
+from plait.writes.write import WriteReply as Answered
 from plait.writes.writes import Writes
 from tests.conftest import ROOT
 
@@ -911,9 +911,9 @@ class RefusingLedger(MemoryLedger):
         self.settled += 1
 
 
-def asked(*writes: Write[Any], key: str | None = "k", **more: Any) -> Asked:
+def asked(*writes: Write[Any], key: str | None = "k", **more: Any) -> AskedWrites:
     given: dict[str, Any] = {"caller": "", "field_name": "save", "place": "a#0", "arguments": {}}
-    return Asked(writes=writes or (pay(body=1),), key=key, **{**given, **more})
+    return AskedWrites(writes=writes or (pay(body=1),), key=key, **{**given, **more})
 
 
 def writes_of(ledger: Any, send: Any, clock: Any = None, **more: Any) -> Writes:

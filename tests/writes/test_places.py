@@ -11,7 +11,7 @@ from plait import Backend
 from plait.backend.call import Origin
 from plait.errors import BackendTimeout, KeyInvalid
 from plait.writes.outcome import Succeeded, Unknown
-from plait.writes.plan import Asked
+from plait.writes.plan import AskedWrites
 from plait.writes.together import next_place, path_of, schema_name, write_alone, write_together
 
 write = Backend("b", "http://b.test").post("/rows")
@@ -40,12 +40,12 @@ class Context:
         self.writing_tasks: dict[str, object] = {}
         self.writes = self
         self.loaders = self
-        self.asked: list[Asked] = []
+        self.asked: list[AskedWrites] = []
         self.outcomes = outcomes or (DONE,)
         self.told: list[Any] = []
         self.forgot = 0
 
-    async def together(self, asked: Asked) -> Any:
+    async def together(self, asked: AskedWrites) -> Any:
         self.asked.append(asked)
         return self.outcomes
 

@@ -9,7 +9,7 @@ import pytest
 import strawberry
 
 from plait import Backend, Graph, arg, by_ids, write_together
-from plait.backend.build import form_body
+from plait.backend.encode import form_body
 from plait.errors import BadUserInput
 from plait.graph.graph import Graph as Made
 from plait.testing import GraphTest, Sent, _Defaults, reply

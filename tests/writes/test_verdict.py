@@ -30,8 +30,8 @@ from plait.writes.records import (
     say_who_may_ask_again,
     unreadable,
 )
-from plait.writes.verdict import may_try_again, reason_for, status_of, verdict_on
-from plait.writes.write import Sent, Write
+from plait.writes.verdict import answered_status, may_try_again, reason_for, verdict_on
+from plait.writes.write import Write, WriteReply
 
 b = Backend("b", "http://b.test", idempotency_key="Idempotency-Key")
 keyed = b.post("/rows")(body=1)
@@ -112,7 +112,7 @@ def test_what_can_be_mended_may_be_asked_for_again(raised: Exception, again: boo
     ],
 )
 def test_the_status_that_an_error_stands_for(raised: Exception, status: int | None) -> None:
-    assert status_of(raised) == status
+    assert answered_status(raised) == status
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def came(result: Any, write: Write[Any] = keyed, *, in_doubt: bool = False) -> A
 
 
 def test_a_success_holds_what_was_answered() -> None:
-    made = came(Sent(value={"id": 1}, http_status=201, attempts=2))
+    made = came(WriteReply(value={"id": 1}, http_status=201, attempts=2))
     wanted = {**COMMON, "attempts": 2, "http_status": 201}
     assert made == Succeeded(**wanted, value={"id": 1})
     assert (made.code, made.message) == (None, "")
@@ -213,14 +213,14 @@ def test_what_is_not_known_says_why_and_in_which_error() -> None:
 
 def test_a_value_is_made_as_the_author_wants_it() -> None:
     write = replace(keyed, convert=lambda row: row["id"])
-    assert converted(write, came(Sent(value={"id": 7}, http_status=200))).value == 7  # type: ignore[union-attr]
-    assert converted(keyed, came(Sent(value=5, http_status=200))).value == 5  # type: ignore[union-attr]
+    assert converted(write, came(WriteReply(value={"id": 7}, http_status=200))).value == 7  # type: ignore[union-attr]
+    assert converted(keyed, came(WriteReply(value=5, http_status=200))).value == 5  # type: ignore[union-attr]
     failed = came(http(422))
     assert converted(write, failed) is failed
 
 
 def test_a_value_that_cannot_be_made_took_effect_all_the_same() -> None:
-    success = came(Sent(value=1, http_status=201, attempts=2))
+    success = came(WriteReply(value=1, http_status=201, attempts=2))
     made = unreadable(keyed, success, BadUserInput("Its id is missing."))
     assert made.reason == "It took effect, but its reply cannot be used: Its id is missing."
     assert isinstance(made.error, BadBackendResponse)
@@ -236,7 +236,7 @@ def test_a_value_that_cannot_be_made_took_effect_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("result", "state", "retryable"),
     [
-        (Sent(value={"id": 1}, http_status=201), "succeeded", False),
+        (WriteReply(value={"id": 1}, http_status=201), "succeeded", False),
         (http(422), "failed", False),
         (http(401), "failed", True),
         (error(BackendUnreachable, sent="no"), "failed", True),
@@ -280,7 +280,7 @@ def test_a_success_without_a_value_and_a_write_that_was_lost() -> None:
 
 def test_a_success_that_json_cannot_hold_is_refused() -> None:
     with pytest.raises(BadUserInput):
-        record_of(came(Sent(value=object(), http_status=200)), epoch=1)
+        record_of(came(WriteReply(value=object(), http_status=200)), epoch=1)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_who_may_ask_again(raised: Any, write: Any, has_key: bool, again: bool) 
 
 
 def test_a_success_and_a_refused_value_have_nothing_to_ask_again() -> None:
-    success = came(Sent(value=1, http_status=200))
+    success = came(WriteReply(value=1, http_status=200))
     say_who_may_ask_again(keyed, success, has_key=True)
     assert "retryable" not in told(success)
     refused = came(BadUserInput("No."))
@@ -313,7 +313,7 @@ def test_a_success_and_a_refused_value_have_nothing_to_ask_again() -> None:
 
 
 def test_what_a_client_is_told_of_an_outcome() -> None:
-    assert told(came(Sent(value=1, http_status=201, attempts=2))) == {
+    assert told(came(WriteReply(value=1, http_status=201, attempts=2))) == {
         "target": "b",
         "endpoint": "POST /rows",
         "outcome": "succeeded",

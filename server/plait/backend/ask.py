@@ -8,15 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from plait.backend.build import Load, batch_call, single_call
 from plait.backend.call import Call, Ended, Handler, Origin, Reply
-from plait.backend.flight import Brought, Fetched, Flight, Outcome, Outcomes
-from plait.backend.freshness import Entry, conditional_headers
-from plait.backend.identity import Family, key_in
-from plait.backend.keep import Keeper
-from plait.backend.numbers import decode
-from plait.backend.spec import Batch, EndpointSpec
-from plait.backend.split import (
+from plait.backend.decode import (
     Row,
     bad_reply,
     batch_rows,
@@ -26,6 +19,13 @@ from plait.backend.split import (
     page_call,
     single_row,
 )
+from plait.backend.encode import Load, batch_call, single_call
+from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome, LoadOutcomes
+from plait.backend.freshness import CacheEntry, conditional_headers
+from plait.backend.identity import Family, key_in
+from plait.backend.keep import Keeper
+from plait.backend.numbers import decode
+from plait.backend.spec import Batch, EndpointSpec
 from plait.clock import Clock
 from plait.errors import BackendError, BackendHttpError, PlaitError
 from plait.events import Events, RowsUnexpected
@@ -62,7 +62,7 @@ class Asking(msgspec.Struct, kw_only=True):
     server: Server
     origin: Origin
     family: Family
-    entries: Mapping[Load, Entry] = {}
+    entries: Mapping[Load, CacheEntry] = {}
     """Kept copies that a validator may confirm."""
     extra_calls: int = SPLIT_CALLS_MAX
     first: Reply | BaseException | None = None
@@ -112,7 +112,7 @@ class Asker:
         elif not flight.is_over and ask.first is None:  # else it goes on in a task already
             flight.give_up = partial(_given_up, flight, end)
 
-    async def ask(self, ask: Asking, loads: Sequence[Load]) -> Outcomes:
+    async def ask(self, ask: Asking, loads: Sequence[Load]) -> LoadOutcomes:
         """One outcome for each of `loads`, which fit in one batch. Only defects raise."""
         return (await self._ask(ask, loads)).outcomes()
 
@@ -215,7 +215,9 @@ class Asker:
             self._events.emit(event)
         return by_key
 
-    def _read_batch(self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply) -> Outcomes:
+    def _read_batch(
+        self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply
+    ) -> LoadOutcomes:
         batch = endpoint.batch
         assert batch is not None
         try:
@@ -224,7 +226,9 @@ class Asker:
         except PlaitError as error:
             return _each(loads, error)
 
-    def _read_single(self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply) -> Outcomes:
+    def _read_single(
+        self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply
+    ) -> LoadOutcomes:
         try:
             return {loads[0].key: _found(endpoint, single_row(endpoint, reply))}
         except PlaitError as error:
@@ -234,7 +238,7 @@ class Asker:
         """Ask for the halves, down to single keys, so that the one that is bad fails alone. What
         there are no calls left for fails with `error`."""
         middle = len(loads) // 2
-        outcomes: dict[tuple[str, ...], Outcome] = {load.key: error for load in loads}
+        outcomes: dict[tuple[str, ...], LoadOutcome] = {load.key: error for load in loads}
         halves = [half for half in (loads[:middle], loads[middle:]) if ask.may_call_again()]
         for found in await asyncio.gather(*(self._ask(ask, half) for half in halves)):
             outcomes |= found.outcomes()
@@ -311,7 +315,7 @@ def _failed(loads: Sequence[Load], error: PlaitError) -> Brought:
     return Brought(outcomes=_each(loads, error))
 
 
-def _each(loads: Sequence[Load], error: PlaitError) -> Outcomes:
+def _each(loads: Sequence[Load], error: PlaitError) -> LoadOutcomes:
     """An error as what came of all keys. It will be kept with them: the frames of its traceback,
     which know them, would be left to the collector."""
     error.__traceback__ = error.__context__ = None
@@ -323,7 +327,7 @@ def _given_up(flight: Flight, end: Callable[[], None]) -> None:
     flight.land(None)
 
 
-def _fetched_each(found: Mapping[tuple[str, ...], Row | BackendError]) -> Outcomes:
+def _fetched_each(found: Mapping[tuple[str, ...], Row | BackendError]) -> LoadOutcomes:
     return {
         key: row if isinstance(row, BackendError) else Fetched(row=row)
         for key, row in found.items()
@@ -347,7 +351,7 @@ def _none(endpoint: EndpointSpec, status: int | None) -> Fetched:
     return Fetched(row=[] if many else None, status=status)
 
 
-def _conditional(call: Call, entry: Entry | None) -> Call:
+def _conditional(call: Call, entry: CacheEntry | None) -> Call:
     if entry is None or not (added := conditional_headers(entry)):
         return call
     return call.with_headers(*added)

@@ -14,7 +14,7 @@ import msgspec
 from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
 
-from plait.backend.freshness import KEPT_S_MAX, Entry
+from plait.backend.freshness import KEPT_S_MAX, CacheEntry
 from plait.clock import Clock
 from plait.errors import SettingsError
 from plait.events import CacheFailed, Events
@@ -69,14 +69,14 @@ class RowCache:
 
     def get_here(
         self, keys: Sequence[str], marks: Sequence[str] = ()
-    ) -> tuple[dict[str, Entry], dict[str, float]]:
+    ) -> tuple[dict[str, CacheEntry], dict[str, float]]:
         """As `get_many`, of a cache in this process."""
         assert isinstance(self._store, BoundedMemory)
         return self._store.peek_many(keys), self._marks.get_many(marks)
 
     async def get_many(
         self, keys: Sequence[str], marks: Sequence[str] = ()
-    ) -> tuple[dict[str, Entry], dict[str, float]]:
+    ) -> tuple[dict[str, CacheEntry], dict[str, float]]:
         """What is kept under `keys`, and since when what goes by each of `marks` is out of date;
         read at once. Nothing when the store is down."""
         if self.is_here:
@@ -97,12 +97,12 @@ class RowCache:
         self._marks.put_many(marks, now)
         if not isinstance(self._store, BoundedMemory):
             until = now + KEPT_S_MAX
-            made = Entry(
+            made = CacheEntry(
                 row=b"", asked_at=now, fresh_until=until, revalidate_until=until, error_until=until
             )
             await self.put_many(dict.fromkeys(marks, made))
 
-    async def put_many(self, entries: Mapping[str, Entry]) -> None:
+    async def put_many(self, entries: Mapping[str, CacheEntry]) -> None:
         """Keep rows, each for as long as it is of use."""
         if isinstance(self._store, BoundedMemory):
             for key, entry in entries.items():
@@ -187,13 +187,13 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
         self._clock = clock
         self._entries_max = entries_max
         self._bytes_max = bytes_max
-        self._kept: OrderedDict[str, Entry] = OrderedDict()
+        self._kept: OrderedDict[str, CacheEntry] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def peek_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+    def peek_many(self, keys: Sequence[str]) -> dict[str, CacheEntry]:
         """What is kept under `keys` and still of use."""
         now = self._clock.wall()
         found = {}
@@ -208,7 +208,7 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
                 found[key] = entry
         return found
 
-    def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: CacheEntry) -> None:
         """Keep one row, and let the oldest go for it."""
         self.drop(key)
         self._kept[key] = entry
@@ -302,7 +302,7 @@ def _redis(url: str, timeout_s: float) -> BaseCache:
     )
 
 
-def _packed(entry: Entry) -> bytes:
+def _packed(entry: CacheEntry) -> bytes:
     return msgspec.msgpack.encode(
         (
             entry.row,
@@ -316,13 +316,13 @@ def _packed(entry: Entry) -> bytes:
     )
 
 
-def _unpacked(value: Any) -> Entry | None:
+def _unpacked(value: Any) -> CacheEntry | None:
     """A kept entry; a foreign or damaged value counts as none."""
     try:
         row, stored, fresh, revalidate, error, etag, modified = _decode(value)
     except (msgspec.DecodeError, TypeError, ValueError):
         return None
-    return Entry(
+    return CacheEntry(
         row=row,
         asked_at=stored,
         fresh_until=fresh,
@@ -333,5 +333,5 @@ def _unpacked(value: Any) -> Entry | None:
     )
 
 
-def _weight(key: str, entry: Entry) -> int:
+def _weight(key: str, entry: CacheEntry) -> int:
     return _ENTRY_BYTES + len(key) + len(entry.row)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from plait.backend.build import Load
+from plait.backend.encode import Load
 from plait.backend.flight import Flight
 from plait.backend.identity import Family, Scope
 

@@ -22,14 +22,14 @@ import msgspec
 from msgspec.structs import replace
 
 from plait.backend.ask import Asker, Asking, Server
-from plait.backend.build import Load
 from plait.backend.cache import RowCache
 from plait.backend.call import Call, Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.coalesce import Coalescer
-from plait.backend.flight import Brought, Fetched, Flight, Outcome
+from plait.backend.encode import Load
+from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome
 from plait.backend.forget import linked_uris, stale_after
-from plait.backend.freshness import Entry, Use, usable_on_error, use_of
+from plait.backend.freshness import CacheEntry, Use, usable_on_error, use_of
 from plait.backend.identity import LoadKey, Scope, endpoint_identity, load_key
 from plait.backend.keep import Keeper
 from plait.backend.numbers import decode, encode
@@ -130,7 +130,7 @@ class Fetcher:
 
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
-    ) -> list[Outcome]:
+    ) -> list[LoadOutcome]:
         """One outcome for each load, in order. A failed key is an outcome too; only defects
         raise. Nothing that was asked for until `since` is used."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -183,18 +183,20 @@ class Fetcher:
         """Whether the cache may have its rows."""
         return self._keeper.keeps(endpoint)
 
-    def kept_here(self, inquiry: Inquiry, loads: Sequence[Load]) -> Mapping[LoadKey, Entry] | None:
+    def kept_here(
+        self, inquiry: Inquiry, loads: Sequence[Load]
+    ) -> Mapping[LoadKey, CacheEntry] | None:
         """What the cache has; `None` where it must be waited for."""
         if self._keeper.is_empty:
             return {}
         return self._keeper.read_here(inquiry.endpoint, _keys(inquiry, loads), inquiry.since)
 
-    async def kept(self, inquiry: Inquiry, loads: Sequence[Load]) -> Mapping[LoadKey, Entry]:
+    async def kept(self, inquiry: Inquiry, loads: Sequence[Load]) -> Mapping[LoadKey, CacheEntry]:
         """As `kept_here`, wherever the cache is."""
         return await self._keeper.read(inquiry.endpoint, _keys(inquiry, loads), inquiry.since)
 
     def refresh(
-        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, Entry]
+        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
     ) -> None:
         """Bring stale rows up to date behind the answer's back (RFC 5861, section 3)."""
         joined = self._coalescer.joined(inquiry.identity, inquiry.scope, loads, 0.0)
@@ -212,7 +214,7 @@ class Fetcher:
     # --- calls in flight
 
     def board(
-        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, Entry]
+        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
     ) -> Boarded:
         """Join each load to the call in flight for its key, or start one. Changes all state at
         once."""
@@ -321,9 +323,9 @@ class Fetching:
         self._fetcher = fetcher
         self._inquiry = inquiry
         self._then: Callable[[], object] | None = then
-        self._entries: dict[Load, Entry] = {}
+        self._entries: dict[Load, CacheEntry] = {}
         """What the cache has of them."""
-        self._outcomes: dict[Load, Outcome] = {}
+        self._outcomes: dict[Load, LoadOutcome] = {}
         """Where the cache could answer."""
         self._boarded = _NOTHING
         self._flights: list[Flight] = []
@@ -372,7 +374,7 @@ class Fetching:
             self.defect = error
             self._end()
 
-    def _use(self, entries: Mapping[LoadKey, Entry]) -> None:
+    def _use(self, entries: Mapping[LoadKey, CacheEntry]) -> None:
         """Take what the cache has and may be used."""
         fetcher, inquiry = self._fetcher, self._inquiry
         counts = dict.fromkeys(Use, 0)
@@ -463,7 +465,7 @@ class Fetching:
         flight = self._boarded.flight_of(load)
         return flight is not None and flight.is_over and not self._broke_off(load)
 
-    def outcome(self, load: Load) -> Outcome:
+    def outcome(self, load: Load) -> LoadOutcome:
         """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
         Raises defects."""
         if self._outcomes and (outcome := self._outcomes.get(load)) is not None:
@@ -522,7 +524,7 @@ class Fetching:
             return False
         return flight.brought is None or isinstance(self._landed(load, flight), BackendTimeout)
 
-    def _landed(self, load: Load, flight: Flight) -> Outcome:
+    def _landed(self, load: Load, flight: Flight) -> LoadOutcome:
         if flight.brought is not None:
             return flight.brought.outcomes()[load.key]
         endpoint = self._inquiry.endpoint

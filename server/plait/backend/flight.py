@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from plait.backend.split import Row
+from plait.backend.decode import Row
 from plait.errors import BackendError, PlaitError
 
 
@@ -20,8 +20,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """Set when the backend failed and a stale copy stands in."""
 
 
-Outcome: TypeAlias = Fetched | PlaitError
-Outcomes: TypeAlias = Mapping[tuple[str, ...], Outcome]
+LoadOutcome: TypeAlias = Fetched | PlaitError
+LoadOutcomes: TypeAlias = Mapping[tuple[str, ...], LoadOutcome]
 """By the keys of the loads, which share all else."""
 
 
@@ -36,8 +36,8 @@ class Brought:
         *,
         body: bytes | None = None,
         is_batch: bool = False,
-        outcomes: Outcomes | None = None,
-        read: Callable[[], Outcomes] | None = None,
+        outcomes: LoadOutcomes | None = None,
+        read: Callable[[], LoadOutcomes] | None = None,
         fresh_until: float = 0.0,
     ) -> None:
         self.fresh_until = fresh_until
@@ -49,7 +49,7 @@ class Brought:
         self._outcomes = outcomes
         self._read = read
 
-    def outcomes(self) -> Outcomes:
+    def outcomes(self) -> LoadOutcomes:
         """One outcome for each key that was asked for."""
         if self._outcomes is None:
             assert self._read is not None

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from plait.backend.build import Load, load_of
+from plait.backend.encode import Load, load_of
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadUserInput
 

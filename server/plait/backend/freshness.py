@@ -56,7 +56,7 @@ class Lifetime:
     last_modified: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One kept row."""
 
     row: bytes
@@ -77,7 +77,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return min(latest, self.asked_at + KEPT_S_MAX)
 
 
-def use_of(entry: Entry, now: float) -> Use:
+def use_of(entry: CacheEntry, now: float) -> Use:
     """What `entry` is good for at `now`."""
     if now < entry.fresh_until:
         return Use.FRESH
@@ -86,12 +86,12 @@ def use_of(entry: Entry, now: float) -> Use:
     return Use.STALE if now < entry.kept_until else Use.EXPIRED
 
 
-def usable_on_error(entry: Entry, now: float) -> bool:
+def usable_on_error(entry: CacheEntry, now: float) -> bool:
     """Whether it may stand in for a failed call (RFC 5861, section 4)."""
     return now < max(entry.fresh_until, entry.error_until)
 
 
-def conditional_headers(entry: Entry) -> tuple[tuple[str, str], ...]:
+def conditional_headers(entry: CacheEntry) -> tuple[tuple[str, str], ...]:
     """What asks the backend whether the row still holds (RFC 9111, section 4.3.1)."""
     pairs = (("if-none-match", entry.etag), ("if-modified-since", entry.last_modified))
     return tuple((name, value) for name, value in pairs if value is not None)
@@ -146,7 +146,7 @@ def lifetime_of(
 
 
 def renewed(
-    entry: Entry,
+    entry: CacheEntry,
     reply: Reply,
     policy: CachePolicy,
     *,
@@ -154,7 +154,7 @@ def renewed(
     now: float,
     personal: bool,
     varies_with: frozenset[str],
-) -> Entry | None:
+) -> CacheEntry | None:
     """`entry` after a 304: its row holds, its lifetime begins anew (RFC 9111, section 4.3.4)."""
     lifetime = lifetime_of(reply, policy, now=now, personal=personal, varies_with=varies_with)
     if lifetime is None:

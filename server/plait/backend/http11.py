@@ -65,7 +65,7 @@ class RawReply(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of a reply's body."""
 
     bytes_max: int
@@ -79,7 +79,7 @@ Then: TypeAlias = Callable[[RawReply | ExchangeError], object]
 """Called with what came of an exchange, in the turn of the loop in which it came."""
 
 
-class Origin:
+class Peer:
     """Connections to one host and port. At most as many are open as exchanges are under way at
     once: who calls bounds that."""
 
@@ -108,7 +108,7 @@ class Origin:
         target: bytes,
         headers: Headers,
         body: bytes | None,
-        wanted: Wanted,
+        wanted: ReplyLimits,
         *,
         is_safe: bool,
         ready: bytes = b"",
@@ -133,7 +133,7 @@ class Origin:
         target: bytes,
         headers: Headers,
         body: bytes | None,
-        wanted: Wanted,
+        wanted: ReplyLimits,
         *,
         within_s: float,
         then: Then,
@@ -202,13 +202,13 @@ class Origin:
 class _Connection(asyncio.Protocol):
     """One connection, and the exchange that is under way on it, if one is."""
 
-    def __init__(self, origin: Origin, read_s: float) -> None:
+    def __init__(self, origin: Peer, read_s: float) -> None:
         self._origin = origin
         self._read_s = read_s
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._then: Then | None = None
-        self._wanted: Wanted | None = None
+        self._wanted: ReplyLimits | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looks_at = 0.0
         self._drain_timer: asyncio.TimerHandle | None = None
@@ -237,7 +237,7 @@ class _Connection(asyncio.Protocol):
         self._ends_with_connection = False
         self._is_complete = self._has_more = False
 
-    async def exchange(self, request: bytes, wanted: Wanted) -> RawReply:
+    async def exchange(self, request: bytes, wanted: ReplyLimits) -> RawReply:
         """Send a request, and wait for its reply. Raises `ExchangeError`."""
         reply: asyncio.Future[RawReply] = asyncio.get_running_loop().create_future()
 
@@ -255,7 +255,7 @@ class _Connection(asyncio.Protocol):
         finally:
             self.give_up(then)
 
-    def start(self, request: bytes, wanted: Wanted, then: Then, within_s: float = inf) -> None:
+    def start(self, request: bytes, wanted: ReplyLimits, then: Then, within_s: float = inf) -> None:
         """Send a request. `then` gets what comes of it."""
         loop = asyncio.get_running_loop()
         transport = self._transport

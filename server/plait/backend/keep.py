@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from plait.backend.cache import RowCache
 from plait.backend.call import Reply
+from plait.backend.decode import Row
 from plait.backend.forget import Stale
 from plait.backend.freshness import (
-    Entry,
+    CacheEntry,
     Lifetime,
     declares_anything,
     lifetime_of,
@@ -15,7 +16,6 @@ from plait.backend.freshness import (
 from plait.backend.identity import LoadKey, cache_key, endpoint_mark, load_key, row_mark
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
-from plait.backend.split import Row
 from plait.clock import Clock
 from plait.errors import BackendError
 
@@ -44,7 +44,7 @@ class Keeper:
 
     async def read(
         self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
-    ) -> dict[LoadKey, Entry]:
+    ) -> dict[LoadKey, CacheEntry]:
         """What is kept of one endpoint and was asked for after `since`, and after all that was
         written there."""
         assert self._cache is not None
@@ -54,7 +54,7 @@ class Keeper:
 
     def read_here(
         self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
-    ) -> dict[LoadKey, Entry] | None:
+    ) -> dict[LoadKey, CacheEntry] | None:
         """As `read`, without waiting; `None` where the cache is not in this process."""
         assert self._cache is not None
         if not self._cache.is_here:
@@ -83,7 +83,7 @@ class Keeper:
         with_validators = with_validators and len(replies) == 1
         await self._cache.put_many(
             {
-                cache_key(endpoint.backend.name, key): Entry(
+                cache_key(endpoint.backend.name, key): CacheEntry(
                     row=encode(row),
                     asked_at=asked_at,
                     fresh_until=lifetime.fresh_until,
@@ -99,7 +99,7 @@ class Keeper:
         return lifetime.fresh_until
 
     async def renew(
-        self, endpoint: EndpointSpec, key: LoadKey, entry: Entry, reply: Reply, asked_at: float
+        self, endpoint: EndpointSpec, key: LoadKey, entry: CacheEntry, reply: Reply, asked_at: float
     ) -> None:
         """`entry` still holds, says `reply`."""
         again = renewed(
@@ -164,8 +164,8 @@ class _Names:
             self.marks = [self._whole, *self._past]
 
     def usable(
-        self, entries: Mapping[str, Entry], past: Mapping[str, float], since: float
-    ) -> dict[LoadKey, Entry]:
+        self, entries: Mapping[str, CacheEntry], past: Mapping[str, float], since: float
+    ) -> dict[LoadKey, CacheEntry]:
         """Those of `entries` that nothing has made out of date."""
         if not entries:
             return {}

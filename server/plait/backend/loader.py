@@ -20,10 +20,10 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from plait.backend.budget import Allowance, Budget
-from plait.backend.build import Load, key_told, load_of
 from plait.backend.call import Origin
+from plait.backend.encode import Load, key_told, load_of
 from plait.backend.fetch import Fetcher
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.span import KEYS_SHOWN, Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
@@ -37,7 +37,7 @@ HANDED_OUT = 64
 """Rows that are handed out in one turn of the loop."""
 
 
-_Batch: TypeAlias = tuple[EndpointSpec, list[tuple[Load, "asyncio.Future[Outcome]"]]]
+_Batch: TypeAlias = tuple[EndpointSpec, list[tuple[Load, "asyncio.Future[LoadOutcome]"]]]
 
 
 class Loaders:
@@ -52,7 +52,7 @@ class Loaders:
         self.holding = 0
         """How many are about to load more: no wave leaves before they have."""
         self._since = 0.0
-        self._known: dict[str, dict[tuple[tuple[str, ...], str], asyncio.Future[Outcome]]] = {}
+        self._known: dict[str, dict[tuple[tuple[str, ...], str], asyncio.Future[LoadOutcome]]] = {}
         """By the endpoint's identity: two that send the same call share it."""
         self._wave: dict[str, _Batch] = {}
         self._loads = 0
@@ -62,9 +62,11 @@ class Loaders:
         self._waves = 0
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pending: set[asyncio.Future[Outcome]] = set()
+        self._pending: set[asyncio.Future[LoadOutcome]] = set()
 
-    def load(self, endpoint: EndpointSpec, values: Mapping[str, Any]) -> "asyncio.Future[Outcome]":
+    def load(
+        self, endpoint: EndpointSpec, values: Mapping[str, Any]
+    ) -> "asyncio.Future[LoadOutcome]":
         """The outcome of one load; equal loads share it for the whole request.
 
         The future holds errors as values, so that one nobody looks at is no warning. Raises
@@ -86,10 +88,10 @@ class Loaders:
                 loop.call_soon(self._watch, loop, self._loads, 0)
         return future
 
-    def prime(self, endpoint: EndpointSpec, load: Load, outcome: Outcome) -> None:
+    def prime(self, endpoint: EndpointSpec, load: Load, outcome: LoadOutcome) -> None:
         """Say what one load brings, for it has been asked for already: who asks for it gets this,
         at once."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
         future.set_result(outcome)
         known = self._known.setdefault(self._fetcher.identity(endpoint), {})
         known.setdefault(load.identity, future)
@@ -147,7 +149,7 @@ class Loaders:
             task.add_done_callback(self._tasks.discard)
 
     async def _deliver(
-        self, endpoint: EndpointSpec, pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]]
+        self, endpoint: EndpointSpec, pairs: Sequence[tuple[Load, "asyncio.Future[LoadOutcome]"]]
     ) -> None:
         loads = [load for load, _ in pairs]
         origin, span = self._origin, None
@@ -183,8 +185,8 @@ class Loaders:
 
     async def _hand_out(
         self,
-        pairs: Sequence[tuple[Load, "asyncio.Future[Outcome]"]],
-        outcomes: Sequence[Outcome],
+        pairs: Sequence[tuple[Load, "asyncio.Future[LoadOutcome]"]],
+        outcomes: Sequence[LoadOutcome],
     ) -> None:
         self._pace.begin()
         for place, ((_, future), outcome) in enumerate(zip(pairs, outcomes, strict=True)):
@@ -195,7 +197,7 @@ class Loaders:
                 future.set_result(outcome)
 
 
-def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:
+def _fail(future: "asyncio.Future[LoadOutcome]", error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
         future.exception()  # seen: whoever awaits the future gets it all the same

@@ -20,10 +20,10 @@ from plait.backend.call import Call, Reply
 from plait.backend.http11 import (
     ExchangeError,
     Failure,
-    Origin,
+    Peer,
     RawReply,
+    ReplyLimits,
     Then,
-    Wanted,
     header_lines,
 )
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
@@ -301,18 +301,18 @@ class HttpTransport:
 
 
 @lru_cache(maxsize=10_000)  # asked for with every call, of the few endpoints of a graph
-def _wanted(endpoint: EndpointSpec) -> Wanted:
+def _wanted(endpoint: EndpointSpec) -> ReplyLimits:
     limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-    return Wanted(
+    return ReplyLimits(
         bytes_max=limit + _GZIP_BYTES,
         error_bytes_max=PROBLEM_BYTES_MAX,
         error_type=_PROBLEM_TYPE,
     )
 
 
-def _connections(base: httpx.URL, backend: BackendSpec) -> Origin:
+def _connections(base: httpx.URL, backend: BackendSpec) -> Peer:
     is_secure = base.scheme == "https"
-    return Origin(
+    return Peer(
         host=base.raw_host.decode("ascii"),
         port=base.port or (443 if is_secure else 80),
         tls=_verification() if is_secure else None,

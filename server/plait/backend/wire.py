@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from plait.backend.http11 import ExchangeError, Failure, Origin, RawReply, Wanted
+from plait.backend.http11 import ExchangeError, Failure, Peer, RawReply, ReplyLimits
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REPLY_BYTES_MAX = 10 * 1024 * 1024
@@ -48,10 +48,10 @@ class Http11Transport(httpx.AsyncBaseTransport):
     ) -> None:
         self._tls = tls
         self._keepalive_s = keepalive_s
-        self._wanted = Wanted(
+        self._wanted = ReplyLimits(
             bytes_max=reply_bytes_max, error_bytes_max=reply_bytes_max, error_type=None
         )
-        self._origins: dict[tuple[Any, ...], Origin] = {}
+        self._origins: dict[tuple[Any, ...], Peer] = {}
 
     async def exchange(self, request: httpx.Request) -> RawReply:
         """The reply as it came: its headers' names in lower case, its body still encoded. Raises
@@ -85,7 +85,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         for origin in origins.values():
             await origin.close()
 
-    def _origin(self, request: httpx.Request) -> Origin:
+    def _origin(self, request: httpx.Request) -> Peer:
         url, limits = request.url, request.extensions.get("timeout", {})
         connect_s = limits.get("connect") or NEVER_S
         read_s = limits.get("read") or NEVER_S
@@ -95,7 +95,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
             is_secure = url.scheme == "https"
             if is_secure and self._tls is None:
                 self._tls = httpx.create_ssl_context(trust_env=False)
-            origin = self._origins[key] = Origin(
+            origin = self._origins[key] = Peer(
                 host=url.raw_host.decode("ascii"),
                 port=url.port or (443 if is_secure else 80),
                 tls=self._tls if is_secure else None,

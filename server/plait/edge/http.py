@@ -20,11 +20,11 @@ from plait.edge.negotiate import headers_of, media_type_of
 from plait.events import Events
 from plait.query.execute import Executor
 
-Scope: TypeAlias = MutableMapping[str, Any]
+AsgiScope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiSend: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[AsgiScope, Receive, AsgiSend], Awaitable[None]]
 
 LOOKED_FOR_AFTER_S = 0.2
 """When somebody begins to look whether the client is still there. Most requests are answered
@@ -61,7 +61,7 @@ class GraphQLEndpoint:
         self._pages = pages
         self._assets = assets
 
-    async def __call__(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, path: str, receive: Receive, send: AsgiSend) -> None:
         """Answer a request for `path`, which is the scope's without what the app is mounted at."""
         headers = headers_of(scope["headers"])
         if path.startswith("/graphql/assets/"):
@@ -72,7 +72,9 @@ class GraphQLEndpoint:
         else:
             await self._graphql(scope, headers, receive, send)
 
-    async def _asset(self, name: str, headers: Mapping[str, str], method: str, send: Send) -> None:
+    async def _asset(
+        self, name: str, headers: Mapping[str, str], method: str, send: AsgiSend
+    ) -> None:
         asset = self._assets.get(name)
         if asset is None or method not in ("GET", "HEAD"):
             await _send(send, Response(404, "text/plain", (), b"There is no such file."))
@@ -101,7 +103,7 @@ class GraphQLEndpoint:
         return exchange
 
     async def _graphql(
-        self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send
+        self, scope: AsgiScope, headers: Mapping[str, str], receive: Receive, send: AsgiSend
     ) -> None:
         exchange = Exchange(self._shared, scope["method"], headers)
         try:
@@ -121,7 +123,7 @@ class GraphQLEndpoint:
             await _send(send, response)
             exchange.sent()
 
-    async def _raw(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> bytes:
+    async def _raw(self, scope: AsgiScope, headers: Mapping[str, str], receive: Receive) -> bytes:
         """The body of a POST, or a GET's query string. Raises `HttpError`, `Disconnected`."""
         if scope["method"] == "GET":
             query_string: bytes = scope["query_string"]
@@ -199,7 +201,7 @@ def _too_large(limit: int) -> HttpError:
     return HttpError(413, f"A request body may have at most {limit} bytes.")
 
 
-async def send_asset(asset: Asset, headers: Mapping[str, str], send: Send) -> None:
+async def send_asset(asset: Asset, headers: Mapping[str, str], send: AsgiSend) -> None:
     """Send a file, compressed where the client takes it."""
     etag = dict(asset.headers).get("etag")
     extra = tuple((name.encode(), value.encode()) for name, value in asset.headers)
@@ -228,7 +230,7 @@ def _typed(content_type: str) -> bytes:
     return typed.encode()
 
 
-async def _send(send: Send, response: Response) -> None:
+async def _send(send: AsgiSend, response: Response) -> None:
     headers = [*content_headers(response), *response.headers]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -37,8 +37,8 @@ from plait.clock import Pace
 from plait.errors import PlaitError
 from plait.graph.fields import Field, FieldTable, Property
 from plait.graph.gather import all_of
-from plait.graph.quick import How, Part, Quick, quick
-from plait.graph.resolve import UNSETTLED, Asked
+from plait.graph.quick import How, Quick, QuickPart, quick
+from plait.graph.resolve import UNSETTLED, AskedKeys
 from plait.graph.rows import RowMismatch
 from plait.graph.sizes import NAME_BYTES, NUMBER_BYTES, size_of
 
@@ -362,7 +362,9 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         self._budget.spend_bytes(size)
         return size if is_usual else -1
 
-    def _shown(self, part: Part, parent_type: GraphQLObjectType, source: Any, path: Path) -> Any:
+    def _shown(
+        self, part: QuickPart, parent_type: GraphQLObjectType, source: Any, path: Path
+    ) -> Any:
         """One field of a row; by graphql-core where there is anything unusual about it."""
         try:
             match part.how:
@@ -390,7 +392,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _leaf_shown(
         self,
-        part: Part,
+        part: QuickPart,
         parent_type: GraphQLObjectType,
         source: Any,
         value: Any,
@@ -402,12 +404,12 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             return self.execute_field(parent_type, source, part.details, path, None)
 
     def _fetch_shown(
-        self, part: Part, parent_type: GraphQLObjectType, source: Any, path: Path
+        self, part: QuickPart, parent_type: GraphQLObjectType, source: Any, path: Path
     ) -> Any:
         """What the plan brought for a row; `UNSETTLED` where it is not as it must be."""
         assert self._run is not None
         asked = self._run.asked(part.step, source)
-        if not isinstance(asked, Asked):
+        if not isinstance(asked, AskedKeys):
             return UNSETTLED
         shared = self._shared.get((id(part), id(asked)))
         if shared is not None:  # the same row at the same field: the same answer, paid for again
@@ -426,7 +428,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return self._rows_shown(part, parent_type, value, path)
 
     def _flat_shown(
-        self, part: Part, quick: Quick, asked: Asked, row: dict[str, Any], path: Path
+        self, part: QuickPart, quick: Quick, asked: AskedKeys, row: dict[str, Any], path: Path
     ) -> Any:
         """A row without anything below it. Where all of it is as usual, it is shown again as it is
         wherever the same was asked for: it is the same object in the answer."""
@@ -442,7 +444,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return answer
 
     def _rows_shown(
-        self, part: Part, parent_type: GraphQLObjectType, value: Any, path: Path
+        self, part: QuickPart, parent_type: GraphQLObjectType, value: Any, path: Path
     ) -> Any:
         """Objects at a field, with errors handled as graphql-core does."""
         type_ = part.definition.type
@@ -460,14 +462,14 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
         return self._guarded(found, type_, part, path) if self.is_awaitable(found) else found
 
-    async def _guarded(self, found: Any, type_: Any, part: Part, path: Path) -> Any:
+    async def _guarded(self, found: Any, type_: Any, part: QuickPart, path: Path) -> Any:
         try:
             return await found
         except Exception as error:
             self.handle_field_error(error, type_, part.details, path)
             return None
 
-    def _object_shown(self, part: Part, row: dict[str, Any], path: Path) -> Any:
+    def _object_shown(self, part: QuickPart, row: dict[str, Any], path: Path) -> Any:
         type_ = part.type
         if not isinstance(type_, GraphQLObjectType):
             name = self._kinds[type_.name](row)
@@ -478,7 +480,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return self.execute_fields(type_, row, path, grouped, None)
 
     def _items_shown(
-        self, part: Part, parent_type: GraphQLObjectType, rows: list[Any], path: Path
+        self, part: QuickPart, parent_type: GraphQLObjectType, rows: list[Any], path: Path
     ) -> Any:
         item_type = part.item_type
         assert item_type is not None

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import Loaders
 from plait.backend.numbers import copied
 from plait.backend.spec import EndpointSpec
@@ -92,7 +92,7 @@ def list_parameter(values: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
     return lists[0], values[lists[0]]
 
 
-def unpacked(info: Any, outcome: Outcome) -> Any:
+def unpacked(info: Any, outcome: LoadOutcome) -> Any:
     """The row of an outcome; a stale copy is noted. Raises the error of a failed one."""
     if not isinstance(outcome, Fetched):
         raise own(outcome)

@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import strawberry
 
+from plait.backend.decode import linked
 from plait.backend.paths import parsed_path, property_of
-from plait.backend.split import linked
 from plait.errors import BadUserInput
 
 T = TypeVar("T")

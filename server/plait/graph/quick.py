@@ -42,7 +42,7 @@ class How(Enum):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Part:
+class QuickPart:
     """One field of a selection."""
 
     name: str
@@ -74,8 +74,8 @@ class Quick:
 
     of: Any
     """graphql-core's own set of fields: kept, so that no other takes its identity."""
-    parts: Sequence[Part]
-    native: Sequence[tuple[str, str, type | None, bool, bool, Part]]
+    parts: Sequence[QuickPart]
+    native: Sequence[tuple[str, str, type | None, bool, bool, QuickPart]]
     """Of each part its name, key, kind, `null_is_null` and `is_id`, and itself: what is looked at
     for every value of an answer stands together."""
     name_bytes: int
@@ -113,14 +113,14 @@ def _parts(
     fields: Any,
     is_strict: bool,
     step_of: Callable[[str], Any],
-) -> Iterator[Part]:
+) -> Iterator[QuickPart]:
     for key, details in grouped.items():
         name = details[0].node.name.value
         definition = definition_of(name)
         if definition is None:
             continue  # as graphql-core does: there is no such field
         entry = fields.get(name)
-        part = Part(name=key, details=details, definition=definition, how=How.CORE)
+        part = QuickPart(name=key, details=details, definition=definition, how=How.CORE)
         part.nullable = not isinstance(definition.type, GraphQLNonNull)
         if name == "__typename":
             part.how = How.TYPENAME
@@ -132,7 +132,7 @@ def _parts(
         yield part
 
 
-def _of_property(part: Part, entry: Property, is_strict: bool) -> None:
+def _of_property(part: QuickPart, entry: Property, is_strict: bool) -> None:
     part.get, part.entry = entry.reader.get, entry
     type_ = _nullable(part.definition.type)
     if not is_leaf_type(type_):
@@ -150,7 +150,7 @@ def _of_property(part: Part, entry: Property, is_strict: bool) -> None:
         part.how = How.LEAF
 
 
-def _of_rows(part: Part, how: How) -> None:
+def _of_rows(part: QuickPart, how: How) -> None:
     """A field whose type is an object type, an abstract one, or a list of these."""
     type_ = _nullable(part.definition.type)
     if is_list_type(type_):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plait.backend.decode import decoded, listed_rows, single_row
 from plait.backend.record import Recorded
-from plait.backend.split import decoded, listed_rows, single_row
 from plait.errors import BackendError, BackendRefused
 from plait.graph.absent import DEPTH_MAX, Expected, Watch
 from plait.graph.bindings import Place

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import Loaders
 from plait.backend.paths import is_absent, path_text
 from plait.backend.spec import EndpointSpec
@@ -23,16 +23,16 @@ from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
 from plait.writes.write import Write
 
-Key: TypeAlias = "asyncio.Future[Outcome] | PlaitError | None"
+AskedKey: TypeAlias = "asyncio.Future[LoadOutcome] | PlaitError | None"
 """What became of one key: it is asked for, it cannot be asked for, or there is none."""
 UNSETTLED: Any = object()
 """In place of a value that is not there yet, or that needs a closer look."""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class AskedKeys(msgspec.Struct, frozen=True):
     """What one field has asked for: its keys, and the values of each."""
 
-    keys: Sequence[Key]
+    keys: Sequence[AskedKey]
     values: Sequence[Mapping[str, Any]] = ()
     window: Window | None = None
     """Of a connection."""
@@ -66,7 +66,7 @@ class Bound:
         except PlaitError as error:
             return self._fallback(info, error)
 
-    def ask(self, loaders: Loaders, source: Any, arguments: Mapping[str, Any]) -> Asked | None:
+    def ask(self, loaders: Loaders, source: Any, arguments: Mapping[str, Any]) -> AskedKeys | None:
         """Ask for the rows of one source. `None` where there is nothing to ask for. Raises
         `PlaitError`."""
         fetch = self.fetch
@@ -77,15 +77,15 @@ class Bound:
             for name in self.needed:
                 if name not in values:
                     return None  # no key, no row
-            return Asked((loaders.load(fetch.endpoint, values),), (values,))
+            return AskedKeys((loaders.load(fetch.endpoint, values),), (values,))
         if fetch.form == "many":
             return self._ask_many(loaders, values)
         assert fetch.pages is not None
         window = fetch.pages.window(arguments.get("first"), arguments.get("after"))
         values |= window.values
-        return Asked((loaders.load(fetch.endpoint, values),), (values,), window)
+        return AskedKeys((loaders.load(fetch.endpoint, values),), (values,), window)
 
-    def settled(self, asked: Asked) -> Any:
+    def settled(self, asked: AskedKeys) -> Any:
         """The field's value where all of its rows are there and as they must be; else
         `UNSETTLED`, and then `resolve` says what it is. Changes nothing."""
         if self.watch.is_open or self.watch.absences or asked.window is not None:
@@ -121,13 +121,13 @@ class Bound:
                     message = f"Backend '{name}' sent a row that is not as declared: {told}."
                     raise BadBackendResponse(message, backend=name, endpoint=above.label)
 
-    def _ask_many(self, loaders: Loaders, values: Mapping[str, Any]) -> Asked | None:
+    def _ask_many(self, loaders: Loaders, values: Mapping[str, Any]) -> AskedKeys | None:
         if any(value is None for value in values.values()) or not any(
             isinstance(value, list) for value in values.values()
         ):
             return None
         name, items = list_parameter(values)
-        keys: list[Key] = []
+        keys: list[AskedKey] = []
         each = []
         for item in items:
             one = {**values, name: item}
@@ -136,17 +136,17 @@ class Bound:
                 keys.append(None if item is None else loaders.load(self.fetch.endpoint, one))
             except BadUserInput as error:
                 keys.append(error)
-        return Asked(keys, each)
+        return AskedKeys(keys, each)
 
     # --- what is shown
 
-    def _shown(self, info: Any, asked: Asked) -> Any:
+    def _shown(self, info: Any, asked: AskedKeys) -> Any:
         """The field's value: at once where all of its rows are there."""
         if all(not isinstance(one, asyncio.Future) or one.done() for one in asked.keys):
             return self._value(info, asked)
         return self._value_later(info, asked)
 
-    async def _value_later(self, info: Any, asked: Asked) -> Any:
+    async def _value_later(self, info: Any, asked: AskedKeys) -> Any:
         # One after the other: they are under way all the same, and most come together. Shielded:
         # a field that is given up must not take the key from the others that wait for it.
         for future in asked.keys:
@@ -155,7 +155,7 @@ class Bound:
                     await asyncio.shield(future)
         return self._value(info, asked)
 
-    def _value(self, info: Any, asked: Asked) -> Any:
+    def _value(self, info: Any, asked: AskedKeys) -> Any:
         try:
             if self.fetch.form == "many":
                 return self._many(info, asked.keys)
@@ -168,7 +168,7 @@ class Bound:
         except PlaitError as error:
             return self._fallback(info, error)
 
-    def _checked(self, row: Any, nullable: bool, outcome: Outcome | None = None) -> Any:
+    def _checked(self, row: Any, nullable: bool, outcome: LoadOutcome | None = None) -> Any:
         """The row as the field's type. Raises `NotFound`, `BadBackendResponse`."""
         if row is None:
             if self.fetch.is_list and self.fetch.form == "one":
@@ -194,7 +194,7 @@ class Bound:
         message = f"Backend '{name}' sent a reply that is not as declared: it {what}."
         return BadBackendResponse(message, backend=name, endpoint=spec.label)
 
-    def _many(self, info: Any, keys: Sequence[Key]) -> list[Any]:
+    def _many(self, info: Any, keys: Sequence[AskedKey]) -> list[Any]:
         shown: list[Any] = []
         for key in keys:
             try:
@@ -211,7 +211,7 @@ class Bound:
             return self._fallback(info, errors[0])  # type: ignore[no-any-return]
         return shown
 
-    def _page(self, info: Any, outcome: Outcome, window: Window) -> Any:
+    def _page(self, info: Any, outcome: LoadOutcome, window: Window) -> Any:
         page = unpacked(info, outcome)
         if page is None:
             return self._checked(None, self.fetch.nullable, outcome)
@@ -247,6 +247,6 @@ class Bound:
         return copy.deepcopy(options.fallback)
 
 
-def _outcome(key: Key) -> Outcome:
+def _outcome(key: AskedKey) -> LoadOutcome:
     assert isinstance(key, asyncio.Future)
     return key.result()

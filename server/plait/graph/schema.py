@@ -15,7 +15,7 @@ from plait.graph.blame import DEFINITION
 from plait.graph.fields import Fetch, Field
 from plait.graph.resolve import Bound
 
-Resolver: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
+Resolve: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], Any]
 """(source, info, arguments by Python name) -> the value, or an awaitable of it."""
 Kind: TypeAlias = Callable[[dict[str, Any]], str | None]
 """A row of a union or interface -> the name of its type, where that can be told."""
@@ -25,7 +25,7 @@ class PlaitSchema(strawberry.Schema):
     """Strawberry's schema without its log: what became of each field is told by our events."""
 
     def __init__(self, **options: Any) -> None:
-        self._resolvers: dict[int, Resolver] = {}
+        self._resolvers: dict[int, Resolve] = {}
         self.has_strict = False
         """Whether any endpoint is strict."""
         self.fields: dict[str, dict[str, Field]] = {}
@@ -41,7 +41,7 @@ class PlaitSchema(strawberry.Schema):
         self._watches: dict[tuple[EndpointSpec, str], Watch] = {}
         super().__init__(**options)
 
-    def resolver_of(self, field: StrawberryField) -> Resolver:
+    def resolver_of(self, field: StrawberryField) -> Resolve:
         """What a declared field does in this schema."""
         return self._resolvers[id(field)]
 
@@ -67,7 +67,7 @@ class PlaitSchema(strawberry.Schema):
         self._bounds[id(bound.fetch)] = bound
         self.bind(field, bound.resolve)
 
-    def bind(self, field: StrawberryField, resolver: Resolver) -> None:
+    def bind(self, field: StrawberryField, resolver: Resolve) -> None:
         """Say what a declared field does here. The schema keeps the field itself alive."""
         self._resolvers[id(field)] = resolver
 

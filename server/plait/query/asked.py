@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from plait.backend.build import Load
+from plait.backend.decode import grouped
+from plait.backend.encode import Load
 from plait.backend.fetch import Fetching
 from plait.backend.flight import Brought
 from plait.backend.numbers import decode
 from plait.backend.spec import EndpointSpec
-from plait.backend.split import grouped
 from plait.query.compile import Join, Typed
-from plait.query.failed import Failed
+from plait.query.failed import FailedRow
 
 REFUSED_MAX = 3
 """After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
@@ -156,6 +156,6 @@ def present(rows: Iterable[Any]) -> list[Any]:
     for one in rows:
         if type(one) is list:
             found += [row for row in one if row is not None] if None in one else one
-        elif one is not None and type(one) is not Failed:
+        elif one is not None and type(one) is not FailedRow:
             found.append(one)
     return found

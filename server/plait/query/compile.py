@@ -49,7 +49,7 @@ from plait.query.resolved import Resolver
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 from plait.query.typed import Decode, NotTyped, Shapes, decoder, key_of
 
-Shown: TypeAlias = Mapping[Any, Any]
+ShownRows: TypeAlias = Mapping[Any, Any]
 """What a step shows, by the values that its parameters have in the row; by `()` where they come
 from no row."""
 Build: TypeAlias = Callable[..., list[Any]]

@@ -18,11 +18,11 @@ from graphql import GraphQLError
 from msgspec.structs import replace
 
 from plait.backend.budget import Budget
-from plait.backend.build import Load, load_of, loads_of
 from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
+from plait.backend.encode import Load, load_of, loads_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched, Outcome
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
@@ -33,7 +33,7 @@ from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
 from plait.query.compile import Join, Unusual
 from plait.query.computed import Computed
-from plait.query.failed import Failed, failures
+from plait.query.failed import FailedRow, failures
 from plait.query.prepared import Prepared
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown
@@ -474,7 +474,7 @@ class Direct:
             fetching = asked_in[load].fetching
             assert fetching is not None
             found = self._row(join, fetching.outcome(load), watch)
-            if not is_paged or found is None or type(found) is Failed:
+            if not is_paged or found is None or type(found) is FailedRow:
                 return found
             return self._page(join, asked, found, watch)
 
@@ -482,13 +482,13 @@ class Direct:
         for value, load in asked.loads.items():
             asked.rows[value] = [row(one) for one in load] if type(load) is list else row(load)
 
-    def _row(self, join: Join, outcome: Outcome, watch: Watch) -> Any:
+    def _row(self, join: Join, outcome: LoadOutcome, watch: Watch) -> Any:
         fetch = join.step.fetch
         if not isinstance(outcome, Fetched):
             if fetch.form == "many" or not fetch.nullable or fetch.options.has_fallback:
                 self.why = self.why or Unusual()
             self._has_failed = True
-            return Failed(outcome, join.index)
+            return FailedRow(outcome, join.index)
         if outcome.stale_because is not None:
             self.why = self.why or Unusual()
             return None

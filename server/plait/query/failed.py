@@ -14,7 +14,7 @@ from plait.errors import PlaitError, own
 from plait.query.compile import Join
 
 
-class Failed(msgspec.Struct, frozen=True):
+class FailedRow(msgspec.Struct, frozen=True):
     """Stands where a value would be."""
 
     error: PlaitError
@@ -48,19 +48,19 @@ def failures(data: dict[str, Any], joins: Sequence[Join]) -> list[GraphQLError]:
 
 def _found(
     value: Any, keys: Sequence[str], path: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], Any, str, Failed]]:
+) -> Iterator[tuple[tuple[str | int, ...], Any, str, FailedRow]]:
     """What failed at the end of `keys`: its path, what holds it, under which name."""
     if type(value) is list:
         for place, item in enumerate(value):
             yield from _found(item, keys, (*path, place))
         return
-    if value is None or isinstance(value, Failed):
+    if value is None or isinstance(value, FailedRow):
         return
     name = keys[0] if isinstance(value, dict) else _attribute(type(value), keys[0])
     held = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
     if len(keys) > 1:
         yield from _found(held, keys[1:], (*path, keys[0]))
-    elif isinstance(held, Failed):
+    elif isinstance(held, FailedRow):
         yield (*path, keys[0]), value, name, held
 
 

@@ -19,7 +19,7 @@ from plait.backend.paths import Path
 from plait.clock import Pace
 from plait.graph.fields import Fetch, Object, Row
 from plait.graph.pages import Window
-from plait.graph.resolve import Asked, Bound
+from plait.graph.resolve import AskedKeys, Bound
 from plait.query.plan import Plan, Selection, Step
 from plait.query.selection import holds
 
@@ -41,7 +41,7 @@ class Fields(Protocol):
         ...
 
 
-Arguments: TypeAlias = Callable[[Step], Mapping[str, Any]]
+ArgumentsOf: TypeAlias = Callable[[Step], Mapping[str, Any]]
 """The arguments of a step's field, by their Python names. Raises for those that cannot be."""
 
 
@@ -56,7 +56,7 @@ class Run:
         pace: Pace,
         *,
         variables: Mapping[str, Any],
-        arguments: Arguments,
+        arguments: ArgumentsOf,
     ) -> None:
         self._plan = plan
         self._fields = fields
@@ -67,9 +67,9 @@ class Run:
         self._arguments: dict[int, Mapping[str, Any] | None] = {}
         self._bounds = [fields.bound_of(one.fetch) for one in plan.steps]
         self._holds = [holds(one.conditions, variables) for one in plan.steps]
-        self._asked: list[dict[int, Asked | None]] = [{} for _ in plan.steps]
+        self._asked: list[dict[int, AskedKeys | None]] = [{} for _ in plan.steps]
         self._own_path = [_own_path(one.fetch) for one in plan.steps]
-        self._by_value: list[dict[int | str, Asked | None]] = [{} for _ in plan.steps]
+        self._by_value: list[dict[int | str, AskedKeys | None]] = [{} for _ in plan.steps]
         """What was asked, where it hangs on one value of the row, by that value."""
         self._pages: list[Any] = []
         """Made of rows, and kept for as long as something may be found by them."""
@@ -112,7 +112,7 @@ class Run:
         """Ask for nothing more: nobody waits for it."""
         self._work.clear()
 
-    def asked(self, step: Step, source: object) -> Asked | None:
+    def asked(self, step: Step, source: object) -> AskedKeys | None:
         """What `step` asked for a source; `None` where there was nothing to ask for, `MISSING`
         where it has not asked."""
         return self._asked[step.index].get(id(source), MISSING)
@@ -191,7 +191,7 @@ class Run:
         else:
             self._end()
 
-    def _arrived(self, step: Step, asked: Asked, key: "asyncio.Future[Any]") -> None:
+    def _arrived(self, step: Step, asked: AskedKeys, key: "asyncio.Future[Any]") -> None:
         """A step's rows are there: ask for what hangs on them."""
         if key.cancelled() or key.exception() is not None:
             return

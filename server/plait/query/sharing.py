@@ -19,7 +19,7 @@ from plait.clock import Clock
 from plait.query.direct import Direct
 from plait.query.done import Done
 
-Key: TypeAlias = tuple[object, ...]
+ShareKey: TypeAlias = tuple[object, ...]
 """What makes operations equal."""
 Told: TypeAlias = Callable[[Done | Direct | None], object]
 """Who waits for what an equal operation brings: see `Lead.end`."""
@@ -33,7 +33,7 @@ class Lead:
     __slots__ = ("_sharing", "began", "endpoints", "key", "waiting")
 
     def __init__(
-        self, sharing: "Sharing", key: Key, endpoints: Collection[str], began: int
+        self, sharing: "Sharing", key: ShareKey, endpoints: Collection[str], began: int
     ) -> None:
         self._sharing = sharing
         self.key = key
@@ -73,11 +73,11 @@ class Sharing:
         self._clock = clock
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._leads: dict[Key, Lead] = {}
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._leads: dict[ShareKey, Lead] = {}
+        self._kept: OrderedDict[ShareKey, _Kept] = OrderedDict()
         self._writes = 0
 
-    def find(self, key: Key, told: Told) -> Done | Lead | None:
+    def find(self, key: ShareKey, told: Told) -> Done | Lead | None:
         """The answer, or who will tell it, if there is one: see `Lead.end`."""
         kept = self._kept.get(key)
         if kept is not None:
@@ -90,7 +90,7 @@ class Sharing:
             lead.waiting.append(told)
         return lead
 
-    def lead(self, key: Key, endpoints: Collection[str]) -> Lead:
+    def lead(self, key: ShareKey, endpoints: Collection[str]) -> Lead:
         """Begin what others may join. `endpoints` are those that it asks, by their identities."""
         lead = Lead(self, key, endpoints, self._writes)
         self._leads.setdefault(key, lead)
@@ -119,7 +119,7 @@ class Sharing:
         for key in [key for key, one in self._kept.items() if not stale.isdisjoint(one.endpoints)]:
             self._drop(key)
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: ShareKey) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._bytes -= kept.weight

@@ -9,7 +9,7 @@ from plait.graph.fields import Fetch
 from plait.query.asked import OBJECT_MARK, Asked
 from plait.query.compile import Join, Unusual, completed
 from plait.query.computed import Computed
-from plait.query.failed import Failed
+from plait.query.failed import FailedRow
 from plait.query.prepared import Prepared
 
 
@@ -67,7 +67,7 @@ class Shown:
             for value, rows in asked.rows.items():
                 if rows is None:
                     made[value] = []
-                elif type(rows) is Failed:
+                elif type(rows) is FailedRow:
                     made[value] = rows
                 elif type(rows) is list:
                     made[value] = build(rows, *below)
@@ -77,7 +77,7 @@ class Shown:
             present = [
                 value
                 for value, row in asked.rows.items()
-                if row is not None and type(row) is not Failed
+                if row is not None and type(row) is not FailedRow
             ]
             if len(present) < len(asked.rows):
                 if not fetch.nullable:
@@ -90,7 +90,7 @@ class Shown:
     def _plain(self, join: Join, row: Any) -> Any:
         """A step that shows values."""
         bound, type_ = self._prepared.bounds[join.index], join.step.definition.type
-        if type(row) is Failed:
+        if type(row) is FailedRow:
             return row
         if row is None or join.step.fetch.form == "many":
             raise Unusual

@@ -19,7 +19,7 @@ from plait.writes.ledger import Intent, Wanted
 from plait.writes.write import Write
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class AskedWrites(Struct, frozen=True, kw_only=True):
     """The writes of one place in a request, and on whose behalf they are made."""
 
     writes: tuple[Write[Any], ...]
@@ -41,7 +41,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     origin: Origin = field(default_factory=Origin)
 
 
-def plan(asked: Asked, *, now: float, lease_s: float, expiry_s: float) -> Wanted:
+def plan(asked: AskedWrites, *, now: float, lease_s: float, expiry_s: float) -> Wanted:
     """What the ledger is asked for; `now` is seconds since 1970.
 
     Without a caller's key the entry gets a random id, and with it every write a random key. Raises

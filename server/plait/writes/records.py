@@ -21,8 +21,8 @@ from plait.errors import (
 from plait.writes.keys import canonical
 from plait.writes.ledger import LOST, WriteRecord
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
-from plait.writes.verdict import may_try_again, reason_for, status_of, verdict_on
-from plait.writes.write import Sent, Write
+from plait.writes.verdict import answered_status, may_try_again, reason_for, verdict_on
+from plait.writes.write import Write, WriteReply
 
 _KINDS: dict[str, type[BackendError]] = {
     kind.code: kind
@@ -52,7 +52,12 @@ class _Common(TypedDict):
 
 
 def outcome_of(
-    write: Write[Any], key: str, result: Sent | Exception, *, in_doubt: bool, duration_ms: float
+    write: Write[Any],
+    key: str,
+    result: WriteReply | Exception,
+    *,
+    in_doubt: bool,
+    duration_ms: float,
 ) -> Outcome[Any]:
     """What came of sending `write`. A success holds the reply's JSON, not yet converted."""
     common = _Common(
@@ -61,10 +66,12 @@ def outcome_of(
         key=key,
         attempts=_attempts(result),
         duration_ms=duration_ms,
-        http_status=result.http_status if isinstance(result, Sent) else status_of(result),
+        http_status=result.http_status
+        if isinstance(result, WriteReply)
+        else answered_status(result),
         replayed=False,
     )
-    if isinstance(result, Sent):
+    if isinstance(result, WriteReply):
         return Succeeded(**common, value=result.value)
     verdict = verdict_on(result, in_doubt=in_doubt, honours_keys=write.honours_keys)
     if verdict == "failed" and isinstance(result, PlaitError):
@@ -153,8 +160,8 @@ def say_who_may_ask_again(write: Write[Any], outcome: Outcome[Any], *, has_key: 
     outcome.error.may_ask_again = has_key and again
 
 
-def _attempts(result: Sent | Exception) -> int:
-    return result.attempts if isinstance(result, Sent | BackendError) else 1
+def _attempts(result: WriteReply | Exception) -> int:
+    return result.attempts if isinstance(result, WriteReply | BackendError) else 1
 
 
 def _common(outcome: Outcome[Any]) -> _Common:

@@ -5,22 +5,22 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from plait.backend.build import single_call
 from plait.backend.call import Call, Handler, Origin, Reply
+from plait.backend.decode import accepted, unwrapped
+from plait.backend.encode import single_call
 from plait.backend.spec import EndpointSpec
-from plait.backend.split import accepted, unwrapped
 from plait.errors import BackendHttpError, BadBackendResponse
 from plait.writes.verdict import verdict_on
-from plait.writes.write import Send, Sent, Write
+from plait.writes.write import SendWrite, Write, WriteReply
 
-Written: TypeAlias = Callable[[Call, Mapping[str, Any], Mapping[str, str]], Awaitable[None]]
+Forget: TypeAlias = Callable[[Call, Mapping[str, Any], Mapping[str, str]], Awaitable[None]]
 """(call, its values, the reply's headers): told of every write that took effect, or may have."""
 
 
-def http_send(clients: Mapping[str, Handler], written: Written) -> Send:
+def http_send(clients: Mapping[str, Handler], written: Forget) -> SendWrite:
     """Sends each write once, over the layered calls of its backend."""
 
-    async def send(write: Write[Any], key: str | None, origin: Origin) -> Sent:
+    async def send(write: Write[Any], key: str | None, origin: Origin) -> WriteReply:
         endpoint = write.endpoint
         call = single_call(endpoint, write.values, replace(origin, deadline=None))
         if key is not None and endpoint.key_header is not None:
@@ -38,7 +38,7 @@ def http_send(clients: Mapping[str, Handler], written: Written) -> Send:
         if isinstance(body, Exception):  # it took effect; its value is what is lost
             raise body
         value = None if body is None else unwrapped(endpoint, body, endpoint.unwrap)
-        return Sent(value=value, http_status=reply.status, attempts=reply.attempts)
+        return WriteReply(value=value, http_status=reply.status, attempts=reply.attempts)
 
     return send
 

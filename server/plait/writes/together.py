@@ -17,11 +17,11 @@ from typing import Any, Protocol, TypeVar, overload
 from plait.backend.call import Origin
 from plait.writes.keys import checked_key, key_from_header
 from plait.writes.outcome import Outcome, Succeeded
-from plait.writes.plan import Asked
-from plait.writes.write import Send, Sent, Write
+from plait.writes.plan import AskedWrites
+from plait.writes.write import SendWrite, Write, WriteReply
 from plait.writes.writes import Writes
 
-__all__ = ["InfoLike", "Send", "Sent", "Write", "WriteContext", "write_together"]
+__all__ = ["InfoLike", "SendWrite", "Write", "WriteContext", "WriteReply", "write_together"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -228,14 +228,14 @@ async def write_alone(info: InfoLike, write: Write[A]) -> Outcome[A]:
     return outcome
 
 
-def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> Asked:
+def _asked(info: InfoLike, writes: tuple[Write[Any], ...], key: str | None) -> AskedWrites:
     context = info.context
     checked = _key(context, key)
     seen = _place_seen(info, checked)
     _check_order(context, seen)
     place = next_place(context, info, checked)
     _count(context, seen)
-    return Asked(
+    return AskedWrites(
         writes=writes,
         key=checked,
         caller=context.caller,

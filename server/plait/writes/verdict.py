@@ -66,14 +66,14 @@ def verdict_on(error: Exception, *, in_doubt: bool, honours_keys: bool) -> Verdi
 def may_try_again(error: Exception) -> bool:
     """Whether a write that failed with `error`, without effect, may succeed when the same key asks
     again."""
-    return isinstance(error, BackendError) and status_of(error) not in _AGAINST_THE_WRITE
+    return isinstance(error, BackendError) and answered_status(error) not in _AGAINST_THE_WRITE
 
 
 def _judges_the_payload(error: Exception) -> bool:
-    return isinstance(error, BackendRefused) or status_of(error) in _JUDGES_THE_PAYLOAD
+    return isinstance(error, BackendRefused) or answered_status(error) in _JUDGES_THE_PAYLOAD
 
 
-def status_of(error: Exception) -> int | None:
+def answered_status(error: Exception) -> int | None:
     """The HTTP status that `error` stands for, where there is one."""
     if isinstance(error, NotFound):
         return error.status or 404
@@ -96,12 +96,12 @@ def _proves_no_effect(error: Exception) -> bool:
         return True
     if isinstance(error, BackendError) and error.sent == "no":
         return True
-    status = status_of(error)
+    status = answered_status(error)
     return status is not None and (400 <= status < 500 or status in _NOT_DONE_5XX)
 
 
 def _is_unreadable(error: Exception) -> bool:
-    status = status_of(error)
+    status = answered_status(error)
     unusable = isinstance(error, BadBackendResponse | ResponseTooLarge)
     return unusable and (status is None or 200 <= status < 300)
 

@@ -40,7 +40,7 @@ class Write(Struct, Generic[T_co], frozen=True, kw_only=True, eq=False):
         return self.honours_keys or endpoint.repeatable or endpoint.method in IDEMPOTENT_METHODS
 
 
-class Sent(Struct, frozen=True, kw_only=True):
+class WriteReply(Struct, frozen=True, kw_only=True):
     """What a backend answered to a write that took effect."""
 
     value: object
@@ -49,7 +49,7 @@ class Sent(Struct, frozen=True, kw_only=True):
     attempts: int = 1
 
 
-Send: TypeAlias = Callable[[Write[Any], str | None, Origin], Awaitable[Sent]]
+SendWrite: TypeAlias = Callable[[Write[Any], str | None, Origin], Awaitable[WriteReply]]
 """Makes the call, with the header `Idempotency-Key` where it gets a key. Raises `BackendError`, or
 `RequestError` when it found the values unfit and sent nothing.
 

@@ -30,7 +30,7 @@ from plait.writes.ledger import (
     WriteRecord,
 )
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
-from plait.writes.plan import Asked, plan
+from plait.writes.plan import AskedWrites, plan
 from plait.writes.records import (
     converted,
     outcome_of,
@@ -39,7 +39,7 @@ from plait.writes.records import (
     say_who_may_ask_again,
     unreadable,
 )
-from plait.writes.write import Send, Sent, Write
+from plait.writes.write import SendWrite, Write, WriteReply
 
 R = TypeVar("R")
 Outcomes: TypeAlias = tuple[Outcome[Any], ...]
@@ -68,7 +68,7 @@ class Writes:
         self,
         *,
         ledger: Ledger,
-        send: Send,
+        send: SendWrite,
         clock: Clock,
         events: Events,
         require_key: bool = False,
@@ -91,7 +91,7 @@ class Writes:
         self._recorder: asyncio.Task[None] | None = None
         self._closing = False
 
-    async def together(self, asked: Asked) -> Outcomes:
+    async def together(self, asked: AskedWrites) -> Outcomes:
         """Make the writes, or replay what came of them. One outcome for each, in their order.
 
         Raises, when nothing was sent: `KeyMissing`, `KeyReused`, `KeyInProgress`, `BadUserInput`,
@@ -143,7 +143,7 @@ class Writes:
         with contextlib.suppress(LedgerUnavailable):  # the log has told of them
             await self._record_again(None)
 
-    def _wanted(self, asked: Asked) -> Wanted:
+    def _wanted(self, asked: AskedWrites) -> Wanted:
         if asked.key is None and self._require_key:
             raise KeyMissing("This mutation needs an Idempotency-Key header, and none was sent.")
         if self._closing:
@@ -154,7 +154,7 @@ class Writes:
         """Seconds since 1970, never set back or forward."""
         return self._since_1970_s + self._clock.now()
 
-    def _give_up(self, asked: Asked) -> float:
+    def _give_up(self, asked: AskedWrites) -> float:
         """Until when to wait for a twin: within the request's deadline."""
         until = self._clock.now() + self._wait_s
         deadline = asked.origin.deadline
@@ -171,7 +171,7 @@ class Writes:
         if not task.cancelled():
             task.exception()  # seen: the request that would have got it may be gone
 
-    async def _attempt(self, asked: Asked, wanted: Wanted) -> Outcomes | InProgress:
+    async def _attempt(self, asked: AskedWrites, wanted: Wanted) -> Outcomes | InProgress:
         """The outcomes, unless the same request is running elsewhere."""
         # What this process knows of the entry and the ledger does not is told first.
         await self._record_again(wanted.id)
@@ -188,7 +188,9 @@ class Writes:
             case _:
                 assert_never(decision)
 
-    async def _driven(self, asked: Asked, entry: Entry, drives: tuple[Drive, ...]) -> Outcomes:
+    async def _driven(
+        self, asked: AskedWrites, entry: Entry, drives: tuple[Drive, ...]
+    ) -> Outcomes:
         """Send what is to be sent, all at once; the ledger tells the rest."""
         if asked.origin.budget is not None:
             asked.origin.budget.calls += len(drives)
@@ -199,7 +201,7 @@ class Writes:
             for position, (write, record) in enumerate(zip(asked.writes, entry.writes, strict=True))
         )
 
-    async def _made(self, asked: Asked, entry: Entry, drive: Drive) -> Outcome[Any]:
+    async def _made(self, asked: AskedWrites, entry: Entry, drive: Drive) -> Outcome[Any]:
         write, record = asked.writes[drive.position], entry.writes[drive.position]
         if record.values is not None:  # as it was asked for first, whatever is computed now
             write = replace(write, values=decode(record.values))
@@ -216,21 +218,25 @@ class Writes:
         self._events.emit(_event(asked, write, outcome))
         return outcome
 
-    async def _sent(self, asked: Asked, write: Write[Any], key: str) -> Sent | Exception:
+    async def _sent(
+        self, asked: AskedWrites, write: Write[Any], key: str
+    ) -> WriteReply | Exception:
         try:
             return await self._send(write, key if write.honours_keys else None, asked.origin)
         except Exception as error:
             self._tell_the_truth(asked, error)
             return error
 
-    def _converted(self, asked: Asked, write: Write[Any], outcome: Outcome[Any]) -> Outcome[Any]:
+    def _converted(
+        self, asked: AskedWrites, write: Write[Any], outcome: Outcome[Any]
+    ) -> Outcome[Any]:
         try:
             return converted(write, outcome)
         except Exception as error:
             self._tell_the_truth(asked, error)
             return unreadable(write, outcome, error)
 
-    def _tell_the_truth(self, asked: Asked, error: Exception) -> None:
+    def _tell_the_truth(self, asked: AskedWrites, error: Exception) -> None:
         """Outcomes mask what is no error of ours; operators need to see it."""
         if not isinstance(error, PlaitError):
             request_id = asked.origin.request_id
@@ -239,7 +245,7 @@ class Writes:
             )
 
     async def _record(
-        self, asked: Asked, entry: Entry, position: int, outcome: Outcome[Any]
+        self, asked: AskedWrites, entry: Entry, position: int, outcome: Outcome[Any]
     ) -> None:
         """Record `outcome`. When that fails the caller still gets it, the log says so, and the
         process remembers it until the ledger takes it."""
@@ -309,7 +315,7 @@ def _ask_again_s(running: InProgress) -> float:
     return min(max(1.0, running.since_s), max(1.0, running.left_s))
 
 
-def _event(asked: Asked, write: Write[Any], outcome: Outcome[Any]) -> WriteSettled:
+def _event(asked: AskedWrites, write: Write[Any], outcome: Outcome[Any]) -> WriteSettled:
     return WriteSettled(
         request_id=asked.origin.request_id,
         trace_id=asked.origin.trace_id,

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from plait.backend.build import Load
 from plait.backend.call import Call, Reply
+from plait.backend.encode import Load
 from plait.backend.numbers import decode
 from plait.backend.paths import Path, is_absent, path_text, property_of
 from plait.backend.spec import Batch, EndpointSpec
