@@ -466,3 +466,18 @@ def test_a_turn_begins_where_resolvers_of_rows_do(monkeypatch: pytest.MonkeyPatc
     with sights(0), GraphTest(rows, b=CATS) as test:
         answer = test.ask("{ cats { loud } }")
     assert [one["loud"] for one in answer["data"]["cats"]] == ["A", "B", "C"]
+
+
+def test_rows_from_the_cache_are_computed_once_whoever_makes_the_answer() -> None:
+    fresh = reply([cat("a"), cat("b"), cat("c")], headers={"cache-control": "max-age=60"})
+    with GraphTest(rows, b={"GET /cats": fresh}) as test, sights(1_000):
+        test.ask("{ cats { name } }")
+        expected = told(test.ask("{ cats { loud risky } }"))
+        RUNS.clear()
+        with sights(0), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Pace, "is_over", lambda _: False)
+            found = told(test.ask("{ cats { loud risky } }"))
+        assert len(test.sent) == 1
+    assert found == expected
+    assert [error["path"] for error in found["errors"]] == [["cats", 1, "risky"]]
+    assert sorted(RUNS) == ["loud"] * 3 + ["risky"] * 3

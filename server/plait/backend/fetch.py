@@ -302,6 +302,7 @@ class Fetching:
         "_flights",
         "_inquiry",
         "_is_left",
+        "_kept",
         "_outcomes",
         "_reading",
         "_then",
@@ -325,8 +326,10 @@ class Fetching:
         self._then: Callable[[], object] | None = then
         self._entries: dict[Load, CacheEntry] = {}
         """What the cache has of them."""
+        self._kept: dict[Load, CacheEntry] = {}
+        """Those of them that may be used."""
         self._outcomes: dict[Load, LoadOutcome] = {}
-        """Where the cache could answer."""
+        """As rows, where somebody has asked."""
         self._boarded = _NOTHING
         self._flights: list[Flight] = []
         """All that were waited for."""
@@ -377,19 +380,19 @@ class Fetching:
     def _use(self, entries: Mapping[LoadKey, CacheEntry]) -> None:
         """Take what the cache has and may be used."""
         fetcher, inquiry = self._fetcher, self._inquiry
-        counts = dict.fromkeys(Use, 0)
+        identity, scope, now = inquiry.identity, inquiry.scope, fetcher.clock.wall()
         stale = []
         for load in self.loads:
-            entry = entries.get(load_key(inquiry.identity, load, inquiry.scope))
-            use = use_of(entry, fetcher.clock.wall()) if entry else Use.EXPIRED
-            counts[use] += 1
+            entry = entries.get(load_key(identity, load, scope))
             if entry is None:
                 continue
             self._entries[load] = entry
-            if use in (Use.FRESH, Use.STALE_REVALIDATE):
-                self._outcomes[load] = Fetched(row=decode(entry.row))
-                if use is Use.STALE_REVALIDATE:
-                    stale.append(load)
+            use = use_of(entry, now)
+            if use is Use.FRESH:
+                self._kept[load] = entry
+            elif use is Use.STALE_REVALIDATE:
+                self._kept[load] = entry
+                stale.append(load)
         if stale:
             fetcher.refresh(inquiry, stale, self._entries)
         fetcher.events.emit(
@@ -397,16 +400,16 @@ class Fetching:
                 request_id=inquiry.origin.request_id,
                 backend=inquiry.endpoint.backend.name,
                 endpoint=inquiry.endpoint.label,
-                fresh=counts[Use.FRESH],
-                stale=counts[Use.STALE_REVALIDATE],
-                missed=counts[Use.STALE] + counts[Use.EXPIRED],
+                fresh=len(self._kept) - len(stale),
+                stale=len(stale),
+                missed=len(self.loads) - len(self._kept),
             )
         )
 
     def _ask(self) -> None:
         missing = self.loads
-        if self._outcomes:
-            missing = [load for load in missing if load not in self._outcomes]
+        if self._kept:
+            missing = [load for load in missing if load not in self._kept]
         span = self._inquiry.origin.span
         if span is not None:
             span.cached = len(self.loads) - len(missing)
@@ -460,7 +463,7 @@ class Fetching:
 
     def has(self, load: Load) -> bool:
         """Whether there is an outcome: of its own, where it joined a call that its clock ended."""
-        if load in self._outcomes:
+        if load in self._kept:
             return True
         flight = self._boarded.flight_of(load)
         return flight is not None and flight.is_over and not self._broke_off(load)
@@ -468,7 +471,10 @@ class Fetching:
     def outcome(self, load: Load) -> LoadOutcome:
         """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
         Raises defects."""
-        if self._outcomes and (outcome := self._outcomes.get(load)) is not None:
+        if self._kept and (entry := self._kept.get(load)) is not None:
+            outcome = self._outcomes.get(load)
+            if outcome is None:  # the same row for all that ask
+                outcome = self._outcomes[load] = Fetched(row=decode(entry.row))
             return outcome
         flight = self._boarded.flight_of(load)
         assert flight is not None
@@ -484,20 +490,28 @@ class Fetching:
         """The one reply that has all of them, where there is such a one. It may have more, where
         it was joined."""
         flight = self._boarded.whole
-        brought = flight.brought if flight is not None and not self._outcomes else None
+        brought = flight.brought if flight is not None and not self._kept else None
         return brought if brought is not None and brought.body is not None else None
+
+    def kept(self) -> list[bytes] | None:
+        """What the cache has, row by row as JSON, where it has all of them."""
+        if len(self._kept) < len(self.loads):
+            return None
+        return [self._kept[load].row for load in self.loads]
 
     def bodies(self) -> list[bytes]:
         """What came, as JSON."""
         plain = self.plain()
         if plain is not None and plain.body is not None:
             return [plain.body]
+        if (kept := self.kept()) is not None:
+            return kept
         bodies: dict[int, bytes] = {}
         for load in self.loads:
             flight = self._boarded.flight_of(load)
             brought = flight.brought if flight is not None else None
-            if load in self._outcomes:
-                bodies[id(load)] = self._entries[load].row
+            if load in self._kept:
+                bodies[id(load)] = self._kept[load].row
             elif brought is not None and brought.body is not None:
                 bodies[id(brought)] = brought.body
             elif brought is not None:  # of several pages, say
@@ -510,9 +524,8 @@ class Fetching:
         """Until when all that came is fresh, in seconds since 1970; 0 where nobody says so of all
         of it."""
         until = inf
-        for load in self.loads if self._outcomes else ():
-            if load in self._outcomes:
-                until = min(until, self._entries[load].fresh_until)
+        for entry in self._kept.values():
+            until = min(until, entry.fresh_until)
         for flight in self._boarded.flights:
             until = min(until, flight.brought.fresh_until if flight.brought is not None else 0.0)
         return until

@@ -35,7 +35,9 @@ def log_observer(level: str, log_format: str) -> Any:
     tells_calls = lowest <= LEVELS["debug"]
 
     def observe(event: Event) -> None:
-        if type(event) is CallFinished and event.error_code is None and not tells_calls:
+        if not tells_calls and (
+            (type(event) is CallFinished and event.error_code is None) or type(event) is CacheRead
+        ):
             return  # the usual case: the line of its request counts it
         match event:
             case RequestFinished() if event.http_status < 500 and lowest > LEVELS["info"]:

@@ -79,6 +79,8 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
     if len(asked.batches) != 1:
         return False
     (batch,) = asked.batches
+    if _taken_as_kept(join, asked, batch, refused):
+        return True
     brought = batch.fetching.plain() if batch.fetching and len(batch.joins) == 1 else None
     if brought is None:
         return False
@@ -108,6 +110,28 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
             return False  # several for one key
         by_key = {key: rows[0] for key, rows in by_key.items()}
     return _matched(asked, by_key, many=endpoint.batch.many)
+
+
+def _taken_as_kept(join: Join, asked: Asked, batch: LoadBatch, refused: list[int]) -> bool:
+    """Take rows that the cache has, all of them, as structs."""
+    typed, fetching = join.typed, batch.fetching
+    if typed is None or fetching is None or refused[join.index] >= REFUSED_MAX:
+        return False
+    kept = fetching.kept()
+    if kept is None or list in map(type, asked.loads.values()):
+        return False
+    try:
+        rows = typed.decode_kept(b"[%b]" % b",".join(kept))
+    except ValueError:
+        refused[join.index] += 1
+        return False
+    refused[join.index] = 0
+    by_load = dict(zip(fetching.loads, rows, strict=True))
+    asked.rows = {
+        value: None if load is None else by_load[load] for value, load in asked.loads.items()
+    }
+    asked.is_typed = True
+    return True
 
 
 def _taken_as_structs(

@@ -113,6 +113,8 @@ class Typed:
     decode: Decode
     """Reads the reply of a single call."""
     decode_batch: Decode | None
+    decode_kept: Decode
+    """Reads a list of what the cache has for each load."""
     keys: Gather | None
     """The values by which a batch's rows are found."""
     gather: Mapping[int, Gather]
@@ -477,6 +479,7 @@ class _Writer:
         rows: Any = list[row | None] if fetch.items_nullable else list[row]
         batch = fetch.endpoint.batch
         unwrap = fetch.endpoint.unwrap
+        kept: Any = rows if fetch.is_list else row
         return {
             "decode": decoder(rows if fetch.is_list else row, unwrap),
             "decode_batch": (
@@ -484,6 +487,7 @@ class _Writer:
                 if batch is not None and key is not None
                 else None
             ),
+            "decode_kept": decoder(list[kept | None], ()),
             "keys": f"typed_keys_{index}" if key is not None else None,
             "gather": gathers,
             "build": f"typed_{index}",
