@@ -21,10 +21,11 @@ from plait.backend.decode import (
 )
 from plait.backend.encode import Load, batch_call, single_call
 from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome, LoadOutcomes
-from plait.backend.freshness import CacheEntry, conditional_headers
+from plait.backend.freshness import CacheEntry, Lifetime, conditional_headers
 from plait.backend.identity import Family, key_in
 from plait.backend.keep import Keeper
-from plait.backend.numbers import decode
+from plait.backend.numbers import decode, encode
+from plait.backend.paths import Path
 from plait.backend.spec import Batch, EndpointSpec
 from plait.clock import Clock
 from plait.errors import BackendError, BackendHttpError, PlaitError
@@ -123,16 +124,16 @@ class Asker:
     def _came(self, ask: Asking, loads: Sequence[Load], flight: Flight, found: Any) -> None:
         """The first call is over."""
         if isinstance(found, Reply) and self._is_all(ask, found):
-            is_batch = _batch_of(ask.endpoint, loads) is not None
-            read = self._read_batch if is_batch else self._read_single
-            flight.land(
-                Brought(
-                    body=found.body if is_plain_json(found) else None,
-                    is_batch=is_batch,
-                    read=partial(read, ask.endpoint, loads, found),
-                )
-            )
-            return
+            lifetime = self._keeper.lifetime(ask.endpoint, found, personal=bool(ask.family[2]))
+            if lifetime is None:
+                flight.land(self._unread(ask, loads, found))
+                return
+            if self._keeper.is_here:
+                try:
+                    flight.land(self._kept(ask, loads, found, flight.asked_at, lifetime))
+                except Exception as defect:
+                    flight.land(None, defect)
+                return
         ask.first = found
         self._go_on(self._ask(ask, loads, flight.asked_at), flight)
 
@@ -152,15 +153,59 @@ class Asker:
             flight.land(task.result())
 
     def _is_all(self, ask: Asking, reply: Reply) -> bool:
-        """Whether a reply is all that there is to do: a success that nobody keeps, without further
-        pages, of which the body alone is needed."""
+        """Whether a reply is all that there is to read: a success without further pages, of which
+        the body alone is needed."""
         endpoint = ask.endpoint
         return (
             reply.status != 304
             and bool(reply.body)
             and endpoint.body_is_all
             and "link" not in reply.headers
-            and not self._keeper.would_keep(endpoint, reply, personal=bool(ask.family[2]))
+        )
+
+    def _unread(self, ask: Asking, loads: Sequence[Load], reply: Reply) -> Brought:
+        """What a reply brings that nobody keeps: it is read where somebody asks."""
+        is_batch = _batch_of(ask.endpoint, loads) is not None
+        read = self._read_batch if is_batch else self._read_single
+        return Brought(
+            body=reply.body if is_plain_json(reply) else None,
+            is_batch=is_batch,
+            read=partial(read, ask.endpoint, loads, reply),
+        )
+
+    def _kept(
+        self,
+        ask: Asking,
+        loads: Sequence[Load],
+        reply: Reply,
+        asked_at: float,
+        lifetime: Lifetime,
+    ) -> Brought:
+        """What a reply brings, once it is kept in this process."""
+        endpoint, batch = ask.endpoint, _batch_of(ask.endpoint, loads)
+        found: Mapping[tuple[str, ...], Row | BackendError]
+        try:
+            if batch is None:
+                row = _found(endpoint, single_row(endpoint, reply)).row
+                found = {loads[0].key: row}
+                kept = {loads[0].key: _as_came(endpoint.unwrap, row, reply)}
+            else:
+                rows = listed_rows(endpoint, batch, reply)
+                found = self._by_key(endpoint, batch, rows, loads)
+                kept = _slices(endpoint, batch, rows, found, reply)
+        except PlaitError as error:
+            return _failed(loads, error)
+        self._keeper.store_here(
+            {key_in(ask.family, load): kept[load.key] for load in loads if load.key in kept},
+            lifetime,
+            asked_at,
+            with_validators=batch is None,
+        )
+        return Brought(
+            body=_only_body(endpoint, [reply]),
+            is_batch=batch is not None,
+            outcomes=_fetched_each(found),
+            fresh_until=lifetime.fresh_until,
         )
 
     async def _ask(
@@ -343,6 +388,34 @@ def _only_body(endpoint: EndpointSpec, replies: Sequence[Reply]) -> bytes | None
     if len(replies) == 1 and endpoint.body_is_all and is_plain_json(replies[0]):
         return replies[0].body
     return None
+
+
+def _as_came(unwrap: Path, row: Row, reply: Reply) -> bytes:
+    """A row as JSON: as it came, where it is all that came."""
+    return encode(row) if unwrap or row is None or not is_plain_json(reply) else reply.body
+
+
+def _slices(
+    endpoint: EndpointSpec,
+    batch: Batch,
+    rows: Sequence[Any],
+    found: Mapping[tuple[str, ...], Row | BackendError],
+    reply: Reply,
+) -> dict[tuple[str, ...], bytes]:
+    """What each key gets as JSON, cut out of the reply where that is the list itself."""
+    usable = {key: row for key, row in found.items() if not isinstance(row, BackendError)}
+    if (endpoint.unwrap if batch.unwrap is None else batch.unwrap) or not is_plain_json(reply):
+        return {key: encode(row) for key, row in usable.items()}
+    came = dict(zip(map(id, rows), _raw_rows(reply.body), strict=True))
+    if batch.many:
+        return {
+            key: b"[%b]" % b",".join([bytes(came[id(one)]) for one in row])
+            for key, row in usable.items()
+        }
+    return {key: b"null" if row is None else bytes(came[id(row)]) for key, row in usable.items()}
+
+
+_raw_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def _none(endpoint: EndpointSpec, status: int | None) -> Fetched:

@@ -6,8 +6,8 @@ that an outage costs its time-out once and not once a request.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -19,9 +19,11 @@ from plait.clock import Clock
 from plait.errors import SettingsError
 from plait.events import CacheFailed, Events
 
-_ENTRY_BYTES = 400
+_ENTRY_BYTES = 600
 """What an entry weighs beside its row: the key, the tuple, the place in the order."""
 
+Name: TypeAlias = Hashable
+"""What a row, or a mark, goes by: a text, unless the cache is in this process."""
 _Kept = tuple[bytes, float, float, float, float, str | None, str | None]
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
@@ -68,15 +70,15 @@ class RowCache:
         return isinstance(self._store, BoundedMemory) and not len(self._store)
 
     def get_here(
-        self, keys: Sequence[str], marks: Sequence[str] = ()
-    ) -> tuple[dict[str, CacheEntry], dict[str, float]]:
+        self, keys: Sequence[Name], marks: Sequence[Name] = ()
+    ) -> tuple[dict[Name, CacheEntry], dict[Name, float]]:
         """As `get_many`, of a cache in this process."""
         assert isinstance(self._store, BoundedMemory)
         return self._store.peek_many(keys), self._marks.get_many(marks)
 
     async def get_many(
-        self, keys: Sequence[str], marks: Sequence[str] = ()
-    ) -> tuple[dict[str, CacheEntry], dict[str, float]]:
+        self, keys: Sequence[Name], marks: Sequence[Name] = ()
+    ) -> tuple[dict[Name, CacheEntry], dict[Name, float]]:
         """What is kept under `keys`, and since when what goes by each of `marks` is out of date;
         read at once. Nothing when the store is down."""
         if self.is_here:
@@ -91,7 +93,7 @@ class RowCache:
                 past[mark] = max(past.get(mark, 0.0), entry.asked_at)
         return found, past
 
-    async def mark(self, marks: Sequence[str]) -> None:
+    async def mark(self, marks: Sequence[Name]) -> None:
         """Everything that goes by `marks` and was asked for until now is out of date."""
         now = self._clock.wall()
         self._marks.put_many(marks, now)
@@ -102,13 +104,18 @@ class RowCache:
             )
             await self.put_many(dict.fromkeys(marks, made))
 
-    async def put_many(self, entries: Mapping[str, CacheEntry]) -> None:
+    def put_here(self, entries: Mapping[Any, CacheEntry]) -> None:
+        """As `put_many`, in a cache in this process."""
+        assert isinstance(self._store, BoundedMemory)
+        for key, entry in entries.items():
+            self._store.put(key, entry)
+
+    async def put_many(self, entries: Mapping[Any, CacheEntry]) -> None:
         """Keep rows, each for as long as it is of use."""
-        if isinstance(self._store, BoundedMemory):
-            for key, entry in entries.items():
-                self._store.put(key, entry)
+        if self.is_here:
+            self.put_here(entries)
             return
-        by_ttl: dict[int, list[tuple[str, bytes]]] = {}
+        by_ttl: dict[int, list[tuple[Name, bytes]]] = {}
         for key, entry in entries.items():
             ttl = int(entry.kept_until - self._clock.wall()) + 1
             if ttl > 0:
@@ -147,13 +154,13 @@ class Marks:
 
     def __init__(self, entries_max: int = 100_000) -> None:
         self._entries_max = entries_max
-        self._past: OrderedDict[str, float] = OrderedDict()
+        self._past: OrderedDict[Name, float] = OrderedDict()
         self._floor = 0.0
 
     def __len__(self) -> int:
         return len(self._past)
 
-    def get_many(self, marks: Sequence[str]) -> dict[str, float]:
+    def get_many(self, marks: Sequence[Name]) -> dict[Name, float]:
         """The moment for each of `marks` that has one."""
         if not self._past:
             return {}
@@ -162,7 +169,7 @@ class Marks:
             mark: past for mark in marks if (past := max(self._past.get(mark, 0.0), floor)) > 0.0
         }
 
-    def put_many(self, marks: Sequence[str], now: float) -> None:
+    def put_many(self, marks: Sequence[Name], now: float) -> None:
         """Note `now` for each of `marks`."""
         for mark in marks:
             self._past[mark] = now
@@ -187,13 +194,13 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
         self._clock = clock
         self._entries_max = entries_max
         self._bytes_max = bytes_max
-        self._kept: OrderedDict[str, CacheEntry] = OrderedDict()
+        self._kept: OrderedDict[Name, CacheEntry] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def peek_many(self, keys: Sequence[str]) -> dict[str, CacheEntry]:
+    def peek_many(self, keys: Sequence[Name]) -> dict[Name, CacheEntry]:
         """What is kept under `keys` and still of use."""
         now = self._clock.wall()
         found = {}
@@ -208,19 +215,19 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
                 found[key] = entry
         return found
 
-    def put(self, key: str, entry: CacheEntry) -> None:
+    def put(self, key: Name, entry: CacheEntry) -> None:
         """Keep one row, and let the oldest go for it."""
         self.drop(key)
         self._kept[key] = entry
-        self._bytes += _weight(key, entry)
+        self._bytes += _weight(entry)
         while len(self._kept) > self._entries_max or self._bytes > self._bytes_max:
             self.drop(next(iter(self._kept)))
 
-    def drop(self, key: str) -> bool:
+    def drop(self, key: Name) -> bool:
         """Forget one row. Whether there was one."""
         entry = self._kept.pop(key, None)
         if entry is not None:
-            self._bytes -= _weight(key, entry)
+            self._bytes -= _weight(entry)
         return entry is not None
 
     # aiocache's own interface, for whoever holds it as a plain aiocache store
@@ -333,5 +340,5 @@ def _unpacked(value: Any) -> CacheEntry | None:
     )
 
 
-def _weight(key: str, entry: CacheEntry) -> int:
-    return _ENTRY_BYTES + len(key) + len(entry.row)
+def _weight(entry: CacheEntry) -> int:
+    return _ENTRY_BYTES + len(entry.row)

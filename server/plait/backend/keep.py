@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from plait.backend.cache import RowCache
+from plait.backend.cache import Name, RowCache
 from plait.backend.call import Reply
 from plait.backend.decode import Row
 from plait.backend.forget import Stale
@@ -26,6 +26,9 @@ class Keeper:
     def __init__(self, cache: RowCache | None, clock: Clock) -> None:
         self._cache = cache
         self._clock = clock
+        self.is_here = cache is not None and cache.is_here
+        """Whether what is kept is in this process: nothing need be waited for, and rows go by their
+        keys as they are."""
 
     def keeps(self, endpoint: EndpointSpec) -> bool:
         """Whether its rows may be kept at all."""
@@ -36,11 +39,11 @@ class Keeper:
         """Whether there is nothing to be read, as far as can be told without waiting."""
         return self._cache is None or (self._cache.is_here and self._cache.is_empty)
 
-    def would_keep(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> bool:
-        """Whether what a reply brings will be kept."""
+    def lifetime(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> Lifetime | None:
+        """How long what a reply brings may be kept, where it may be."""
         if not declares_anything(reply, endpoint.cache):
-            return False
-        return self._lifetime(endpoint, (reply,), personal=personal) is not None
+            return None
+        return self._lifetime(endpoint, (reply,), personal=personal)
 
     async def read(
         self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
@@ -48,7 +51,7 @@ class Keeper:
         """What is kept of one endpoint and was asked for after `since`, and after all that was
         written there."""
         assert self._cache is not None
-        names = _Names(endpoint, keys, with_marks=self._cache.has_marks)
+        names = self._names(endpoint, keys)
         entries, past = await self._cache.get_many(names.rows, names.marks)
         return names.usable(entries, past, since)
 
@@ -57,9 +60,9 @@ class Keeper:
     ) -> dict[LoadKey, CacheEntry] | None:
         """As `read`, without waiting; `None` where the cache is not in this process."""
         assert self._cache is not None
-        if not self._cache.is_here:
+        if not self.is_here:
             return None
-        names = _Names(endpoint, keys, with_marks=self._cache.has_marks)
+        names = self._names(endpoint, keys)
         return names.usable(*self._cache.get_here(names.rows, names.marks), since)
 
     async def store(
@@ -76,27 +79,38 @@ class Keeper:
 
         Validators speak of one whole reply: rows of a batch, or of several pages, are kept without.
         """
-        personal = any(key[3] for key in rows)
-        lifetime = self._lifetime(endpoint, replies, personal=personal)
+        lifetime = self._lifetime(endpoint, replies, personal=any(key[3] for key in rows))
         if lifetime is None or self._cache is None:
             return 0.0
+        made = {key: encode(row) for key, row in rows.items() if not isinstance(row, BackendError)}
         with_validators = with_validators and len(replies) == 1
+        entries = _entries(made, lifetime, asked_at, with_validators=with_validators)
+        name = endpoint.backend.name
         await self._cache.put_many(
-            {
-                cache_key(endpoint.backend.name, key): CacheEntry(
-                    row=encode(row),
-                    asked_at=asked_at,
-                    fresh_until=lifetime.fresh_until,
-                    revalidate_until=lifetime.revalidate_until,
-                    error_until=lifetime.error_until,
-                    etag=lifetime.etag if with_validators else None,
-                    last_modified=lifetime.last_modified if with_validators else None,
-                )
-                for key, row in rows.items()
-                if not isinstance(row, BackendError)
-            }
+            {self._row_name(name, key): entry for key, entry in entries.items()}
         )
         return lifetime.fresh_until
+
+    def store_here(
+        self,
+        rows: Mapping[LoadKey, bytes],
+        lifetime: Lifetime,
+        asked_at: float,
+        *,
+        with_validators: bool,
+    ) -> None:
+        """As `store`, of rows that are JSON already, and without waiting."""
+        assert self._cache is not None
+        entries = _entries(rows, lifetime, asked_at, with_validators=with_validators)
+        self._cache.put_here(entries)
+
+    def _names(self, endpoint: EndpointSpec, keys: Sequence[LoadKey]) -> "_Names":
+        assert self._cache is not None
+        with_marks = self._cache.has_marks
+        return _Names(endpoint, keys, is_here=self.is_here, with_marks=with_marks)
+
+    def _row_name(self, backend: str, key: LoadKey) -> Name:
+        return key if self.is_here else cache_key(backend, key)
 
     async def renew(
         self, endpoint: EndpointSpec, key: LoadKey, entry: CacheEntry, reply: Reply, asked_at: float
@@ -112,12 +126,19 @@ class Keeper:
             varies_with=_varies_with(endpoint),
         )
         if again is not None and self._cache is not None:
-            await self._cache.put_many({cache_key(endpoint.backend.name, key): again})
+            await self._cache.put_many({self._row_name(endpoint.backend.name, key): again})
 
     async def mark(self, stale: Sequence[tuple[Stale, str]]) -> None:
         """What is out of date from now on, each with its endpoint's identity."""
         if self._cache is not None and stale:
-            await self._cache.mark([_mark(one, identity) for one, identity in stale])
+            await self._cache.mark([self._mark(one, identity) for one, identity in stale])
+
+    def _mark(self, stale: Stale, identity: str) -> Name:
+        name = stale.endpoint.backend.name
+        if stale.load is None:
+            return endpoint_mark(name, identity)
+        key = load_key(identity, stale.load, ())
+        return key[:3] if self.is_here else row_mark(name, key)
 
     def _lifetime(
         self, endpoint: EndpointSpec, replies: Sequence[Reply], *, personal: bool
@@ -148,27 +169,53 @@ class Keeper:
         )
 
 
+def _entries(
+    rows: Mapping[LoadKey, bytes], lifetime: Lifetime, asked_at: float, *, with_validators: bool
+) -> dict[LoadKey, CacheEntry]:
+    return {
+        key: CacheEntry(
+            row=row,
+            asked_at=asked_at,
+            fresh_until=lifetime.fresh_until,
+            revalidate_until=lifetime.revalidate_until,
+            error_until=lifetime.error_until,
+            etag=lifetime.etag if with_validators else None,
+            last_modified=lifetime.last_modified if with_validators else None,
+        )
+        for key, row in rows.items()
+    }
+
+
 class _Names:
     """What the rows of some keys, and what makes them out of date, go by in the cache."""
 
     def __init__(
-        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], *, with_marks: bool
+        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], *, is_here: bool, with_marks: bool
     ) -> None:
         name = endpoint.backend.name
         self._keys = keys
-        self.rows = [cache_key(name, key) for key in keys]
-        self._whole, self._past = endpoint_mark(name, keys[0][0]), self.rows
-        self.marks: Sequence[str] = ()
+        self.rows: Sequence[Name] = keys if is_here else [cache_key(name, key) for key in keys]
+        self._whole = endpoint_mark(name, keys[0][0])
+        self._past: Sequence[Name] = self.rows
+        self.marks: Sequence[Name] = ()
         if with_marks:
-            self._past = [row_mark(name, key) for key in keys]
+            self._past = (
+                [key[:3] for key in keys] if is_here else [row_mark(name, key) for key in keys]
+            )
             self.marks = [self._whole, *self._past]
 
     def usable(
-        self, entries: Mapping[str, CacheEntry], past: Mapping[str, float], since: float
+        self, entries: Mapping[Name, CacheEntry], past: Mapping[Name, float], since: float
     ) -> dict[LoadKey, CacheEntry]:
         """Those of `entries` that nothing has made out of date."""
         if not entries:
             return {}
+        if not past and self.rows is self._keys:
+            return {
+                key: entry
+                for key in self._keys
+                if (entry := entries.get(key)) is not None and entry.asked_at > since
+            }
         since = max(since, past.get(self._whole, 0.0))
         return {
             key: entry
@@ -176,13 +223,6 @@ class _Names:
             if (entry := entries.get(name)) is not None
             and entry.asked_at > max(since, past.get(row, 0.0))
         }
-
-
-def _mark(stale: Stale, identity: str) -> str:
-    name = stale.endpoint.backend.name
-    if stale.load is None:
-        return endpoint_mark(name, identity)
-    return row_mark(name, load_key(identity, stale.load, ()))
 
 
 def _varies_with(endpoint: EndpointSpec) -> frozenset[str]:
