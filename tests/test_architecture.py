@@ -11,7 +11,7 @@ import plait
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "server" / "plait"
 LAYERS = ["errors", "events", "clock", "settings", "backend", "writes", "graph", "query"]
-TOP = ["edge", "observe", "gateway", "app", "testing", "find", "serve", "cli", "__main__"]
+TOP = ["edge", "observe", "gateway", "app", "testing", "find", "remote", "serve", "cli", "__main__"]
 ROOMS = [*LAYERS, *TOP]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -46,7 +46,7 @@ def test_each_library_has_its_place(path: Path) -> None:
     own = str(path.relative_to(PACKAGE))
     tops = {name.split(".")[0] for name in imports(path)}
     assert not tops & {"resolvers", "demo"}
-    assert "httpx" not in tops or own in ("backend/transport.py", "backend/wire.py")
+    assert "httpx" not in tops or own in ("backend/transport.py", "backend/wire.py", "remote.py")
     assert "fastapi" not in tops or own == "app.py"
     assert not tops & {"strawberry", "graphql"} or part(path) in ("graph", "query")
     assert "aiocache" not in tops or own == "backend/cache.py"

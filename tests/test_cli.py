@@ -248,6 +248,32 @@ def test_explain_speaks_json_and_takes_variables_from_a_file(
     assert "the named ones are: A, B" in err
 
 
+def test_a_running_gateway_is_asked_for_its_plan(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "q.graphql").write_text("query Q { books { author { id } } }")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/graphql"
+    command = [sys.executable, "-m", "plait", "serve", named(folder, "library")]
+    asking = ("explain", "q.graphql", "--gateway", url, "--header", "x-a: b: c")
+    with running([*command, "--port", str(port)], port, cwd=folder, PLAIT_INTROSPECTION="on"):
+        status, out, err = ended(capsys, *asking, "--max-calls", "5")
+        assert (status, err) == (1, "11 calls, and at most 5 are allowed (--max-calls).\n")
+        assert "books.author  books: GET /authors/{id}" in out
+        status, out, _ = ended(capsys, *asking, "--json")
+        assert (status, json.loads(out)["waves"]) == (0, 2)
+        (folder / "q.graphql").write_text("{ none }")
+        status, _, err = ended(capsys, *asking)
+        assert status == 2
+        assert "The gateway refuses the operation.\nCannot query field 'none'" in err
+        status, _, err = ended(capsys, *asking[:-3], url.removesuffix("graphql") + "no")
+        assert (status, "Name the endpoint itself" in err) == (2, True)
+    status, _, err = ended(capsys, *asking)
+    assert (status, f"The gateway at {url} cannot be asked" in err) == (2, True)
+    status, _, err = ended(capsys, *asking, "--header", "none")
+    assert (status, "--header 'none' is not 'name: value'" in err) == (2, True)
+
+
 def test_help_shows_names_in_angles_and_commands_whole(capsys: pytest.CaptureFixture[str]) -> None:
     out = ended(capsys, "serve", "--help")[1]
     assert "PLAIT_BACKENDS__BOOKS__URL=http://127.0.0.1:9000\n" in re.sub(r" +\n", "\n", out)

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from plait.graph.hints import hints_of
 from plait.graph.recorded import held_against, unknown
 from plait.graph.sdl import sdl_diff, write_sdl
 from plait.query.explain import ROWS_ASSUMED, Explanation, code_of_text, explain_text, tree
+from plait.remote import plan_of
 from plait.serve import CANNOT_START, serve_app
 from plait.settings import Settings, foreign, read_settings, variables
 from plait.writes.memory import MEMORY
@@ -170,6 +172,17 @@ def explain(
     rows: Annotated[
         int, Parameter(help="How many rows a list is taken to have [10].")
     ] = ROWS_ASSUMED,
+    gateway: Annotated[
+        str | None,
+        Parameter(
+            help="Ask the gateway at this URL, such as http://127.0.0.1:8000/graphql, which knows "
+            "how long calls take."
+        ),
+    ] = None,
+    header: Annotated[
+        tuple[str, ...],
+        Parameter(help="A header for the gateway: 'name: value'. May be repeated.", negative=()),
+    ] = (),
     json: Annotated[bool, Parameter(help="Print JSON, for tools.", negative=())] = False,
     code: Annotated[
         bool,
@@ -185,11 +198,16 @@ def explain(
     """Say which calls an operation will make, in which waves, and why one waits for another.
 
     Nothing is called, and no backend needs a URL. Lists of unknown length are taken to have --rows
-    rows. How long calls take is known to a running gateway: ask it with the header
-    x-plait-explain: plan.
+    rows. How long calls take is known to a running gateway: --gateway asks that instead.
     """
-    found = load_graph(graph_name(graph, read_settings().graph))
     text, given = _read(document), _variables(variables)
+    if gateway is not None:
+        made = plan_of(
+            gateway, text, variables=given, operation_name=operation, headers=_headers(header)
+        )
+        _tell_plan(made, json=json)
+        sys.exit(NOT_UP_TO_DATE if _is_over(made, max_calls, max_waves) else 0)
+    found = load_graph(graph_name(graph, read_settings().graph))
     if code:
         print(code_of_text(found, text, variables=given, operation_name=operation), end="")  # noqa: T201
         return
@@ -200,12 +218,23 @@ def explain(
         operation_name=operation,
         rows_assumed=rows,
     )
+    _tell_plan(made, json=json)
+    sys.exit(NOT_UP_TO_DATE if _is_over(made, max_calls, max_waves) else 0)
+
+
+def _tell_plan(made: Explanation, *, json: bool) -> None:
     if json:
         print(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())  # noqa: T201
     else:
         for line in tree(made):
             print(line)  # noqa: T201
-    sys.exit(NOT_UP_TO_DATE if _is_over(made, max_calls, max_waves) else 0)
+
+
+def _headers(given: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition(":") for one in given]
+    if wrong := next((name for name, colon, _ in pairs if not colon or not name.strip()), None):
+        raise SettingsError(f"--header '{wrong}' is not 'name: value'.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _is_over(made: Explanation, max_calls: int | None, max_waves: int | None) -> bool:
