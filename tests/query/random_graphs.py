@@ -141,7 +141,10 @@ class _Maker:
     def graph(self) -> Graph:
         chance = self._chance
         strict = chance.random() < 0.1 and not self._plain
-        self._backend = Backend("b", "http://b.test", strict=strict)
+        is_spelled = self._plain and chance.random() < 0.2
+        names = chance.choice(["snake", "camel"]) if is_spelled else None
+        options: Any = {"names": names} if names else {}
+        self._backend = Backend("b", "http://b.test", strict=strict, **options)
         classes: list[tuple[str, Any]] = []
         for number in reversed(range(chance.randint(2, 5))):
             classes.append((f"T{number}", self._type(f"T{number}", list(classes))))
@@ -228,6 +231,9 @@ class _Maker:
             if chance.random() < 0.2:
                 options["fallback"] = []
             return list[cls], self._grouped(type_name)(owner=own, **options)
+        if kind == "one" and self._plain and chance.random() < 0.4:
+            part = getattr(this, f"k{chance.randrange(3)}")
+            return (cls | None if nullable else cls), self._pair(type_name)(id=own, part=part)
         one = self._one(type_name)
         if kind == "many":
             return list[cls | None if nullable else cls], one.many(id=this.ks, **options)
@@ -249,6 +255,18 @@ class _Maker:
             return self._backend.get(f"/{type_name}/{{id}}", batch=posted, **rest)
         batch = by_ids(f"/{type_name}", key="key", ids="id", size=size)
         return self._backend.get(f"/{type_name}/{{id}}", batch=batch, **rest)
+
+    def _pair(self, type_name: str) -> Any:
+        """Rows that two values tell apart."""
+        batch = by_ids(
+            f"/pairs/{type_name}",
+            ids="ids",
+            key={"id": "key", "part": "part"},
+            joined=self._chance.random() < 0.5,
+            size=self._chance.choice([2, 100]),
+        )
+        path = f"/pair/{type_name}/{{id}}/{{part}}"
+        return self._backend.get(path, batch=batch if self._chance.random() < 0.8 else None)
 
     def _grouped(self, type_name: str) -> Any:
         if self._chance.random() < 0.4:
@@ -339,6 +357,17 @@ class _Maker:
                     case "failing":
                         return reply(status=503)
                 return self._row(type_name, id)
+            case ["pair", type_name, id, part]:
+                if self._fault(type_name, id) in ("missing", "failing"):
+                    return reply(status=404)
+                return {**self._row(type_name, id), "part": part}
+            case ["pairs", type_name]:
+                ids = [text for one in asked for text in one.split(",")]
+                return [
+                    {**row, "part": int(part) if int(part) % 2 else part}
+                    for id, part in dict.fromkeys(tuple(one.split(":")) for one in ids)
+                    for row in self._listed(type_name, [id])
+                ]
             case [type_name, id]:  # as its batch would have it
                 if self._fault(type_name, id) in ("missing", "failing"):
                     return reply(status=404)
