@@ -16,6 +16,7 @@ from plait.backend.client import Client
 from plait.backend.slots import Slots
 from plait.backend.spec import BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
+from plait.backend.transport import HttpTransport
 from plait.clock import SystemClock
 from plait.errors import BackendError, BackendHttpError
 from plait.events import CallFinished, Event, Events
@@ -409,3 +410,22 @@ def test_no_header_of_a_call_becomes_two(value: str) -> None:
 
     calls = run(ok, evil)
     assert len(calls.requests) == 1
+
+
+@pytest.mark.parametrize("place", ["begin", "found"])
+def test_a_defect_ends_its_call_and_gives_its_slot_back(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    async def several(calls: Calls) -> None:
+        await calls.get()  # from now on a connection is kept
+        with monkeypatch.context() as patch:
+            patch.setattr(HttpTransport, place, broken)
+            for _ in range(3):  # more than there are slots
+                with pytest.raises(ZeroDivisionError):
+                    await asyncio.wait_for(calls.client.call(calls.one()), 5)
+        assert isinstance(await calls.get(), Reply)
+
+    run(ok, several, connections=2)

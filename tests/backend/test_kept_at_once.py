@@ -198,3 +198,24 @@ def test_a_defect_while_a_row_is_kept_ends_its_flight(monkeypatch: pytest.Monkey
     flight = asyncio.run(main())
     assert flight.is_over
     assert isinstance(flight.defect, ZeroDivisionError)
+
+
+def test_a_defect_while_a_call_is_begun_ends_its_flight() -> None:
+    class Broken(Server):
+        def begin(self, call: Call, then: Any) -> Any:
+            raise ZeroDivisionError
+
+    async def main() -> Flight:
+        clock = TestClock()
+        asker = Asker(Keeper(None, clock), clock=clock, events=Events())
+        loads = [load_of(ONE, {"id": 1})]
+        server = Broken(Reply(status=200, headers={}, body=b"{}"), at_once=True)
+        family = ("e", loads[0].shared, ())
+        asking = Asking(endpoint=ONE, server=server, origin=Origin(), family=family)
+        flight = Flight(clock.wall())
+        asker.begin(asking, loads, flight)
+        return flight
+
+    flight = asyncio.run(main())
+    assert flight.is_over
+    assert isinstance(flight.defect, ZeroDivisionError)

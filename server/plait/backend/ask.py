@@ -108,6 +108,9 @@ class Asker:
         except PlaitError as error:
             flight.land(_failed(loads, error))
             return
+        except Exception as defect:  # who joined it would wait for ever
+            flight.land(None, defect)
+            return
         if end is None:
             self._go_on(self._ask(ask, loads), flight)
         elif not flight.is_over and ask.first is None:  # else it goes on in a task already
@@ -130,9 +133,11 @@ class Asker:
                 return
             if self._keeper.is_here:
                 try:
-                    flight.land(self._kept(ask, loads, found, flight.asked_at, lifetime))
+                    brought = self._kept(ask, loads, found, flight.asked_at, lifetime)
                 except Exception as defect:
                     flight.land(None, defect)
+                else:
+                    flight.land(brought)
                 return
         ask.first = found
         self._go_on(self._ask(ask, loads, flight.asked_at), flight)

@@ -179,7 +179,7 @@ class _Begun:
                 else:
                     call = _identified(call, client.backend, client.content_type)
                 end = client.transport.begin(call, self._within_s, self._landed, told)
-            except BackendError as error:
+            except Exception as error:  # a defect too must end it: its slot is others' again
                 self._came(error)
                 return
         if end is None:
@@ -188,7 +188,10 @@ class _Begun:
             self._end = end
 
     def _landed(self, raw: RawReply | ExchangeError) -> None:
-        found = self._client.transport.found(self._call, self._within_s, raw)
+        try:
+            found = self._client.transport.found(self._call, self._within_s, raw)
+        except Exception as defect:
+            found = defect
         if found is AGAIN:
             self._end = None
             self._in_task()
