@@ -70,6 +70,12 @@ ALONE = {"PLAIT_SHARE": "off"}
 SCENARIOS = (
     Scenario(name="posts with users, equal requests", query=POSTS),
     Scenario(name="posts with users, each alone", query=POSTS, settings=ALONE),
+    Scenario(
+        name="the same, of rows that are kept",
+        query=POSTS,
+        upstream=("--fresh", "600"),
+        settings=ALONE,
+    ),
     Scenario(name="a flat list, equal requests", query=FLAT),
     Scenario(name="a flat list, each alone", query=FLAT, settings=ALONE),
     Scenario(name="a field of rows that a resolver computes", query=HEADLINES, settings=ALONE),

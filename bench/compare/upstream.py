@@ -1,8 +1,8 @@
 """The services behind the gateways that are compared: `python -m bench.compare.upstream PORT`.
 
 Data in JSONPlaceholder's shapes that follows from ids alone; answers cost next to nothing. Options:
-`--posts N` in all (100), `--delay SECONDS` before each answer (0), and `--failing PATH`, which is
-answered with 503.
+`--posts N` in all (100), `--delay SECONDS` before each answer (0), `--fresh SECONDS` for which
+replies may be kept (0), and `--failing PATH`, which is answered with 503.
 """
 
 import argparse
@@ -106,10 +106,11 @@ class Services:
 class Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
-    def __init__(self, services: Services, delay_s: float, failing: bytes) -> None:
+    def __init__(self, services: Services, delay_s: float, failing: bytes, fresh_s: int) -> None:
         self._services = services
         self._delay_s = delay_s
         self._failing = failing
+        self._control = b"max-age=%d" % fresh_s if fresh_s else b"no-store"
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
 
@@ -128,8 +129,8 @@ class Connection(asyncio.Protocol):
         else:
             status, body = self._services.answer(self._parser.get_method(), self._target)
         head = (
-            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
-            b"content-length: %d\r\n\r\n" % (status, len(body))
+            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncache-control: %b\r\n"
+            b"content-length: %d\r\n\r\n" % (status, self._control, len(body))
         )
         if self._delay_s:
             loop = asyncio.get_running_loop()
@@ -138,11 +139,11 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
 
 
-async def serve(port: int, posts: int, delay_s: float, failing: str) -> None:
+async def serve(port: int, posts: int, delay_s: float, failing: str, fresh_s: int) -> None:
     services = Services(posts)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(services, delay_s, failing.encode()), "127.0.0.1", port
+        lambda: Connection(services, delay_s, failing.encode(), fresh_s), "127.0.0.1", port
     )
     await server.serve_forever()
 
@@ -153,5 +154,6 @@ if __name__ == "__main__":
     parser.add_argument("--posts", type=int, default=100)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--failing", default="")
+    parser.add_argument("--fresh", type=int, default=0)
     given = parser.parse_args()
-    uvloop.run(serve(given.port, given.posts, given.delay, given.failing))
+    uvloop.run(serve(given.port, given.posts, given.delay, given.failing, given.fresh))
