@@ -270,6 +270,11 @@ def test_a_running_gateway_is_asked_for_its_plan(
         assert (status, "Name the endpoint itself" in err) == (2, True)
     status, _, err = ended(capsys, *asking)
     assert (status, f"The gateway at {url} cannot be asked" in err) == (2, True)
+    status, _, err = ended(capsys, *asking, "--rows", "3")
+    assert (status, "not asked for --code or --rows" in err) == (2, True)
+    secret = url.replace("//", "//me:hunter2@")
+    status, _, err = ended(capsys, "explain", "q.graphql", "--gateway", secret)
+    assert (status, "hunter2" in err) == (2, False)
     status, _, err = ended(capsys, *asking, "--header", "none")
     assert (status, "--header 'none' is not 'name: value'" in err) == (2, True)
 

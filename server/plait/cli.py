@@ -202,6 +202,8 @@ def explain(
     """
     text, given = _read(document), _variables(variables)
     if gateway is not None:
+        if code or rows != ROWS_ASSUMED:
+            raise SettingsError("A gateway is not asked for --code or --rows: leave --gateway out.")
         made = plan_of(
             gateway, text, variables=given, operation_name=operation, headers=_headers(header)
         )

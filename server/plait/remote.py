@@ -1,5 +1,6 @@
 """What a gateway that is running tells of itself."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def plan_of(
         )
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         told = str(error) or type(error).__name__
-        raise SettingsError(f"The gateway at {url} cannot be asked: {told}.") from None
+        raise SettingsError(f"The gateway at {_shown(url)} cannot be asked: {told}.") from None
     try:
         answer = msgspec.json.decode(reply.content, type=dict[str, Any])
         if answer.get("errors"):
@@ -40,6 +41,11 @@ def plan_of(
         return msgspec.convert(answer["extensions"]["plait"]["plan"], type=Explanation)
     except (msgspec.MsgspecError, KeyError, TypeError):
         raise SettingsError(
-            f"{url} answers with status {reply.status_code}, and not as a gateway does. Name the "
-            "endpoint itself, such as http://127.0.0.1:8000/graphql."
+            f"{_shown(url)} answers with status {reply.status_code}, and not as a gateway does. "
+            "Name the endpoint itself, such as http://127.0.0.1:8000/graphql."
         ) from None
+
+
+def _shown(url: str) -> str:
+    """A URL without the password that it may have."""
+    return re.sub(r"//[^/@]*@", "//", url)

@@ -156,66 +156,41 @@ def test_what_is_kept_at_once_is_what_a_task_keeps(
     assert here == there
 
 
+def begun(server: Server, *ids: int) -> tuple[Flight, list[bytes]]:
+    """Its flight, and what is kept of it."""
+
+    async def main() -> tuple[Flight, list[bytes]]:
+        clock = TestClock()
+        store = open_store("memory://", clock=clock, entries_max=99, bytes_max=99_000, timeout_s=1)
+        keeper = Keeper(RowCache(store, clock=clock, events=Events()), clock)
+        loads = [load_of(ONE, {"id": one}) for one in ids]
+        family = ("e", loads[0].shared, ())
+        asking = Asking(endpoint=ONE, server=server, origin=Origin(), family=family)
+        flight = Flight(clock.wall())
+        Asker(keeper, clock=clock, events=Events()).begin(asking, loads, flight)
+        kept = await keeper.read(ONE, [key_in(family, load) for load in loads], 0.0)
+        return flight, [entry.row for entry in kept.values()]
+
+    return asyncio.run(main())
+
+
 def test_a_row_is_kept_as_it_came() -> None:
     """Cut out of the reply: nothing is written anew."""
-
-    async def main() -> list[bytes]:
-        clock = TestClock()
-        store = open_store("memory://", clock=clock, entries_max=99, bytes_max=99_000, timeout_s=1)
-        keeper = Keeper(RowCache(store, clock=clock, events=Events()), clock)
-        asker = Asker(keeper, clock=clock, events=Events())
-        loads = [load_of(ONE, {"id": one}) for one in (1, 2)]
-        family = ("e", loads[0].shared, ())
-        body = b'[{ "id" : 1 }, {"id":2, "price":19.10}]'
-        server = Server(Reply(status=200, headers=AGE, body=body), at_once=True)
-        asking = Asking(endpoint=ONE, server=server, origin=Origin(), family=family)
-        asker.begin(asking, loads, Flight(clock.wall()))
-        kept = await keeper.read(ONE, [key_in(family, load) for load in loads], 0.0)
-        return [entry.row for entry in kept.values()]
-
-    assert asyncio.run(main()) == [b'{ "id" : 1 }', b'{"id":2, "price":19.10}']
+    body = b'[{ "id" : 1 }, {"id":2, "price":19.10}]'
+    server = Server(Reply(status=200, headers=AGE, body=body), at_once=True)
+    assert begun(server, 1, 2)[1] == [b'{ "id" : 1 }', b'{"id":2, "price":19.10}']
 
 
-def test_a_defect_while_a_row_is_kept_ends_its_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> None:
+@pytest.mark.parametrize("broken", [(Keeper, "store_here"), (Server, "begin")])
+def test_a_defect_ends_its_flight(
+    broken: tuple[type, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Keeper, "store_here", broken)
-
-    async def main() -> Flight:
-        clock = TestClock()
-        store = open_store("memory://", clock=clock, entries_max=99, bytes_max=99_000, timeout_s=1)
-        keeper = Keeper(RowCache(store, clock=clock, events=Events()), clock)
-        asker = Asker(keeper, clock=clock, events=Events())
-        loads = [load_of(ONE, {"id": 1})]
-        server = Server(Reply(status=200, headers=AGE, body=b'{"id": 1}'), at_once=True)
-        family = ("e", loads[0].shared, ())
-        asking = Asking(endpoint=ONE, server=server, origin=Origin(), family=family)
-        flight = Flight(clock.wall())
-        asker.begin(asking, loads, flight)
-        return flight
-
-    flight = asyncio.run(main())
+    monkeypatch.setattr(*broken, raising)
+    server = Server(Reply(status=200, headers=AGE, body=b'{"id": 1}'), at_once=True)
+    flight, kept = begun(server, 1)
     assert flight.is_over
     assert isinstance(flight.defect, ZeroDivisionError)
-
-
-def test_a_defect_while_a_call_is_begun_ends_its_flight() -> None:
-    class Broken(Server):
-        def begin(self, call: Call, then: Any) -> Any:
-            raise ZeroDivisionError
-
-    async def main() -> Flight:
-        clock = TestClock()
-        asker = Asker(Keeper(None, clock), clock=clock, events=Events())
-        loads = [load_of(ONE, {"id": 1})]
-        server = Broken(Reply(status=200, headers={}, body=b"{}"), at_once=True)
-        family = ("e", loads[0].shared, ())
-        asking = Asking(endpoint=ONE, server=server, origin=Origin(), family=family)
-        flight = Flight(clock.wall())
-        asker.begin(asking, loads, flight)
-        return flight
-
-    flight = asyncio.run(main())
-    assert flight.is_over
-    assert isinstance(flight.defect, ZeroDivisionError)
+    assert kept == []

@@ -235,6 +235,27 @@ SCALARS: Mapping[str, str] = {
 # --- writing
 
 
+class Names:
+    """The names by which code finds values: one for each value and prefix."""
+
+    def __init__(self, **given: Any) -> None:
+        self.values = given
+        self._numbers = count()
+        self._known: dict[tuple[str, int], str] = {}
+
+    def new(self, prefix: str) -> str:
+        """A name that nothing has."""
+        return f"{prefix}{next(self._numbers)}"
+
+    def of(self, prefix: str, value: Any) -> str:
+        """The name of a value."""
+        known = self._known.get((prefix, id(value)))
+        if known is None:
+            known = self._known[prefix, id(value)] = self.new(prefix)
+            self.values[known] = value  # which keeps it, and so its identity
+        return known
+
+
 class _Function:
     """One function as it is written."""
 
@@ -300,15 +321,7 @@ class _Writer:
         self._fields = fields
         self._kinds = kinds
         self._plan = plan
-        self._names: dict[str, Any] = {
-            "UNSET": UNSET,
-            "as_key": as_key,
-            "unusual": unusual,
-            "value_at": value_at,
-        }
-        self._numbers = count()
-        self._known: dict[tuple[str, int], str] = {}
-        self._kept: list[Any] = []
+        self._names = Names(UNSET=UNSET, as_key=as_key, unusual=unusual, value_at=value_at)
         self._functions: list[_Function] = []
         self._texts: list[str] = []
         self._has_lists = False
@@ -317,7 +330,7 @@ class _Writer:
         self._shapes = Shapes(
             selections,
             fields,
-            own=self._name,
+            own=self._names.of,
             lookup=lambda path, name: (plan.places[path, name], self._at[path, name]),
             value_of=_value_of,
             functions=self._texts,
@@ -344,7 +357,7 @@ class _Writer:
         source = "\n\n\n".join([*(one.text() for one in self._functions), *self._texts]) + "\n"
         if len(source) > CODE_CHARACTERS_MAX:
             raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
-        namespace = functions_of(source, self._names)
+        namespace = functions_of(source, self._names.values)
         joins = tuple(
             Join(
                 **{
@@ -370,7 +383,7 @@ class _Writer:
         )
 
     def _resolver(
-        self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom, place: int = 0
+        self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom, place: str = ""
     ) -> Resolver:
         definition = type_.fields[node.name.value]
         named = get_named_type(definition.type)
@@ -382,15 +395,6 @@ class _Writer:
             else definition.type
         )
         return Resolver(key, definition, node, entry, place)
-
-    def _name(self, prefix: str, value: Any) -> str:
-        """The name by which code finds a value."""
-        known = self._known.get((prefix, id(value)))
-        if known is None:
-            known = self._known[prefix, id(value)] = f"{prefix}{next(self._numbers)}"
-            self._names[known] = value
-            self._kept.append(value)
-        return known
 
     # --- one step
 
@@ -581,7 +585,7 @@ class _Writer:
         kind = self._kinds.get(named.name)
         if kind is None:
             raise NotCompiled(f"{named.name} is told apart by its author's code")
-        own = self._name("kind", kind)
+        own = self._names.of("kind", kind)
         told = function.new("k")
         function.add(depth, f"{told} = {own}({row})")
         word = "if"
@@ -610,7 +614,7 @@ class _Writer:
         place: _Place,
     ) -> str:
         """The expression of an object, after the code that it needs."""
-        shown, spot = [], next(self._numbers)
+        shown, spot = [], self._names.new("spot")
         for key, nodes in self._selections.collected(type_, parts).items():
             name = nodes[0][0].name.value
             self._joins[place.join]["names"] += len(key) + NAME_BYTES
@@ -666,12 +670,12 @@ class _Writer:
 
     def _computed(self, function: _Function, row: str, resolver: Resolver) -> str:
         function.computes = True
-        return f"compute({self._name('resolver', resolver)}, {row})"
+        return f"compute({self._names.of('resolver', resolver)}, {row})"
 
     def _leaf(
         self, function: _Function, depth: int, row: str, entry: Property, declared: Any
     ) -> str:
-        exactly = self._name("exactly", _exactly(entry.reader, declared))
+        exactly = self._names.of("exactly", _exactly(entry.reader, declared))
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         self._has_lists |= is_list_type(bare)
         value, path = function.new("v"), entry.reader.paths[0]
@@ -704,7 +708,7 @@ class _Writer:
         if _depth(bare) > 1:
             raise NotCompiled(f"{entry.label} shows lists of lists")
         held, made = function.new("b"), function.new("o")
-        reader = self._name("held", entry.reader.get)
+        reader = self._names.of("held", entry.reader.get)
         function.add(depth, f"{held} = {reader}({row})")
         function.add(depth, f"if {held} is None:")
         nothing = "None" if bare is declared else "unusual()"

@@ -39,7 +39,7 @@ class Computed:
         """What they returned, by their keys in the answer."""
         self.ran_of_rows: dict[tuple[int, int], Ran] = {}
         """See `RowsRan`."""
-        self._selves: dict[tuple[int, int], tuple[dict[str, Any], Any]] = {}
+        self._selves: dict[tuple[int, str], tuple[dict[str, Any], Any]] = {}
         """By the identities of their rows, which are kept with them, and the places of these."""
         self._left = 0
         self._times = 1

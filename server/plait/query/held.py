@@ -12,7 +12,6 @@ what takes longer than a turn of the loop.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count
 from math import isfinite
 from typing import Any
 
@@ -38,6 +37,7 @@ from plait.query.arguments import PlainArgument, plain_arguments
 from plait.query.compile import (
     CODE_CHARACTERS_MAX,
     SCALARS,
+    Names,
     NotCompiled,
     Unusual,
     completed,
@@ -124,12 +124,7 @@ class _Writer:
             raise NotCompiled("the graph reads objects in a way of its own")
         self._schema = schema
         self._selections = selections
-        self._numbers = count()
-        self._names: dict[str, Any] = {
-            "isfinite": isfinite,
-            "items": items,
-            "unusual": unusual,
-        }
+        self._names = Names(isfinite=isfinite, items=items, unusual=unusual)
         self._functions: list[str] = []
         self.source = ""
         self.has_lists = False
@@ -156,7 +151,7 @@ class _Writer:
         self.source = "\n\n\n".join(self._functions) + "\n"
         if len(self.source) > CODE_CHARACTERS_MAX:
             raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
-        made = functions_of(self.source, self._names)
+        made = functions_of(self.source, self._names.values)
         return tuple(
             self._field(parent, key, [node for node, _ in nodes], made[show])
             if (show := shows.get(key))
@@ -175,7 +170,7 @@ class _Writer:
 
     def _root(self, type_: Any, parts: Sequence[Part]) -> str:
         shown = self._shown("v", type_, parts)
-        name = self._new("show")
+        name = self._names.new("show")
         self._functions.append(f"def {name}(v, is_over):\n    return {shown}")
         return name
 
@@ -194,14 +189,14 @@ class _Writer:
         if isinstance(bare, GraphQLList):
             inner = bare.of_type
             self.has_lists |= not isinstance(inner, GraphQLNonNull) or is_leaf_type(inner.of_type)
-            item = self._new("x")
+            item = self._names.new("x")
             return (
                 f"[{self._shown(item, bare.of_type, parts)} for {item} in items({value}, is_over)]"
             )
         return f"{self._held(bare, parts)}({value}, is_over)"
 
     def _leaf(self, value: str, declared: Any) -> str:
-        return f"{self._name('leaf', partial(completed, declared))}({value})"
+        return f"{self._names.of('leaf', partial(completed, declared))}({value})"
 
     def _held(self, named: Any, parts: Sequence[Part]) -> str:
         """The name of the function that shows an object or a row."""
@@ -212,14 +207,14 @@ class _Writer:
         if getattr(definition, "resolve_type", None) is not None:
             raise NotCompiled(f"{named.name} is told apart by its author's code")
         shows = {type_.name: self._object(type_, parts) for type_ in possible}
-        name = self._new("held")
+        name = self._names.new("held")
         lines = [f"def {name}(o, is_over):"]
         for type_ in possible:
-            cls = self._name("cls", _class_of(type_))
+            cls = self._names.of("cls", _class_of(type_))
             lines.append(f"    if type(o) is {cls}: return {shows[type_.name]}(o, is_over)")
         kind = self._schema.kinds.get(named.name)
         if kind is not None:
-            lines += ["    if type(o) is dict:", f"        k = {self._name('kind', kind)}(o)"]
+            lines += ["    if type(o) is dict:", f"        k = {self._names.of('kind', kind)}(o)"]
             for type_name, show in shows.items():
                 lines.append(f"        if k == {type_name!r}: return {show}(o, is_over)")
         self._functions.append("\n".join([*lines, "    unusual()"]))
@@ -236,13 +231,13 @@ class _Writer:
             entry = table.get(name)
             if not isinstance(entry, Property) or entry.is_guarded:
                 raise NotCompiled(f"{type_.name}.{name} is not simply held")
-            own, declared = self._new("v"), type_.fields[name].type
+            own, declared = self._names.new("v"), type_.fields[name].type
             of_object.append(f"{own} = h[{entry.attribute!r}]")
             if not self._schema.has_strict:
-                of_row.append(f"{own} = {self._name('get', entry.reader.get)}(o)")
+                of_row.append(f"{own} = {self._names.of('get', entry.reader.get)}(o)")
             then.append(self._checked(own, declared, below_of(nodes)))
             shown.append(f"{key!r}: {own}")
-        name, cls = self._new("held"), self._name("cls", _class_of(type_))
+        name, cls = self._names.new("held"), self._names.of("cls", _class_of(type_))
         if self._schema.has_strict:  # what is missing of a row is told by who knows its endpoint
             of_row = ["unusual()"]
         lines = [
@@ -266,18 +261,6 @@ class _Writer:
         shown = f"{own} = {self._shown(own, declared, parts)}"
         check = _PLAIN.get(bare.name) if is_leaf_type(bare) else None
         return f"if {check.format(v=own)}: {shown}" if check else shown
-
-    def _new(self, prefix: str) -> str:
-        return f"{prefix}{next(self._numbers)}"
-
-    def _name(self, prefix: str, value: Any) -> str:
-        """The name by which code finds a value."""
-        for name, known in self._names.items():
-            if known is value:
-                return name
-        name = self._new(prefix)
-        self._names[name] = value
-        return name
 
 
 def _class_of(type_: GraphQLObjectType) -> type:

@@ -21,7 +21,7 @@ class Resolver:
         definition: GraphQLField,
         node: FieldNode,
         entry: Custom,
-        place: int = 0,
+        place: str = "",
     ) -> None:
         self.key = key
         """The field's key in the answer."""
