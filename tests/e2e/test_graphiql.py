@@ -168,6 +168,21 @@ def test_nothing_lies_beside_the_screen(
         assert result["width"] > 0.8 * (width - 60)
 
 
+@pytest.mark.parametrize("tool", ["Headers", "Variables"])
+def test_headers_and_variables_can_be_written_on_a_phone(
+    browser: Any, demo_shop: Shop, tool: str
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    opened(page, demo_shop)
+    page.get_by_role("button", name=tool).first.click()
+    field = page.locator(".graphiql-editor-tool .CodeMirror:visible").bounding_box()
+    editors = page.locator(".graphiql-editors").bounding_box()
+    assert field["height"] > 60
+    assert field["y"] + field["height"] <= editors["y"] + editors["height"]
+    context.close()
+
+
 # --- the panel: what was asked of backends, and what would be
 
 
