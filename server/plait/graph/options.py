@@ -49,8 +49,8 @@ class BackendOptions(TypedDict, total=False):
     health_path: str
     """What readiness asks for; any answer below 500 means that the backend is up ["/"]."""
     names: Literal["camel", "snake"]
-    """How the backend spells its properties, in rows and in bodies: `userId` or `user_id` [in rows
-    either is read; in bodies a property has the field's GraphQL name]."""
+    """How the backend spells its properties, in rows and in bodies made of inputs: `userId` or
+    `user_id` [in rows either is read; of inputs a property has the field's GraphQL name]."""
 
 
 class EndpointOptions(TypedDict, total=False):
