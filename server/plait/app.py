@@ -115,16 +115,14 @@ class App:
         return self._running is None or self._running.executor.is_idle
 
     def at_once(
-        self, scope: AsgiScope, body: bytes, then: Callable[[Exchange], object]
+        self, pairs: list[tuple[bytes, bytes]], body: bytes, then: Callable[[Exchange], object]
     ) -> Exchange | None:
-        """Begin to answer a request that has arrived whole, without ASGI; `None` where it is to be
-        asked as an ASGI app. `then` is called once with the answer, unless the exchange is left;
-        it may be before this returns."""
-        if self._running is None or scope["path"] != "/graphql" or scope["method"] != "POST":
+        """Begin to answer a POST to /graphql that has arrived whole, without ASGI; `None` where it
+        is to be asked as an ASGI app. `pairs` are its headers. `then` is called once with the
+        answer, unless the exchange is left; it may be before this returns."""
+        if self._running is None or self._settings.cors_origins:
             return None
-        if self._settings.cors_origins:
-            return None
-        return self._endpoint.at_once(scope["headers"], body, then)
+        return self._endpoint.at_once(pairs, body, then)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: AsgiSend) -> None:
         """See the ASGI specification."""

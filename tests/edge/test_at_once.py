@@ -18,6 +18,7 @@ import uvicorn
 
 from plait import Backend, Graph, arg, this
 from plait.app import App, create_app
+from plait.edge.protocol import BoundedProtocol
 from plait.errors import BadUserInput
 from plait.events import CallFinished, FieldFailed, RequestFinished
 from plait.query.interpret import Interpreter
@@ -196,6 +197,9 @@ def settled(answer: bytes) -> tuple[list[bytes], bytes]:
         pytest.param(b"", {}, id="empty"),
         pytest.param(asked(USER, id=1), {"connection": ""}, id="kept alive"),
         pytest.param(asked(USER, id=1), {"version": "1.0"}, id="HTTP/1.0"),
+        pytest.param(
+            asked(USER, id=1), {"connection": "Upgrade, close", "upgrade": "h2c"}, id="h2c"
+        ),
         pytest.param(asked(USER, id=1), {"x_who": "nobody"}, id="a caller that is refused"),
         pytest.param(asked(USER, id=1), {"x_who": "broken"}, id="a caller that breaks"),
         pytest.param(asked(USER, id=1), {"x_plait_explain": "plan"}, id="explained"),
@@ -253,6 +257,151 @@ def test_with_foreign_origins_it_is_the_asgi_app_that_answers(
         assert serving.asked == ["ASGI"]
 
     serve(work, monkeypatch, cors_origins=("https://a.test",))
+
+
+def test_a_body_in_chunks_is_answered_at_once_unless_they_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work(serving: Serving) -> None:
+        body = asked("{ __typename }")
+        said = head(body, content_length="", transfer_encoding="chunked")
+        chunks = b"".join(b"1\r\n%c\r\n" % one for one in body) + b"0\r\n\r\n"
+        answer = await serving.ask(said, chunks, whole=True)
+        assert answer.endswith(b'{"data":{"__typename":"Query"}}')
+        answer = await serving.ask(said, b"1\r\n{\r\nx\r\n", whole=True)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert serving.asked == ["at once"]
+
+    serve(work, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("given", "headers"),
+    [
+        ({"root_path": "/api"}, {}),
+        ({"limit_concurrency": 10}, {}),
+        ({}, {"expect": "100-continue"}),
+    ],
+    ids=["below a path", "uvicorn's own limit", "asks whether to go on"],
+)
+def test_what_uvicorn_has_a_say_in_goes_to_the_asgi_app(
+    given: Any, headers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(serving: Serving) -> None:
+        for name, value in given.items():
+            setattr(serving.config, name, value)
+        body = asked("{ __typename }")
+        answer = await serving.ask(head(body, **headers), body, whole=True)
+        assert answer.endswith(b'{"data":{"__typename":"Query"}}')
+        assert answer.startswith(b"HTTP/1.1 100 ") == ("expect" in headers)
+        assert serving.asked == ["ASGI"]
+
+    serve(work, monkeypatch)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_connection_that_rests_is_closed_and_one_that_is_used_is_not(
+    is_whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers: a request that arrives slowly has the time that requests have."""
+
+    async def work(serving: Serving) -> None:
+        serving.config.timeout_keep_alive = 1
+        loop = asyncio.get_running_loop()
+        body = asked("{ __typename }")
+        whole = head(body, connection="") + body
+        reader, writer = await serving.connect()
+        for pause in (0.6, 0.6, 1.6):  # each shorter than a rest may be; but one arrives slowly
+            writer.write(whole[:30] if pause > 1 or not is_whole else whole)
+            await asyncio.sleep(pause)
+            writer.write(whole[30:] if pause > 1 or not is_whole else b"")
+            await reader.readuntil(b"Query")
+            await reader.readexactly(3)
+        began = loop.time()
+        assert await reader.read() == b""
+        assert 0.8 < loop.time() - began < 3
+        writer.close()
+
+    serve(work, monkeypatch)
+
+
+def test_what_comes_behind_an_answer_under_way_has_its_own_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work(serving: Serving, slow: Slow) -> None:
+        serving.config.timeout_keep_alive = 1
+        first, then = asked(USER, id=1), asked("{ __typename }")
+        second = head(then) + then
+        reader, writer = await serving.connect()
+        writer.write(head(first, connection="") + first + second[:30])
+        await slow.asked.wait()
+        slow.go_on.set()
+        await reader.readuntil(b"Ada")
+        await asyncio.sleep(1.3)
+        writer.write(second[30:])
+        assert (await reader.read()).endswith(b'{"data":{"__typename":"Query"}}')
+        writer.close()
+
+    serve_slow(work, monkeypatch)
+
+
+def test_the_time_to_arrive_ends_with_the_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(serving: Serving, slow: Slow) -> None:
+        body = asked(USER, id=1)
+        reader, writer = await serving.connect()
+        await until(lambda: len(serving.server.server_state.connections) == 1)
+        (connection,) = serving.server.server_state.connections
+        assert isinstance(connection, BoundedProtocol)
+        connection._limits = dataclasses.replace(connection._limits, time_s=0.2)
+        whole = head(body) + body
+        writer.write(whole[:10])
+        await asyncio.sleep(0.05)
+        writer.write(whole[10:])
+        await slow.asked.wait()
+        await asyncio.sleep(0.4)
+        slow.go_on.set()
+        assert (await reader.read()).endswith(b'{"data":{"user":{"name":"Ada"}}}')
+        writer.close()
+
+    serve_slow(work, monkeypatch)
+
+
+def test_each_answer_has_the_time_of_its_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(serving: Serving) -> None:
+        body = asked("{ __typename }")
+        reader, writer = await serving.connect()
+        for date in (b"today", b"tomorrow"):
+            serving.server.server_state.default_headers = [(b"date", date)]
+            writer.write(head(body, connection="") + body)
+            answer = await reader.readuntil(b'"Query"}}')
+            assert b"date: " + date in answer
+        writer.close()
+
+    serve(work, monkeypatch)
+
+
+@pytest.mark.parametrize("rest", [10, 200], ids=["in its headers", "in its body"])
+def test_what_is_behind_others_is_not_refused_for_their_sake(
+    rest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(serving: Serving, slow: Slow) -> None:
+        first, then = asked(USER, id=1), asked("{ __typename }") + b" " * 100
+        second = head(then) + then
+        reader, writer = await serving.connect()
+        await until(lambda: len(serving.server.server_state.connections) == 1)
+        (connection,) = serving.server.server_state.connections
+        assert isinstance(connection, BoundedProtocol)
+        connection._limits = dataclasses.replace(connection._limits, time_s=0.2)
+        writer.write(head(first, connection="") + first + second[:rest])
+        await slow.asked.wait()
+        await asyncio.sleep(0.5)
+        slow.go_on.set()
+        await reader.readuntil(b"Ada")
+        writer.write(second[rest:])
+        assert (await reader.read()).endswith(b'{"data":{"__typename":"Query"}}')
+        writer.close()
+
+    serve_slow(work, monkeypatch)
 
 
 def test_requests_on_one_connection_are_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -508,6 +508,21 @@ def test_what_does_not_arrive_in_time_is_closed(
     assert exchanged(port, pieces, read_s=8).startswith(status)
 
 
+def test_nothing_is_upgraded_and_nobody_goes_without_an_answer_for_asking(port: int) -> None:
+    """As curl and Java's own client ask for HTTP/2."""
+    asks = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMA\r\n"
+    request = HEAD + asks + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+    for pieces in [[request], [request[:150], request[150:-10], request[-10:]]]:
+        assert b'{"data":{"__typename":"Query"}}' in exchanged(port, pieces)
+    last = request.replace(b"Upgrade, ", b"Upgrade, close, ")
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request + request + last)
+        with connection.makefile("rb") as answers:
+            assert answers.read().count(b'{"data":{"__typename":"Query"}}') == 3
+    refused = exchanged(port, [b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n"])
+    assert refused.startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_connection_is_kept_for_the_next_request(port: int) -> None:
     request = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:

@@ -7,7 +7,7 @@ cannot send that unasked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -83,7 +83,7 @@ class GraphQLEndpoint:
 
     def at_once(
         self,
-        pairs: Iterable[tuple[bytes, bytes]],
+        pairs: Collection[tuple[bytes, bytes]],
         body: bytes,
         then: Callable[[Exchange], object],
     ) -> Exchange | None:
@@ -219,15 +219,16 @@ async def send_asset(asset: Asset, headers: Mapping[str, str], send: AsgiSend) -
 def content_headers(response: Response) -> Headers:
     """The headers that tell of a response's body."""
     return (
-        (b"content-type", _typed(response.content_type)),
+        (b"content-type", typed(response.content_type)),
         (b"content-length", b"%d" % len(response.body)),
     )
 
 
 @lru_cache(maxsize=100)
-def _typed(content_type: str) -> bytes:
-    typed = f"{content_type}; charset=utf-8" if "charset" not in content_type else content_type
-    return typed.encode()
+def typed(content_type: str) -> bytes:
+    """A header's value. Text is in UTF-8."""
+    said = "charset" in content_type
+    return (content_type if said else f"{content_type}; charset=utf-8").encode()
 
 
 async def _send(send: AsgiSend, response: Response) -> None:

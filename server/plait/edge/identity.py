@@ -11,6 +11,10 @@ _TRACEPARENT = re.compile(
 )
 
 
+_NOT_ZERO = 1 << 64 | 1
+"""A bit of each id: neither may be zero."""
+
+
 def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `x-request-id`, if it is one that may go into logs and headers; else a new
     one."""
@@ -23,7 +27,8 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
     given = headers.get("traceparent", "")
     if given and _TRACEPARENT.fullmatch(given):
         return given
-    return f"00-{getrandbits(128) or 1:032x}-{getrandbits(64) or 1:016x}-01"
+    both = f"{getrandbits(192) | _NOT_ZERO:048x}"
+    return f"00-{both[:32]}-{both[32:]}-01"
 
 
 CREDENTIALS = ("authorization", "cookie", "x-api-key", "api-key", "x-auth-token")

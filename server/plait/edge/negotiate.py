@@ -1,6 +1,6 @@
 """What client and gateway agree on about an answer: its media type and its status."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -48,10 +48,9 @@ def status_of(answer: Answer, media: MediaType) -> int:
     return 200 if media == "application/json" and not answer.always else answer.status
 
 
-def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def headers_of(pairs: Collection[tuple[bytes, bytes]]) -> dict[str, str]:
     """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3
     allows."""
-    pairs = list(pairs)
     once = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
     if len(once) == len(pairs):
         return once

@@ -5,28 +5,27 @@ client sends, for as long as it likes. Here headers have a number and a size, an
 time in which it must have arrived; one that breaks a bound is answered and its connection closed.
 Bodies are bounded where they are read, in `http.py`: only the app knows how large one may be.
 
-A request to /graphql that one read has brought whole is answered from here, without ASGI and
-without a task to wait for the answer, which cost more than most of the work. Everything else goes
-to the app as uvicorn has it.
+A POST to /graphql that one read has brought whole is answered from here, without ASGI and without
+a task to wait for the answer, which cost more than most of the work. For everything else uvicorn is
+given what the parser said, as if nobody had stood between.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from plait.edge.exchange import Exchange, Response
-from plait.edge.http import content_headers
+from plait.edge.http import typed
 
-AtOnce: TypeAlias = Callable[[Any, bytes, Callable[[Exchange], object]], Exchange | None]
-"""Given a request's ASGI scope, its whole body, and what to call with the answer."""
+Pairs: TypeAlias = list[tuple[bytes, bytes]]
+"""Headers as they came, their names in lower case."""
+AtOnce: TypeAlias = Callable[[Pairs, bytes, Callable[[Exchange], object]], Exchange | None]
+"""Given the headers of a POST to /graphql, its whole body, and what to call with the answer."""
+PATH = b"/graphql"
 TOGETHER_BYTES = 64 * 1024
 """Up to here an answer is copied behind its headers; beyond, the two are written one by one."""
 
@@ -42,8 +41,23 @@ class ArrivalLimits:
     """From a request's first byte to its last."""
 
 
-def _nothing() -> None:
-    pass
+class _Turn:
+    """A request that is answered from here, where uvicorn looks for its cycle: what is pipelined
+    waits behind it, and a server that stops lets it end."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete", "response_started")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_started = self.response_complete = self.disconnected = False
+
+    @property
+    def message_event(self) -> "_Turn":
+        """What uvicorn sets when the connection is lost."""
+        return self
+
+    def set(self) -> None:
+        """See `message_event`: nobody waits for it here."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -53,26 +67,41 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._limits = limits
         self._arrived = 0
+        """Bytes of headers that are not complete."""
         self._size = 0
+        """As the parser has seen them."""
         self._in_headers = True
         self._refusal = ""
-        self._timer: asyncio.TimerHandle | None = None
-        self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
-        self._held: RequestResponseCycle | None = None
-        """A request whose headers are complete, while the same read may bring the rest."""
+        at_once: AtOnce | None = getattr(self.app, "at_once", None)
+        if self.root_path or self.limit_concurrency is not None:
+            at_once = None
+        self._at_once = at_once
+        self._body: list[bytes] | None = None
+        """Of a request that is answered from here, if the same read brings the rest of it."""
         self._exchange: Exchange | None = None
         """What is being answered from here."""
-        self._since: float | None = None
-        """When what is awaited began to be; `None` where nothing is."""
+        self._turn = _Turn(keep_alive=True)
+        """Of that, or of the last one."""
+        self._defaults: tuple[Pairs, bytes] = ([], b"")
+        """The headers of every answer, and their text."""
+        self._is_arriving = False
+        """Whether a request has begun to arrive, and has not ended."""
+        self._is_timed = False
+        """Whether it has a time to arrive in."""
+        self._due: float | None = None
+        """When what is awaited must have come; `None` where nothing is."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._goes_off = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        self._await()  # a connection that says nothing is closed too
+        self._is_timed = True  # a connection that says nothing is closed too
+        self._await(self._limits.time_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        self._since = None
+        self._due = None
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -83,17 +112,52 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         if self._in_headers:
-            if self._since is None:
-                self._await()
             # What one read brings beyond the headers counts too, until they are seen to be
             # complete: reads are bounded, and so is what a limit lets through.
             self._arrived += len(data)
-        super().data_received(data)
-        if self._held is not None:
-            held, self._held = self._held, None
-            super()._start_asgi_task(held, self.app)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+        if self._body is not None:
+            body, self._body = self._body, None
+            if not self.transport.is_closing():
+                self._give_uvicorn(body)
+        if self._is_arriving and not self._is_timed:
+            self._is_timed = True
+            self._await(self._limits.time_s)
         if self._in_headers and self._arrived > self._limits.header_bytes:
             self._refuse(431, f"Headers may have at most {self._limits.header_bytes} bytes.")
+
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # Nothing is upgraded here, and who would like it to be is answered without (RFC
+                # 9110, section 7.8): clients that would speak HTTP/2 ask so. The parser takes what
+                # follows for the other protocol's, and has to be told again.
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+            else:
+                return
+
+    def _without_upgrade(self) -> bytes:
+        """The head of this request as text. Raises `HttpParserError` for one that is nothing
+        else."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":
+            raise httptools.HttpParserError("There is no proxy here.")
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [one for one in value.split(b",") if one.strip().lower() != b"upgrade"]
+                value = b",".join(options)
+            if name != b"upgrade":
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn answers when a callback raises: ours say more."""
@@ -104,126 +168,185 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """See `httptools`."""
-        super().on_message_begin()
-        self._in_headers = True
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._in_headers = self._is_arriving = True
         self._size = 0
 
     def on_url(self, url: bytes) -> None:
         """See `httptools`."""
-        self._count(len(url))
-        super().on_url(url)
+        self._size += len(url)
+        if self._size > self._limits.header_bytes:
+            self._break_off(f"Headers may have at most {self._limits.header_bytes} bytes.")
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See `httptools`. Trailers come this way too."""
         self._size += len(name) + len(value) + 4
         if self._size > self._limits.header_bytes:
-            self._count(0)
+            self._break_off(f"Headers may have at most {self._limits.header_bytes} bytes.")
         if len(self.headers) >= self._limits.headers:
             self._break_off(f"A request may have at most {self._limits.headers} headers.")
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """See `httptools`."""
+        cycle, parser = self.cycle, self.parser
+        if parser.should_upgrade():
+            return  # see `_parse`
         self._in_headers = False
         self._arrived = 0
-        super().on_headers_complete()
+        if (
+            self.url == PATH
+            and self._at_once is not None
+            and parser.get_method() == b"POST"
+            and (cycle is None or cycle.response_complete)
+            and not self.flow.write_paused
+            and not self.expect_100_continue
+        ):
+            self._body = []
+        else:
+            self._give_uvicorn([])
+
+    def on_body(self, body: bytes) -> None:
+        """See `httptools`."""
+        if self._body is not None:
+            self._body.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """See `httptools`."""
+        if self.parser.should_upgrade():
+            return  # see `_parse`
         self._in_headers = True
         self._arrived = 0
-        self._since = None
-        super().on_message_complete()
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._begin(held)
+        self._is_arriving = self._is_timed = False
+        self._due = None
+        body = self._body
+        if body is None:
+            super().on_message_complete()
+            return
+        self._body = None
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        if not self._begin(whole):
+            self._give_uvicorn(body)
+            super().on_message_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """See uvicorn: called when headers are complete, and for a request that waited behind
-        others when its turn has come."""
-        is_arriving = not self._in_headers and cycle.more_body
-        if (
-            self._at_once is None
-            or not is_arriving
-            or self.flow.write_paused
-            or app is not self.app
-        ):
-            super()._start_asgi_task(cycle, app)
-        else:
-            self._held = cycle
+    def on_response_complete(self) -> None:
+        """See uvicorn: an answer was sent, by whom it may be."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif not self._is_arriving:
+            self._await(self.timeout_keep_alive)
 
-    def _begin(self, cycle: RequestResponseCycle) -> None:
+    def _give_uvicorn(self, body: list[bytes]) -> None:
+        """Tell uvicorn what the parser has said of this request."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+        for part in body:
+            super().on_body(part)
+
+    def _begin(self, body: bytes) -> bool:
         """Answer a request that is whole, if the app does that without ASGI."""
         assert self._at_once is not None
-        exchange = self._at_once(cycle.scope, bytes(cycle.body), partial(self._answer, cycle))
+        before, parser = self.cycle, self.parser
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        self._turn = _Turn(keep_alive)
+        self.cycle = self._turn  # type: ignore[assignment]
+        exchange = self._at_once(self.headers, body, self._answer)
         if exchange is None:
-            super()._start_asgi_task(cycle, self.app)
-        elif not exchange.is_over:
+            self.cycle = before
+            return False
+        if not exchange.is_over:
             self._exchange = exchange
+        return True
 
-    def _answer(self, cycle: RequestResponseCycle, exchange: Exchange) -> None:
+    def _answer(self, exchange: Exchange) -> None:
         """Send what has been made."""
         self._exchange = None
-        response = exchange.response
+        turn, response = self._turn, exchange.response
         if response is None:
             self.logger.error("Exception in GraphQL endpoint", exc_info=exchange.defect)
             response = Response(500, "text/plain", (), b"Internal Server Error")
-            cycle.keep_alive = False
-        headers = [*cycle.default_headers, *content_headers(response), *response.headers]
-        if not cycle.keep_alive:
-            headers.append((b"connection", b"close"))
-        head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        cycle.response_started = True
-        head = b"%b%b\r\n" % (STATUS_LINE[response.status], head)
-        if len(response.body) <= TOGETHER_BYTES:
-            self.transport.write(head + response.body)
+            turn.keep_alive = False
+        body = response.body
+        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (
+            STATUS_LINE[response.status],
+            self._default_headers(),
+            typed(response.content_type),
+            len(body),
+            b"".join([b"%b: %b\r\n" % header for header in response.headers]),
+            b"" if turn.keep_alive else b"connection: close\r\n",
+        )
+        turn.response_started = True
+        if len(body) <= TOGETHER_BYTES:
+            self.transport.write(head + body)
         else:
-            self.transport.writelines([head, response.body])
-        cycle.response_complete = True
-        if not cycle.keep_alive:
+            self.transport.writelines([head, body])
+        turn.response_complete = True
+        if not turn.keep_alive:
             self.transport.close()
-        answered, cycle.on_response = (
-            cycle.on_response,
-            _nothing,
-        )  # which knows this, which knows it
-        answered()
+        self.on_response_complete()
         if exchange.response is not None:
             exchange.sent()
 
-    def _count(self, size: int) -> None:
-        self._size += size
-        if self._size > self._limits.header_bytes:
-            self._break_off(f"Headers may have at most {self._limits.header_bytes} bytes.")
+    def _default_headers(self) -> bytes:
+        """uvicorn makes a new list of them each second."""
+        defaults = self.server_state.default_headers
+        if defaults is not self._defaults[0]:
+            text = b"".join([b"%b: %b\r\n" % header for header in defaults])
+            self._defaults = defaults, text
+        return self._defaults[1]
 
     def _break_off(self, refusal: str) -> None:
         """End parsing from within one of its callbacks."""
         self._refusal = refusal
         raise ValueError(refusal)
 
-    def _await(self) -> None:
-        """From now on something must arrive in time. One timer looks after all of a connection's
-        requests, and is set anew when it goes off too early."""
-        self._since = self.loop.time()
-        if self._timer is None:
-            self._timer = self.loop.call_later(self._limits.time_s, self._look)
+    def _await(self, time_s: float) -> None:
+        """From now on something must come in time. One timer looks after all that a connection
+        waits for, and is set anew when it goes off too early."""
+        self._due = due = self.loop.time() + time_s
+        if self._timer is None or due < self._goes_off:
+            self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._goes_off = due
+        self._timer = self.loop.call_at(due, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        if self._since is None:
+        if self._due is None:
             return
-        left = self._since + self._limits.time_s - self.loop.time()
-        if left > 0:
-            self._timer = self.loop.call_later(left, self._look)
+        if self._due > self.loop.time():
+            self._set_timer(self._due)
             return
-        begun = self.cycle is not None and not self.cycle.response_complete
-        if self._arrived or begun:
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if self.pipeline or (is_answering and self._in_headers):
+            self._await(self._limits.time_s)  # others are before it: that is not the client's fault
+        elif self._is_arriving or is_answering:
             self._refuse(408, f"A request must have arrived within {self._limits.time_s:g} s.")
         elif self.transport is not None:
             self.transport.close()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer, unless an answer has begun, and close the connection."""
-        self._since = None
+        self._due = None
         if self.transport.is_closing():
             return
         answering = self.cycle is not None and self.cycle.response_started
