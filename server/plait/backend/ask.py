@@ -126,7 +126,12 @@ class Asker:
 
     def _came(self, ask: Asking, loads: Sequence[Load], flight: Flight, found: Any) -> None:
         """The first call is over."""
-        if isinstance(found, Reply) and self._is_all(ask, found):
+        if isinstance(found, PlaitError):
+            failed = _of_error(ask.endpoint, loads, found)
+            if failed is not None:
+                flight.land(failed)
+                return
+        elif isinstance(found, Reply) and self._is_all(ask, found):
             lifetime = self._keeper.lifetime(ask.endpoint, found, personal=bool(ask.family[2]))
             if lifetime is None:
                 flight.land(self._unread(ask, loads, found))
@@ -223,23 +228,17 @@ class Asker:
                 return await self._batch(ask, batch, loads, asked_at)
             return await self._single(ask, loads[0], asked_at)
         except PlaitError as error:
-            return _failed(loads, error)
+            failed = _of_error(ask.endpoint, loads, error)
+            return await self._halves(ask, loads, error) if failed is None else failed
 
     async def _batch(
         self, ask: Asking, batch: Batch, loads: Sequence[Load], asked_at: float
     ) -> Brought:
         endpoint = ask.endpoint
-        try:
-            call = batch_call(endpoint, batch, loads, ask.origin)
-            rows, replies = await self._rows(
-                ask, call, lambda reply: listed_rows(endpoint, batch, reply)
-            )
-        except BackendHttpError as error:
-            if len(loads) == 1 and error.status in endpoint.none_on:
-                return Brought(outcomes={loads[0].key: _none(endpoint, error.status)})
-            if len(loads) == 1 or error.status not in ONE_KEY_IS_BAD:
-                raise
-            return await self._halves(ask, loads, error)
+        call = batch_call(endpoint, batch, loads, ask.origin)
+        rows, replies = await self._rows(
+            ask, call, lambda reply: listed_rows(endpoint, batch, reply)
+        )
         found = self._by_key(endpoint, batch, rows, loads)
         fresh_until = await self._keeper.store(
             endpoint,
@@ -284,7 +283,7 @@ class Asker:
         except PlaitError as error:
             return _each(loads, error)
 
-    async def _halves(self, ask: Asking, loads: Sequence[Load], error: BackendHttpError) -> Brought:
+    async def _halves(self, ask: Asking, loads: Sequence[Load], error: PlaitError) -> Brought:
         """Ask for the halves, down to single keys, so that the one that is bad fails alone. What
         there are no calls left for fails with `error`."""
         middle = len(loads) // 2
@@ -297,12 +296,7 @@ class Asker:
     async def _single(self, ask: Asking, load: Load, asked_at: float) -> Brought:
         endpoint, key, entry = ask.endpoint, load.key, ask.entries.get(load)
         call = _conditional(single_call(endpoint, load.values, ask.origin), entry)
-        try:
-            row, replies = await self._rows(ask, call, lambda reply: single_row(endpoint, reply))
-        except BackendHttpError as error:
-            if error.status in endpoint.none_on:
-                return Brought(outcomes={key: _none(endpoint, error.status)})
-            raise
+        row, replies = await self._rows(ask, call, lambda reply: single_row(endpoint, reply))
         kept_as = key_in(ask.family, load)
         if replies[0].status == 304:
             if entry is None:
@@ -359,6 +353,17 @@ def _first_call(ask: Asking, loads: Sequence[Load]) -> Call:
         return batch_call(ask.endpoint, batch, loads, ask.origin)
     call = single_call(ask.endpoint, loads[0].values, ask.origin)
     return _conditional(call, ask.entries.get(loads[0])) if ask.entries else call
+
+
+def _of_error(endpoint: EndpointSpec, loads: Sequence[Load], error: PlaitError) -> Brought | None:
+    """What a call that failed brings; `None` where one of its keys may be at fault for all."""
+    if isinstance(error, BackendHttpError):
+        if len(loads) > 1:
+            if error.status in ONE_KEY_IS_BAD:
+                return None
+        elif error.status in endpoint.none_on:
+            return Brought(outcomes={loads[0].key: _none(endpoint, error.status)})
+    return _failed(loads, error)
 
 
 def _failed(loads: Sequence[Load], error: PlaitError) -> Brought:

@@ -448,6 +448,8 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     """How long a reply's `Retry-After` says to wait: seconds, or a date (RFC 9110, section
     10.2.3). `now` is in seconds since 1970."""
     text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
     if text.isascii() and text.isdigit():
         return min(float(text[:12]), RETRY_AFTER_S_MAX)
     try:

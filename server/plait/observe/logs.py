@@ -2,6 +2,7 @@
 one for every call. No values, no secrets."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -32,51 +33,58 @@ def log_observer(level: str, log_format: str) -> Any:
     logger = logger_of(level, log_format)
     lowest = LEVELS[level]
 
-    tells_calls = lowest <= LEVELS["debug"]
-
     def observe(event: Event) -> None:
-        if not tells_calls and (
-            (type(event) is CallFinished and event.error_code is None) or type(event) is CacheRead
-        ):
-            return  # the usual case: the line of its request counts it
+        its = _level_of(event)
+        if LEVELS[its] < lowest:
+            return  # the usual case: nothing is made for a line that nobody reads
+        log = getattr(logger, its)
         match event:
-            case RequestFinished() if event.http_status < 500 and lowest > LEVELS["info"]:
-                pass
-            case WriteSettled() if event.outcome == "succeeded" and lowest > LEVELS["info"]:
-                pass
             case RequestFinished():
-                log = logger.warning if event.http_status >= 500 else logger.info
                 log("request_cancelled" if event.cancelled else "request", **_fields(event))
             case CallFinished():
-                log = logger.warning if event.error_code else logger.debug
                 fields = _fields(event)
                 if problem := fields.pop("problem", None):
                     logger.debug("problem", request_id=event.request_id, problem=problem)
                 log("call", **fields)
-            case WriteSettled():
-                log = logger.info if event.outcome == "succeeded" else logger.warning
-                log("write", **_fields(event))
-            case CacheRead():
-                logger.debug("cache_read", **_fields(event))
-            case CacheFailed():
-                logger.warning("cache_failed", **_fields(event))
-            case RowsUnexpected():
-                logger.warning("rows_unexpected", **_fields(event))
-            case LedgerOpened():
-                logger.warning("ledger_opened", **_fields(event))
-            case PropertyAbsent():
-                logger.warning("property_absent", **_fields(event))
             case FieldFailed():
-                logger.error(
+                log(
                     "field_failed",
                     request_id=event.request_id,
                     path=event.path,
                     exc_info=event.error,
                 )
             case _:
-                logger.info(type(event).__name__, **_fields(event))
+                log(_NAMES.get(type(event), type(event).__name__), **_fields(event))
 
     return observe
+
+
+_NAMES: Mapping[type, str] = {
+    WriteSettled: "write",
+    CacheRead: "cache_read",
+    CacheFailed: "cache_failed",
+    RowsUnexpected: "rows_unexpected",
+    LedgerOpened: "ledger_opened",
+    PropertyAbsent: "property_absent",
+}
+
+
+def _level_of(event: Event) -> str:
+    match event:
+        case CallFinished():  # the line of its request counts those that went well
+            return "warning" if event.error_code else "debug"
+        case RequestFinished():
+            return "warning" if event.http_status >= 500 else "info"
+        case WriteSettled():
+            return "info" if event.outcome == "succeeded" else "warning"
+        case CacheRead():
+            return "debug"
+        case FieldFailed():
+            return "error"
+        case CacheFailed() | RowsUnexpected() | LedgerOpened() | PropertyAbsent():
+            return "warning"
+        case _:
+            return "info"
 
 
 def _fields(event: Any) -> dict[str, Any]:

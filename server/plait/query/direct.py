@@ -83,8 +83,8 @@ class Direct:
         self._made: tuple[Answered | None] | None = None
         self._is_watching = False
         self._is_left = False
-        self._has_failed = False
-        """Whether something failed that may be null."""
+        self._failed: set[int] = set()
+        """The joins of which something failed that may be null."""
         self._under_way = 0
         """Steps whose rows are still to come."""
         self._to_come = 0
@@ -126,7 +126,7 @@ class Direct:
             raise Unusual
         shown = Shown(self._prepared, self._asked, self.computed, self.budget)
         data = shown.data()
-        errors = failures(data, self._compiled.joins) if self._has_failed else []
+        errors = failures(data, [self._compiled.joins[index] for index in sorted(self._failed)])
         if len(errors) > ERRORS_MAX:
             raise Unusual
         body = encode({"data": data})
@@ -487,7 +487,7 @@ class Direct:
         if not isinstance(outcome, Fetched):
             if fetch.form == "many" or not fetch.nullable or fetch.options.has_fallback:
                 self.why = self.why or Unusual()
-            self._has_failed = True
+            self._failed.add(join.index)
             return FailedRow(outcome, join.index)
         if outcome.stale_because is not None:
             self.why = self.why or Unusual()

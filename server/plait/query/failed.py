@@ -5,7 +5,7 @@ the root along the keys of its step, through every item of every list.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from graphql import GraphQLError
@@ -22,11 +22,12 @@ class FailedRow(msgspec.Struct, frozen=True):
 
 
 def failures(data: dict[str, Any], joins: Sequence[Join]) -> list[GraphQLError]:
-    """The errors of what failed, in the order of the operation's fields, and null in its place."""
+    """The errors of what failed of `joins`, in the order of the operation's fields, and null in its
+    place."""
     errors: list[GraphQLError] = []
     places: list[tuple[Any, str]] = []
     for join in joins:
-        for path, holder, name, failed in _found(data, join.step.path, ()):
+        for path, holder, name, failed in _found(data, join.step.path):
             if failed.join != join.index:
                 continue  # of another type's field at the same place
             errors.append(
@@ -46,25 +47,43 @@ def failures(data: dict[str, Any], joins: Sequence[Join]) -> list[GraphQLError]:
     return errors
 
 
+AnswerPath: TypeAlias = tuple[str | int, ...]
+
+
 def _found(
-    value: Any, keys: Sequence[str], path: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], Any, str, FailedRow]]:
+    data: dict[str, Any], keys: Sequence[str]
+) -> Iterator[tuple[AnswerPath, Any, str, FailedRow]]:
     """What failed at the end of `keys`: its path, what holds it, under which name."""
+    holders: list[tuple[AnswerPath, Any]] = [((), data)]
+    for key in keys[:-1]:
+        below: list[tuple[AnswerPath, Any]] = []
+        for path, holder in holders:
+            _add(below, (*path, key), _held(holder, _name(holder, key)))
+        holders = below
+    key = keys[-1]
+    for path, holder in holders:
+        name = _name(holder, key)
+        held = _held(holder, name)
+        if type(held) is FailedRow:
+            yield (*path, key), holder, name, held
+
+
+def _add(found: list[tuple[AnswerPath, Any]], path: AnswerPath, value: Any) -> None:
+    """Every object of a value, which may be a list, with its path."""
     if type(value) is list:
         for place, item in enumerate(value):
-            yield from _found(item, keys, (*path, place))
-        return
-    if value is None or isinstance(value, FailedRow):
-        return
-    name = keys[0] if isinstance(value, dict) else _attribute(type(value), keys[0])
-    held = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-    if len(keys) > 1:
-        yield from _found(held, keys[1:], (*path, keys[0]))
-    elif isinstance(held, FailedRow):
-        yield (*path, keys[0]), value, name, held
+            _add(found, (*path, place), item)
+    elif value is not None and type(value) is not FailedRow:
+        found.append((path, value))
 
 
-def _attribute(struct: Any, key: str) -> str:
-    """The attribute that is shown under a key."""
-    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+def _held(holder: Any, name: str) -> Any:
+    return holder.get(name) if type(holder) is dict else getattr(holder, name, None)
+
+
+def _name(holder: Any, key: str) -> str:
+    """The property or attribute that is shown under a key; none for what does not show it."""
+    if type(holder) is dict:
+        return key
+    names = zip(holder.__struct_fields__, holder.__struct_encode_fields__, strict=True)
     return next((attribute for attribute, name in names if name == key), "")
