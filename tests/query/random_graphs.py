@@ -229,7 +229,7 @@ class _Maker:
             options["permission_classes"] = (Forbidden,)
         if kind == "group":
             if chance.random() < 0.2:
-                options["fallback"] = []
+                options["fallback"] = chance.choice([[], [self._instead(type_name)] * 2])
             return list[cls], self._grouped(type_name)(owner=own, **options)
         if kind == "one" and self._plain and chance.random() < 0.4:
             part = getattr(this, f"k{chance.randrange(3)}")
@@ -237,10 +237,17 @@ class _Maker:
         one = self._one(type_name)
         if kind == "many":
             return list[cls | None if nullable else cls], one.many(id=this.ks, **options)
-        if nullable and chance.random() < 0.2:
-            options["fallback"] = None
+        if chance.random() < (0.2 if nullable else 0.3):
+            instead = self._instead(type_name)
+            options["fallback"] = chance.choice([None, instead]) if nullable else instead
         value = own if kind == "one" else "3"
         return (cls | None if nullable else cls), one(id=value, **options)
+
+    def _instead(self, type_name: str) -> dict[str, Any]:
+        """What a graph's author would show in place of a row."""
+        kinds = self._groups.get(type_name, type_name).split()
+        said = {"id": 1, "name": "none", "size": 0, "key": 2, "k1": 1, "kind": kinds[0]}
+        return dict(self._chance.sample(sorted(said.items()), self._chance.randint(3, 6)))
 
     def _one(self, type_name: str) -> Any:
         chance = self._chance

@@ -23,6 +23,7 @@ import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.events import RowsUnexpected
 from plait.query.direct import Answered, Direct
+from plait.query.failed import Told
 from plait.testing import GraphTest, reply
 
 b = Backend("b", "http://b.test")
@@ -33,6 +34,9 @@ list_paged = b.get("/paged", query=["size", "is_new"])
 wrapped = b.get("/wrapped", unwrap="data.items")
 parts_of = b.get("/things/{owner}/parts", batch=grouped("/parts", key="owner"))
 pair_of = b.get("/pairs/{a}/{b}")
+get_old = b.get("/old/{id}")
+get_olds = b.get("/olds/{id}")
+count_of = b.get("/count/{id}")
 kinds = b.get("/kinds")
 notes = b.get("/notes")
 
@@ -79,6 +83,17 @@ class Thing:
     sure: "Thing" = get_thing(id=this.friendId)
     lone: "Thing | None" = get_lone(id=this.loneId)
     calm: "Thing | None" = get_lone(id=this.loneId, fallback=None)
+    same: "Thing" = get_lone(id=this.loneId, fallback={"id": 5, "name": "same", "friendId": 2})
+    bare: "Thing | None" = get_lone(id=this.loneId, fallback={"id": 5})
+    long: "Thing | None" = get_lone(id=this.loneId, fallback={"name": "x" * 4_000})
+    spare: list[Part] = parts_of(owner=this.id, fallback=[{"id": 1, "name": "spare"}])
+    less: list[Part] | None = parts_of(owner=this.id, fallback=None)
+    old: "Thing | None" = get_old(id=this.loneId)
+    olds: list["Thing"] = get_olds(id=this.id)
+    olden: list["Thing | None"] = get_old.many(id=this.friendIds)
+    count: int = count_of(id=this.id, fallback=-1)
+    wrong: int = count_of(id=this.id, fallback=2**40)
+    nobody: list["Thing | None"] = get_thing.many(id=this.friendIds, fallback=[])
     pair: Spot | None = pair_of(a=this.id, b=this.size)
     fixed: "Thing | None" = get_lone(id=3)
     friends: list["Thing | None"] = get_thing.many(id=this.friendIds)
@@ -174,6 +189,8 @@ def encoded() -> Iterator[list[int]]:
 def told(answer: Any) -> Any:
     for error in answer.get("errors", ()):
         error["extensions"].pop("request_id")
+    if "extensions" in answer:
+        answer["extensions"]["plait"].get("fallbacks", []).sort(key=str)
     return {**answer, "errors": sorted(answer.get("errors", ()), key=str)}
 
 
@@ -181,6 +198,8 @@ def row(**values: Any) -> dict[str, Any]:
     return {**ONE, **values}
 
 
+DOWN = {"GET /lone/7": reply(status=500)}
+FRIEND = {"GET /things/2": TWO}
 CASES: list[tuple[str, Any, str, str]] = [
     # what is plain
     ("{ things { name size } }", {"GET /all": [ONE, TWO]}, "code", "plain"),
@@ -506,8 +525,51 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "{ things { calm { name } } }",
         {"GET /all": [ONE], "GET /lone/7": reply(status=500)},
+        "code",
+        "a fallback of null",
+    ),
+    (
+        "{ things { same { name friend { name } } a: same { id } } }",
+        {"GET /all": [ONE, row(loneId=8)], **DOWN, "GET /lone/8": row(name="it"), **FRIEND},
+        "code",
+        "a fallback with what hangs on it",
+    ),
+    (
+        "{ things { bare { id } lone { name } } }",
+        {"GET /all": [ONE], **DOWN},
+        "failed",
+        "a fallback beside an error for the same key",
+    ),
+    ("{ things { bare { name } } }", {"GET /all": [ONE], **DOWN}, "left", "half a fallback"),
+    (
+        "{ things { spare { name } parts { name } } }",
+        {"GET /all": [ONE, TWO], "GET /parts?owner=1&owner=2": reply(status=500)},
         "left",
-        "a field with a fallback",
+        "a fallback beside an error where null may not be",
+    ),
+    (
+        "{ things { spare { name } less { name } } }",
+        {"GET /all": [ONE, TWO], "GET /parts?owner=1&owner=2": reply(status=500)},
+        "code",
+        "fallbacks of lists",
+    ),
+    (
+        "{ things { count } }",
+        {"GET /all": [ONE, row(id=9)], "GET /count/1": 3, "GET /count/9": reply(status=500)},
+        "code",
+        "a fallback of a value",
+    ),
+    (
+        "{ things { wrong } }",
+        {"GET /all": [ONE], "GET /count/1": reply(status=500)},
+        "left",
+        "a fallback that is no value of its type",
+    ),
+    (
+        "{ things { nobody { name } } }",
+        {"GET /all": [row(friendIds=[2])], "GET /things/2": reply(status=500)},
+        "left",
+        "a fallback of several",
     ),
     (
         "{ things { sure { name } } }",
@@ -555,16 +617,24 @@ def test_a_backend_that_sends_other_types_does_not_stay_on_the_slow_path() -> No
     assert (found, by, len(calls)) == (expected, "code", 6)
 
 
-def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it() -> None:
+@pytest.mark.parametrize("field", ["friend", "long"])
+def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it(field: str) -> None:
     many = [row(id=number, friendId=2) for number in range(300)]
-    script = {"GET /all": many, "GET /things/2": row(id=2, name="x" * 4_000)}
+    script = {"GET /all": many, "GET /things/2": row(id=2, name="x" * 4_000), **DOWN}
     limits = {"answer_bytes_max": 1_000_000}
     settings = GraphTest(graph).settings.model_copy(update=limits)
     with encoded() as sizes, GraphTest(graph, settings=settings, b=script) as test:
         for _ in range(3):
-            answer = test.ask("{ things { friend { name } } }")
+            answer = test.ask(f"{{ things {{ {field} {{ name }} }} }}")
             assert answer["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert max(sizes) < 10_000  # it was known before it was made
+
+
+def test_not_more_is_told_than_anybody_reads() -> None:
+    script = {"GET /all": [ONE] * 150, **DOWN}
+    expected, found, by, _ = asked(script, "{ things { calm { name } } }")
+    assert (found, by) == (expected, "code")
+    assert len(found["extensions"]["plait"]["fallbacks"]) == 100
 
 
 def test_a_row_that_is_shown_often_is_no_reason_to_leave_it() -> None:
@@ -647,11 +717,63 @@ def test_the_comparison_finds_a_planted_mistake(kind: str) -> None:
 
 
 def test_a_failure_that_is_not_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    failures = plait.query.direct.failures
-    monkeypatch.setattr(plait.query.direct, "failures", lambda *of: failures(*of) and [])
-    document, script, _, _ = next(one for one in CASES if one[3] == "a field")
-    expected, found, _, _ = asked(script, document)
-    assert found != expected
+    told_of = plait.query.direct.told_of
+
+    def silent(*of: Any) -> Told:
+        told_of(*of)
+        return Told(errors=[], fallbacks=[])
+
+    monkeypatch.setattr(plait.query.direct, "told_of", silent)
+    for name in ("a field", "a fallback of null"):
+        document, script, _, _ = next(one for one in CASES if one[3] == name)
+        expected, found, _, _ = asked(script, document)
+        assert found != expected
+
+
+@pytest.mark.parametrize(
+    ("document", "way"),
+    [
+        ("{ things { old { name friend { name } } } }", "code"),
+        ("{ things { old { name } } again: things { a: old { id } b: friend { name } } }", "code"),
+        ("{ things { old { must_name: mustName } } }", "code"),
+        ("{ things { olds { name } } }", "code"),
+        ("{ things { olden { name } } }", "left"),
+    ],
+)
+def test_a_stale_copy_is_shown_and_told_of(document: str, way: str) -> None:
+    """Which stands in where the backend fails; what hangs on it is asked for as ever."""
+    kept = {"cache-control": "max-age=0, stale-if-error=100"}
+    good: dict[str, Any] = {
+        "GET /all": [row(loneId=7, friendIds=[7]), row(id=4, loneId=8)],
+        "GET /old/7": reply(row(id=7, name="old"), headers=kept),
+        "GET /old/8": reply(row(id=8, name="older"), headers=kept),
+        "GET /olds/1": reply([row(id=7, name="a"), row(id=8, name="b")], headers=kept),
+        "GET /olds/4": reply([], headers=kept),
+        **FRIEND,
+    }
+    bad = {key: one for key, one in good.items() if "/old" not in key}
+    bad |= {key: reply(status=503) for key in ("GET /old/7", "GET /olds/1", "GET /olds/4")}
+    bad["GET /old/8"] = row(id=8, name="new")
+    answers, ways, made = [], [], Direct.made
+
+    def noted(self: Direct) -> Answered | None:
+        found = made(self)
+        ways.append("left" if found is None else "failed" if found.errors else "code")
+        return found
+
+    script = dict(good)
+    with pytest.MonkeyPatch.context() as patch, GraphTest(graph, b=script) as test:
+        patch.setattr(Direct, "made", noted)
+        for sight in (1_000, 0):
+            script.update(good)
+            with sights(1_000):
+                test.ask(document)
+            script.update(bad)
+            with sights(sight):
+                answers.append(told(test.ask(document)))
+    assert answers[0] == answers[1]
+    assert answers[0]["extensions"]["plait"]["fallbacks"][0]["kind"] == "stale"
+    assert ways == [way]
 
 
 def test_what_the_cache_has_and_what_a_call_brings_are_one_answer() -> None:

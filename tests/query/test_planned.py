@@ -120,6 +120,10 @@ def keys(calls: list[str]) -> Counter[str]:
             found[url.path] += 1
         elif parts[0] == "posted":
             continue  # what was asked for is in the body
+        elif parts[0] == "pair":
+            found[f"/pairs/{parts[1]}#{parts[2]}:{parts[3]}"] += 1
+        elif parts[0] == "pairs":
+            found.update(f"{url.path}#{one}" for one in asked[0].split(","))
         elif asked:
             found.update(f"{url.path}#{one}" for one in asked)
         elif parts[0] in ("of", "each"):

@@ -3,7 +3,7 @@ fields."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import Loaders
@@ -25,7 +25,7 @@ class ReadContext(Protocol):
         request that comes again."""
         ...
 
-    def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
+    def note_fallback(self, info: Any, kind: Literal["stale", "value"], error: PlaitError) -> None:
         """Say in the answer that the field shows a stale copy or a declared value, and why."""
         ...
 

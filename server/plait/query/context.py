@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from graphql import DocumentNode, GraphQLError, GraphQLResolveInfo, OperationType
 
@@ -17,13 +17,11 @@ from plait.graph.blame import response_keys
 from plait.graph.execution import Selected
 from plait.graph.ran import Ran, RowsRan
 from plait.graph.recall import Recall, recalled
+from plait.query.marks import MARKS_MAX, fallback_mark
 from plait.writes.keys import entry_id, key_from_header
 from plait.writes.outcome import Outcome, told
 from plait.writes.together import next_place
 from plait.writes.writes import Writes
-
-MARKS_MAX = 100
-"""How many fallbacks one answer tells of; the rest are counted."""
 
 WARNINGS_HEADER = "x-plait-warnings"
 """Who sends it, as GraphiQL does, is told what a graph's author should know."""
@@ -107,13 +105,10 @@ class Context:
             self.executor.let_go()
             self.executor = None
 
-    def note_fallback(self, info: Any, kind: str, error: PlaitError) -> None:
+    def note_fallback(self, info: Any, kind: Literal["stale", "value"], error: PlaitError) -> None:
         """Say in the answer that the field shows a stale copy or a declared value, and why."""
         if len(self.fallbacks) < MARKS_MAX:
-            mark = {"path": info.path.as_list(), "kind": kind, "code": error.code}
-            if backend := getattr(error, "backend", None):
-                mark |= {"backend": backend, "endpoint": getattr(error, "endpoint", "")}
-            self.fallbacks.append(mark)
+            self.fallbacks.append(fallback_mark(info.path.as_list(), kind, error))
 
     def note_absences(self, absences: Iterable[Absence]) -> None:
         """Remember that the operation shows null for want of properties that no row has had."""

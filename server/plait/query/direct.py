@@ -22,24 +22,26 @@ from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.encode import Load, load_of, loads_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched, LoadOutcome
+from plait.backend.flight import Fetched
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
+from plait.errors import PlaitError
 from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
 from plait.graph.pages import Window
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
-from plait.query.compile import Join, Unusual
+from plait.query.compile import Join, Unusual, completed
 from plait.query.computed import Computed
-from plait.query.failed import FailedRow, failures
+from plait.query.failed import FailedRow, Instead, Told, told_of
 from plait.query.prepared import Prepared
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown
 
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
+_NOTHING_TOLD = Told(errors=[], fallbacks=[])
 _KEY_KINDS = frozenset({int, str})
 """What a parameter may be that comes from a row. Of other kinds, values that are equal to Python
 may be different to a backend."""
@@ -52,7 +54,14 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     """The whole answer, where there are no errors."""
     data: dict[str, Any]
-    errors: list[GraphQLError]
+    errors: list[GraphQLError] = []
+    fallbacks: list[dict[str, Any]] = []
+    """What it tells of fields that show something else than what was asked for just now."""
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there is nothing to tell beside the data."""
+        return not self.errors and not self.fallbacks
 
 
 class Direct:
@@ -84,7 +93,10 @@ class Direct:
         self._is_watching = False
         self._is_left = False
         self._failed: set[int] = set()
-        """The joins of which something failed that may be null."""
+        """The joins of which something failed that may be null, or has a fallback."""
+        self._instead: dict[int, dict[Any, Instead]] = {}
+        """The joins that show something else than was asked for just now: what it is of, by the
+        values of their parameters."""
         self._under_way = 0
         """Steps whose rows are still to come."""
         self._to_come = 0
@@ -126,14 +138,25 @@ class Direct:
             raise Unusual
         shown = Shown(self._prepared, self._asked, self.computed, self.budget)
         data = shown.data()
-        errors = failures(data, [self._compiled.joins[index] for index in sorted(self._failed)])
-        if len(errors) > ERRORS_MAX:
-            raise Unusual
+        told = _NOTHING_TOLD
+        if self._failed or self._instead:
+            told = self._told(data, shown)
         body = encode({"data": data})
         items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
         if not self.budget.has_room(items, len(body)):
             raise Unusual
-        return Answered(body=body, data=data, errors=errors)
+        return Answered(body=body, data=data, errors=told.errors, fallbacks=told.fallbacks)
+
+    def _told(self, data: dict[str, Any], shown: Shown) -> Told:
+        instead = {
+            index: {id(shown.of[index][value]): one for value, one in ones.items()}
+            for index, ones in self._instead.items()
+        }
+        joins = [self._compiled.joins[index] for index in sorted(self._failed | instead.keys())]
+        told = told_of(data, joins, instead)
+        if len(told.errors) > ERRORS_MAX:
+            raise Unusual
+        return told
 
     def made(self) -> Answered | None:
         """The whole answer, made once for all users; `None` where graphql-core is to make it."""
@@ -468,33 +491,53 @@ class Direct:
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
         asked_in = {load: batch for batch in asked.batches for load in batch.loads}
 
-        def row(load: Load | None) -> Any:
+        def row(load: Load | None, value: Any) -> Any:
             if load is None:
                 return None
             fetching = asked_in[load].fetching
             assert fetching is not None
-            found = self._row(join, fetching.outcome(load), watch)
-            if not is_paged or found is None or type(found) is FailedRow:
-                return found
-            return self._page(join, asked, found, watch)
+            outcome = fetching.outcome(load)
+            if not isinstance(outcome, Fetched):
+                return self._instead_of(join, asked, value, outcome)
+            if outcome.stale_because is not None:
+                self._note(join, asked, value, Instead("stale", outcome.stale_because), outcome.row)
+            if is_paged:
+                page = outcome.row
+                return None if page is None else self._page(join, asked, page, watch)
+            if watch.is_open:
+                watch.see(outcome.row)
+            return outcome.row
 
         is_paged = join.step.fetch.form == "connection"
         for value, load in asked.loads.items():
-            asked.rows[value] = [row(one) for one in load] if type(load) is list else row(load)
+            many = type(load) is list
+            asked.rows[value] = [row(one, value) for one in load] if many else row(load, value)
 
-    def _row(self, join: Join, outcome: LoadOutcome, watch: Watch) -> Any:
+    def _instead_of(self, join: Join, asked: Asked, value: Any, error: PlaitError) -> Any:
+        """What stands in for the row of a load that failed."""
         fetch = join.step.fetch
-        if not isinstance(outcome, Fetched):
-            if fetch.form == "many" or not fetch.nullable or fetch.options.has_fallback:
-                self.why = self.why or Unusual()
-            self._failed.add(join.index)
-            return FailedRow(outcome, join.index)
-        if outcome.stale_because is not None:
+        options = fetch.options
+        if options.has_fallback and fetch.form != "many":
+            given = options.fallback
+            if given is None or join.build is None:
+                shown = completed(join.step.definition.type, given)
+                self._failed.add(join.index)
+                return FailedRow(error, join.index, has_fallback=True, fallback=shown)
+            self._note(join, asked, value, Instead("value", error), given)
+            return given
+        if fetch.form == "many" or not fetch.nullable:
             self.why = self.why or Unusual()
-            return None
-        if watch.is_open and fetch.form != "connection":
-            watch.see(outcome.row)
-        return outcome.row
+        self._failed.add(join.index)
+        return FailedRow(error, join.index)
+
+    def _note(self, join: Join, asked: Asked, value: Any, instead: Instead, row: Any) -> None:
+        """Tell, where it will be shown, that a row is not what was asked for just now. Raises
+        `Unusual` where it could not be found there."""
+        is_found = type(row) is dict or (type(row) is list and {*map(type, row)} <= {dict})
+        if join.build is None or join.step.fetch.form != "one" or not is_found:
+            raise Unusual
+        self._instead.setdefault(join.index, {})[value] = instead
+        asked.added += len(encode(row))  # which no reply has brought
 
     def _page(self, join: Join, asked: Asked, page: Any, watch: Watch) -> Any:
         """A page as a row of its connection."""

@@ -25,6 +25,7 @@ from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.done import Done, Request
 from plait.query.held import Resolvers
 from plait.query.interpret import EXPLAIN_HEADER, GRACE_S, Interpreter, OperationLimits
+from plait.query.marks import MARKS_MAX
 from plait.query.prepared import Prepared
 from plait.query.resolving import Resolving
 from plait.query.respond import given_up, refused, told_plan, whole
@@ -313,7 +314,7 @@ class Running:
         if not joined:
             executor.interpreter.tell(direct.absences())
         made = direct.made()
-        if made is not None and not made.errors:
+        if made is not None and made.is_all:
             name, calls = _name(self._operation), direct.budget.calls
             done = Done(answer=whole(made.body), name=name, kind="query", calls=calls)
             self._lead_to(done, direct)
@@ -323,6 +324,7 @@ class Running:
         context = executor.context(self._request, None if joined else direct)
         if made is not None:
             result = ExecutionResult(data=made.data, errors=made.errors)
+            context.fallbacks = made.fallbacks[:MARKS_MAX]
             answered = executor.interpreter.answered
             self._end(answered(self._document, self._operation, result, context))
             return

@@ -1,17 +1,20 @@
-"""Fields that failed, and where they stand in an answer that compiled code made.
+"""Fields that failed, or show something else instead, and where they stand in an answer that
+compiled code made.
 
-What failed is put where its value would be. That is looked for only when something has failed: from
-the root along the keys of its step, through every item of every list.
+What failed is put where its value would be. That, and what a stale copy or a fallback made, is
+looked for only when there is some: from the root along the keys of its step, through every item of
+every list.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from graphql import GraphQLError
 
 from plait.errors import PlaitError, own
 from plait.query.compile import Join
+from plait.query.marks import fallback_mark
 
 
 class FailedRow(msgspec.Struct, frozen=True):
@@ -19,41 +22,65 @@ class FailedRow(msgspec.Struct, frozen=True):
 
     error: PlaitError
     join: int
+    has_fallback: bool = False
+    fallback: Any = None
+    """What is shown instead, and is no error."""
 
 
-def failures(data: dict[str, Any], joins: Sequence[Join]) -> list[GraphQLError]:
-    """The errors of what failed of `joins`, in the order of the operation's fields, and null in its
-    place."""
+class Instead(msgspec.Struct, frozen=True):
+    """Why a row is not what was asked for just now."""
+
+    kind: Literal["stale", "value"]
+    because: PlaitError
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What an answer tells beside its data."""
+
+    errors: list[GraphQLError]
+    """In the order of the operation's fields."""
+    fallbacks: list[dict[str, Any]]
+
+
+def told_of(
+    data: dict[str, Any], joins: Sequence[Join], instead: Mapping[int, Mapping[int, Instead]]
+) -> Told:
+    """What there is to tell of `joins`; what failed becomes null, or its fallback. `instead` is by
+    join and by the identity of what is shown."""
     errors: list[GraphQLError] = []
-    places: list[tuple[Any, str]] = []
+    marks: list[dict[str, Any]] = []
+    places: list[tuple[Any, str, Any]] = []
     for join in joins:
-        for path, holder, name, failed in _found(data, join.step.path):
-            if failed.join != join.index:
-                continue  # of another type's field at the same place
-            errors.append(
-                GraphQLError(
-                    str(failed.error),
-                    nodes=list(join.nodes),
-                    path=list(path),
-                    original_error=own(failed.error),
-                )
-            )
-            places.append((holder, name))
-    for holder, name in places:  # last: the same row may be shown at several places
-        if isinstance(holder, dict):
-            holder[name] = None
+        others = instead.get(join.index, {})
+        for path, holder, name, held in _found(data, join.step.path):
+            if type(held) is not FailedRow:
+                other = others.get(id(held))
+                if other is not None:
+                    marks.append(fallback_mark(path, other.kind, other.because))
+            elif held.join == join.index:  # else of another type's field at the same place
+                places.append((holder, name, held.fallback))
+                if held.has_fallback:
+                    marks.append(fallback_mark(path, "value", held.error))
+                else:
+                    errors.append(_error(held.error, join, path))
+    for holder, name, value in places:  # last: the same row may be shown at several places
+        if type(holder) is dict:
+            holder[name] = value
         else:
-            setattr(holder, name, None)
-    return errors
+            setattr(holder, name, value)
+    return Told(errors=errors, fallbacks=marks)
+
+
+def _error(error: PlaitError, join: Join, path: "AnswerPath") -> GraphQLError:
+    nodes = list(join.nodes)
+    return GraphQLError(str(error), nodes=nodes, path=list(path), original_error=own(error))
 
 
 AnswerPath: TypeAlias = tuple[str | int, ...]
 
 
-def _found(
-    data: dict[str, Any], keys: Sequence[str]
-) -> Iterator[tuple[AnswerPath, Any, str, FailedRow]]:
-    """What failed at the end of `keys`: its path, what holds it, under which name."""
+def _found(data: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[AnswerPath, Any, str, Any]]:
+    """What stands at the end of `keys`: its path, what holds it, under which name."""
     holders: list[tuple[AnswerPath, Any]] = [((), data)]
     for key in keys[:-1]:
         below: list[tuple[AnswerPath, Any]] = []
@@ -64,7 +91,7 @@ def _found(
     for path, holder in holders:
         name = _name(holder, key)
         held = _held(holder, name)
-        if type(held) is FailedRow:
+        if held is not None:
             yield (*path, key), holder, name, held
 
 

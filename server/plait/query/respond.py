@@ -34,8 +34,9 @@ from plait.errors import (
 from plait.events import Events, FieldFailed
 from plait.graph.blame import endpoint_at
 from plait.query.answer import Answer, Executed, Refused
-from plait.query.context import MARKS_MAX, Context
+from plait.query.context import Context
 from plait.query.document import Document
+from plait.query.marks import MARKS_MAX
 
 ERRORS_MAX = 100
 """How many errors one answer lists; a note says how many more there were."""

@@ -30,12 +30,14 @@ class Shown:
         self._times = [1] * len(asked)
         """How often a row of each join may be shown."""
         self.budget = budget
+        self.of: list[Any] = [None] * len(asked)
+        """By joins: what each shows, by the values of its parameters."""
 
     def data(self) -> dict[str, Any]:
         """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
         self._computed.begin(self.budget.bytes_left)
         values = self._computed.values()
-        shown: list[Any] = [None] * len(self._asked)
+        shown = self.of
         sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
         for join in reversed(self._compiled.joins):
             asked = self._asked[join.index]
