@@ -36,6 +36,13 @@ ROWS = "{ posts { id userId title } }"
 DEEP = """query ($id: Int!) {
   user(id: $id) { id name email posts { id title comments { id name } } }
 }"""
+CATALOG = """{ catalog { __typename
+  ... on Book { id title price author } ... on Game { id title price players }
+} }"""
+STOCK = """{ catalog {
+  ... on Book { title bookStock: stock { left } } ... on Game { title gameStock: stock { left } }
+} }"""
+MINE = "{ mine { id total placedAt } }"
 DASHBOARD = """query ($id: Int!) { user(id: $id) {
   name email orders { id total } addresses { id city } payments { id brand } rewards { points }
 } }"""
@@ -62,6 +69,10 @@ class Scenario:
     upstream: Sequence[str] = ()
     settings: dict[str, str] = field(default_factory=dict)
     connections: int = 32
+    graph: str = "jsonplaceholder"
+    """In `bench/graphs`."""
+    callers: int = 0
+    """How many ask, each with credentials of his own."""
     rows: int = 0
     """In a list of so many rows, what one of them takes is told too."""
 
@@ -99,6 +110,22 @@ SCENARIOS = (
         query=DASHBOARD,
         variables=another_id,
         upstream=("--failing", "/rewards"),
+    ),
+    Scenario(name="an envelope, two types, decimals", query=CATALOG, settings=ALONE, graph="shop"),
+    Scenario(
+        name="its stock, the service down: fallbacks",
+        query=STOCK,
+        settings=ALONE,
+        graph="shop",
+        upstream=("--failing", "/stock"),
+    ),
+    Scenario(
+        name="what each of 20 callers may keep",
+        query=MINE,
+        settings=ALONE,
+        graph="shop",
+        callers=20,
+        upstream=("--fresh", "600", "--private"),
     ),
     Scenario(name="two writes, remembered in memory", query=ORDER, variables=another_key),
     Scenario(
@@ -189,7 +216,7 @@ def measured(scenario: Scenario, seconds: float) -> Result:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         port = stack.enter_context(upstream(scenario.upstream))
         settings = {name: one.format(folder=folder) for name, one in scenario.settings.items()}
-        ours = stack.enter_context(plait(port, settings))
+        ours = stack.enter_context(plait(port, scenario.graph, settings))
         plain = stack.enter_context(strawberry_app(port, "app"))
         check(scenario, ours[0], plain[0])
         return Result(
@@ -209,7 +236,9 @@ def timed(scenario: Scenario, port: int, pid: int, seconds: float) -> Load:
     numbers = itertools.count(1_000)
 
     def next_request() -> bytes:
-        return request_of(scenario.query, scenario.variables(next(numbers)))
+        number = next(numbers)
+        caller = f"Bearer {number % scenario.callers}" if scenario.callers else ""
+        return request_of(scenario.query, scenario.variables(number), caller)
 
     connections = scenario.connections
     return asyncio.run(load(port, pid, next_request, connections=connections, seconds=seconds))
@@ -227,7 +256,9 @@ def check(scenario: Scenario, ours: int, plain: int) -> None:
 
 def answer(port: int, scenario: Scenario, number: int) -> Any:
     body = {"query": scenario.query, "variables": scenario.variables(number)}
-    return httpx.post(f"http://127.0.0.1:{port}/graphql", json=body, timeout=30).json()
+    headers = {"authorization": f"Bearer {number}"} if scenario.callers else {}
+    url = f"http://127.0.0.1:{port}/graphql"
+    return httpx.post(url, json=body, headers=headers, timeout=30).json()
 
 
 @contextmanager
@@ -238,7 +269,7 @@ def upstream(options: Sequence[str]) -> Iterator[int]:
 
 
 @contextmanager
-def plait(upstream_port: int, settings: dict[str, str]) -> Iterator[tuple[int, int]]:
+def plait(upstream_port: int, graph: str, settings: dict[str, str]) -> Iterator[tuple[int, int]]:
     port, url = free_port(), f"http://127.0.0.1:{upstream_port}"
     environment = {
         "PLAIT_BACKENDS__MAIN__URL": url,
@@ -247,7 +278,7 @@ def plait(upstream_port: int, settings: dict[str, str]) -> Iterator[tuple[int, i
         "PLAIT_LEDGER_PATH": ":memory:",
         **settings,
     }
-    command = ["-m", "plait", "serve", "bench.graphs.jsonplaceholder:graph", "--port", str(port)]
+    command = ["-m", "plait", "serve", f"bench.graphs.{graph}:graph", "--port", str(port)]
     # A service that fails is logged for every request, to a pipe that somebody would have to read.
     with started(command, port, environment, quiet=True) as pid:
         yield port, pid

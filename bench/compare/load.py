@@ -83,12 +83,13 @@ class Client(asyncio.Protocol):
         self._transport.write(self._next())
 
 
-def request_of(query: str, variables: Any) -> bytes:
-    """A POST to /graphql."""
+def request_of(query: str, variables: Any, caller: str = "") -> bytes:
+    """A POST to /graphql; with the credentials of its caller, if it has one."""
     body = json.dumps({"query": query, "variables": variables}).encode()
+    credentials = f"authorization: {caller}\r\n".encode() if caller else b""
     return (
         b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        b"%bcontent-length: %d\r\n\r\n%b" % (credentials, len(body), body)
     )
 
 

@@ -8,7 +8,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
 
 import httpx
 import strawberry
@@ -41,10 +43,10 @@ def grouped(path: str, key: str) -> Callable[[list[int]], Awaitable[list[Rows]]]
     return load
 
 
-async def load_users(keys: list[int]) -> list[Any]:
-    rows = await fetched("/users", id=",".join(map(str, keys)))
-    by_id = {row["id"]: row for row in rows}
-    return [by_id.get(key) for key in keys]
+async def by_id(path: str, keys: list[int]) -> list[Any]:
+    rows = await fetched(path, id=",".join(map(str, keys)))
+    found = {row["id"]: row for row in rows}
+    return [found.get(key) for key in keys]
 
 
 async def load_rewards(keys: list[int]) -> list[Any]:
@@ -52,13 +54,14 @@ async def load_rewards(keys: list[int]) -> list[Any]:
 
 
 LOADERS: dict[str, Callable[[list[int]], Awaitable[list[Any]]]] = {
-    "users": load_users,
+    "users": lambda keys: by_id("/users", keys),
     "rewards": load_rewards,
     "posts": grouped("/posts", "userId"),
     "comments": grouped("/comments", "postId"),
     "orders": grouped("/orders", "userId"),
     "addresses": grouped("/addresses", "userId"),
     "payments": grouped("/payments", "userId"),
+    "stock": lambda keys: by_id("/stock", keys),
 }
 
 
@@ -155,7 +158,71 @@ def made_post(row: dict[str, Any]) -> Post:
 
 
 @strawberry.type
+class Stock:
+    left: int
+
+
+async def stock_of(info: strawberry.Info, id: int) -> Stock:
+    try:
+        return Stock(left=(await info.context["stock"].load(id))["left"])
+    except httpx.HTTPError:
+        return Stock(left=0)
+
+
+@strawberry.type
+class Book:
+    id: int
+    title: str
+    price: Decimal
+    author: str | None
+
+    @strawberry.field
+    async def stock(self, info: strawberry.Info) -> Stock:
+        return await stock_of(info, self.id)
+
+
+@strawberry.type
+class Game:
+    id: int
+    title: str
+    price: Decimal
+    players: int
+
+    @strawberry.field
+    async def stock(self, info: strawberry.Info) -> Stock:
+        return await stock_of(info, self.id)
+
+
+@strawberry.type
+class Purchase:
+    id: int
+    total: Decimal
+    placed_at: datetime
+
+
+def made_product(row: dict[str, Any]) -> Book | Game:
+    id, title, price = row["id"], row["title"], Decimal(str(row["price"]))
+    if row["kind"] == "book":
+        return Book(id=id, title=title, price=price, author=row["author"])
+    return Game(id=id, title=title, price=price, players=row["players"])
+
+
+def made_purchase(row: dict[str, Any]) -> Purchase:
+    placed = datetime.fromisoformat(row["placedAt"])
+    return Purchase(id=row["id"], total=Decimal(str(row["total"])), placed_at=placed)
+
+
+@strawberry.type
 class Query:
+    @strawberry.field
+    async def catalog(self) -> list[Annotated[Book | Game, strawberry.union("Product")]]:
+        return [made_product(row) for row in (await fetched("/catalog"))["data"]["items"]]
+
+    @strawberry.field
+    async def mine(self, info: strawberry.Info) -> list[Purchase]:
+        # Who keeps what a caller may keep, keeps it by his credentials: here nobody does.
+        return [made_purchase(row) for row in await fetched("/mine")]
+
     greet: str = strawberry.field(resolver=lambda: "Hello World!")
 
     @strawberry.field

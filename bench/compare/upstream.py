@@ -1,8 +1,8 @@
 """The services behind the gateways that are compared: `python -m bench.compare.upstream PORT`.
 
-Data in JSONPlaceholder's shapes that follows from ids alone; answers cost next to nothing. Options:
-`--posts N` in all (100), `--delay SECONDS` before each answer (0), `--fresh SECONDS` for which
-replies may be kept (0), and `--failing PATH`, which is answered with 503.
+Data that follows from ids alone; answers cost next to nothing. Options: `--posts N` in all (100),
+`--delay SECONDS` before each answer (0), `--fresh SECONDS` for which replies may be kept (0), by
+their caller alone (`--private`), and `--failing PATH`, which is answered with 503.
 """
 
 import argparse
@@ -19,6 +19,8 @@ import uvloop
 USERS = 10
 POSTS_PER_USER = 10
 COMMENTS_PER_POST = 5
+PRODUCTS = 50
+ORDERS = 40
 
 
 def user(id: int) -> dict[str, Any]:
@@ -55,6 +57,20 @@ def listed(name: str) -> Callable[[int], list[dict[str, Any]]]:
         "payments": lambda id, n: {"brand": "visa", "last4": f"{id:04}"},
     }
     return lambda id: [{"id": id * 2 + n, "userId": id, **shapes[name](id, n)} for n in range(2)]
+
+
+def product(id: int) -> dict[str, Any]:
+    """A book or a game."""
+    one = {"id": id, "title": f"Title of {id}", "price": round(id * 1.07 + 0.9, 2)}
+    if id % 2:
+        return {"kind": "book", **one, "author": f"Author {id}", "isbn": f"978-{id:09}"}
+    return {"kind": "game", **one, "players": id % 5 + 1, "box": {"w": 20, "h": 30}}
+
+
+def order(id: int) -> dict[str, Any]:
+    """One of a caller's."""
+    placed = f"2026-03-{id % 28 + 1:02}T10:{id % 60:02}:00+00:00"
+    return {"id": id, "total": round(id * 3.05, 2), "placedAt": placed, "note": f"Note {id}"}
 
 
 class Services:
@@ -95,6 +111,13 @@ class Services:
                 return listed(name)(int(id))
             case [("orders" | "addresses" | "payments") as name]:
                 return [one for id in ids("userId") for one in listed(name)(id)]
+            case ["catalog"]:
+                items = [product(id) for id in range(1, PRODUCTS + 1)]
+                return {"data": {"items": items}, "meta": {"total": PRODUCTS}}
+            case ["stock"]:
+                return [{"id": id, "left": id % 9} for id in ids("id")]
+            case ["mine"]:
+                return [order(id) for id in range(1, ORDERS + 1)]
             case ["rewards", id]:
                 return {"userId": int(id), "points": int(id) * 7, "tier": "gold"}
         return None
@@ -106,11 +129,11 @@ class Services:
 class Connection(asyncio.Protocol):
     """Answers one request after the other."""
 
-    def __init__(self, services: Services, delay_s: float, failing: bytes, fresh_s: int) -> None:
+    def __init__(self, services: Services, delay_s: float, failing: bytes, control: bytes) -> None:
         self._services = services
         self._delay_s = delay_s
         self._failing = failing
-        self._control = b"max-age=%d" % fresh_s if fresh_s else b"no-store"
+        self._control = control
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
 
@@ -139,11 +162,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
 
 
-async def serve(port: int, posts: int, delay_s: float, failing: str, fresh_s: int) -> None:
+async def serve(port: int, posts: int, delay_s: float, failing: str, control: str) -> None:
     services = Services(posts)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(services, delay_s, failing.encode(), fresh_s), "127.0.0.1", port
+        lambda: Connection(services, delay_s, failing.encode(), control.encode()),
+        "127.0.0.1",
+        port,
     )
     await server.serve_forever()
 
@@ -155,5 +180,8 @@ if __name__ == "__main__":
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--failing", default="")
     parser.add_argument("--fresh", type=int, default=0)
+    parser.add_argument("--private", action="store_true")
     given = parser.parse_args()
-    uvloop.run(serve(given.port, given.posts, given.delay, given.failing, given.fresh))
+    kept = f"{'private, ' if given.private else ''}max-age={given.fresh}"
+    control = kept if given.fresh else "no-store"
+    uvloop.run(serve(given.port, given.posts, given.delay, given.failing, control))
