@@ -38,6 +38,7 @@ get_old = b.get("/old/{id}")
 get_olds = b.get("/olds/{id}")
 count_of = b.get("/count/{id}")
 kinds = b.get("/kinds")
+get_held = b.get("/held")
 notes = b.get("/notes")
 
 
@@ -93,6 +94,7 @@ class Thing:
     olden: list["Thing | None"] = get_old.many(id=this.friendIds)
     count: int = count_of(id=this.id, fallback=-1)
     wrong: int = count_of(id=this.id, fallback=2**40)
+    kept: "Thing" = get_thing(id=this.friendId, fallback={"id": 1, "name": "kept"})
     nobody: list["Thing | None"] = get_thing.many(id=this.friendIds, fallback=[])
     pair: Spot | None = pair_of(a=this.id, b=this.size)
     fixed: "Thing | None" = get_lone(id=3)
@@ -117,7 +119,24 @@ class Dog:
 
 
 @strawberry.type
+class Held:
+    thing: Thing = get_thing(id=this.k)
+
+
+@strawberry.type
+class Deep:
+    all: list[Held] | None
+    any: list[Held | None]
+
+
+@strawberry.type
+class Holder:
+    deep: Deep
+
+
+@strawberry.type
 class Query:
+    held: Holder = get_held()
     things: list[Thing] = list_things()
     loose: list[Thing | None] = list_things()
     thing: Thing | None = get_thing(id=arg(strawberry.ID))
@@ -210,8 +229,8 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("{ __typename things { __typename name } }", {"GET /all": [ONE]}, "code", "names of types"),
     ("{ things { name __typename } }", {"GET /all": [row(__typename="X")]}, "code", "of the row"),
     ("{ wrapped { name } }", {"GET /wrapped": {"data": {"items": [ONE]}}}, "code", "unwrapped"),
-    ("{ wrapped { name } }", {"GET /wrapped": {"data": {"x": 1}}}, "left", "nothing to unwrap"),
-    ("{ wrapped { name } }", {"GET /wrapped": {"data": None}}, "left", "null to unwrap"),
+    ("{ wrapped { name } }", {"GET /wrapped": {"data": {"x": 1}}}, "failed", "nothing to unwrap"),
+    ("{ wrapped { name } }", {"GET /wrapped": {"data": None}}, "failed", "null to unwrap"),
     ("{ notes }", {"GET /notes": ["a", "b"]}, "code", "values"),
     ("{ notes }", {"GET /notes": ["a", None]}, "left", "values with null"),
     # numbers
@@ -230,20 +249,20 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("{ things { name } }", {"GET /all": [row(name={"x": 1})]}, "left", "an object as a text"),
     ("{ things { id } }", {"GET /all": [row(id=7.0)]}, "code", "a float as an id"),
     ("{ things { id } }", {"GET /all": [row(id=2**70)]}, "code", "a long id"),
-    ("{ things { id } }", {"GET /all": [row(id=Raw(b"9" * 5000))]}, "left", "a very long id"),
-    ("{ things { name } }", {"GET /all": [row(x=Raw(b"9" * 5000))]}, "left", "unread, very long"),
+    ("{ things { id } }", {"GET /all": [row(id=Raw(b"9" * 5000))]}, "failed", "a very long id"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b"9" * 5000))]}, "failed", "unread, very long"),
     ("{ things { name } }", {"GET /all": [row(x=Raw(b"9" * 4200))]}, "code", "unread, and long"),
     *[
         (
             "{ things { name } }",
             {"GET /all": [row(w="w" * gap, x=Raw(b"9" * 4301))]},
-            "left",
+            "failed",
             f"unread, too long, after {gap}",
         )
         for gap in (1, 3_800, 4_000, 4_050, 7_000)
     ],
-    ("{ things { name } }", {"GET /all": [row(x=Raw(b'"\xff"'))]}, "left", "unread, no UTF-8"),
-    ("{ things { name } }", {"GET /all": [row(x=Raw(b'{"\xc3\x28":1}'))]}, "left", "so a name"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b'"\xff"'))]}, "failed", "unread, no UTF-8"),
+    ("{ things { name } }", {"GET /all": [row(x=Raw(b'{"\xc3\x28":1}'))]}, "failed", "so a name"),
     ("{ things { name } }", {"GET /all": [row(name="n\u00e4\u2028")]}, "code", "beyond ASCII"),
     ("{ things { price } }", {"GET /all": [row(price=Raw(b"0.10"))]}, "code", "a decimal"),
     ("{ things { price } }", {"GET /all": [row(price=Raw(b"1e400"))]}, "code", "a large one"),
@@ -353,7 +372,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "{ things { sure { name } } }",
         {"GET /all": [row(friendId=2), row(friendId=1)], "GET /things?id=2&id=1": [ONE]},
-        "left",
+        "failed",
         "one is missing that must be there",
     ),
     (
@@ -542,9 +561,9 @@ CASES: list[tuple[str, Any, str, str]] = [
     ),
     ("{ things { bare { name } } }", {"GET /all": [ONE], **DOWN}, "left", "half a fallback"),
     (
-        "{ things { spare { name } parts { name } } }",
+        "{ a: things { spare { name } } loose { parts { name } } }",
         {"GET /all": [ONE, TWO], "GET /parts?owner=1&owner=2": reply(status=500)},
-        "left",
+        "failed",
         "a fallback beside an error where null may not be",
     ),
     (
@@ -574,12 +593,71 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "{ things { sure { name } } }",
         {"GET /all": [ONE], "GET /things/2": reply(status=500)},
-        "left",
+        "failed",
         "a field that must be there",
+    ),
+    (
+        "{ loose { name sure { name } } }",
+        {"GET /all": [row(friendId=2), ONE], "GET /things/2": reply(status=500)},
+        "failed",
+        "null goes up to an item",
+    ),
+    (
+        "{ thing(id: 1) { friend { sure { sure { name } } } } }",
+        {"GET /things/1": ONE, "GET /things/2": row(friendId=3), "GET /things/3": row(friendId=4)}
+        | {"GET /things/4": reply(status=500)},
+        "failed",
+        "null goes up by several",
+    ),
+    (
+        "{ loose { spots { x } lone { sure { name } } } }",
+        {"GET /all": [row(loneId=7), row(loneId=8)], "GET /lone/7": row(friendId=3)}
+        | {"GET /lone/8": row(friendId=2), "GET /things?id=2&id=3": [TWO], **FRIEND}
+        | {"GET /things?id=3&id=2": [TWO]},
+        "failed",
+        "a row that must be there is missing from a batch",
+    ),
+    (
+        "{ loose { sure { name } lone { name } calm { name } } }",
+        {"GET /all": [ONE], **DOWN, "GET /things/2": reply(status=404)},
+        "failed",
+        "an error and a fallback below what is null",
+    ),
+    (
+        "{ things { kept { name } } }",
+        {"GET /all": [ONE, row(friendId=3)], "GET /things?id=2&id=3": [TWO]},
+        "left",
+        "a fallback for what is missing from a batch",
+    ),
+    (
+        "{ loose { a: sure { name } b: sure { name } } }",
+        {"GET /all": [ONE], "GET /things/2": reply(status=500)},
+        "failed",
+        "two that make one place null",
+    ),
+    (
+        "{ loose { sure { name } } }",
+        {"GET /all": [row(friendId=None), ONE], **FRIEND},
+        "left",
+        "a row that must be there and that nobody can ask for",
+    ),
+    (
+        "{ pets { ... on Cat { name friend { sure { id } } } ... on Dog { friend { id } } } }",
+        {"GET /kinds": [{"kind": "cat", "name": "c", "friendId": 4}]}
+        | {"GET /things/4": row(id=4, friendId=9), "GET /things/9": reply(status=500)},
+        "failed",
+        "below one of two types",
+    ),
+    (
+        "{ held { deep { all { thing { name } } any { thing { name } } } } }",
+        {"GET /held": {"deep": {"all": [{"k": 2}, {"k": 1}], "any": [{"k": 1}]}}}
+        | {"GET /things?id=2&id=1": [TWO], "GET /things?id=1&id=2": [TWO]},
+        "failed",
+        "within objects and lists of a row",
     ),
     ("{ thing(id: 1) { name } }", {"GET /things/1": reply(status=500)}, "failed", "the root"),
     ("{ thing(id: 1) { name } }", {"GET /things/1": Raw(b"<html>")}, "failed", "no JSON"),
-    ("{ things { name } }", {"GET /all": reply(status=500)}, "left", "all"),
+    ("{ things { name } }", {"GET /all": reply(status=500)}, "failed", "all"),
 ]
 
 

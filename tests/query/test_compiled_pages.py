@@ -96,7 +96,7 @@ FRIENDS = {"GET /things?id=11&id=12": [row(11), row(12)]}
         ("{ things { nodes { id } } }", {"GET /all?limit=20": page()}, "code"),
         # What failed and may be null is null; everything else unusual is graphql-core's.
         ("{ maybe { nodes { id } } }", {"GET /all?limit=20": reply(status=503)}, "failed"),
-        ("{ things { nodes { id } } }", {"GET /all?limit=20": reply(status=503)}, "left"),
+        ("{ things { nodes { id } } }", {"GET /all?limit=20": reply(status=503)}, "failed"),
         ("{ maybe { nodes { id } } }", {"GET /all?limit=20": reply(status=404)}, "code"),
         ("{ maybe { nodes { id } } }", {"GET /all?limit=20": {"rows": []}}, "left"),
         ("{ things { nodes { id } } }", {"GET /all?limit=20": {"items": {}}}, "left"),

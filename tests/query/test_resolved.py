@@ -127,7 +127,7 @@ DOWN = {"GET /things": reply(status=503), "GET /things/1": reply(status=503)}
         ("{ failHard greet }", None, {}, "left", ["failHard"]),
         ("{ must later }", None, {}, "left", ["must", "later"]),
         ("{ greet things { name } }", None, BAD, "left", ["greet"]),
-        ("{ greet things { name } }", None, DOWN, "left", ["greet"]),
+        ("{ greet things { name } }", None, DOWN, "failed", ["greet"]),
         ("{ greet thing(id: 1) { name } }", None, DOWN, "failed", ["greet"]),
         ("query ($n: Int!) { numbers(upTo: $n) }", {"n": "x"}, {}, "not compiled", []),
         # What may wait or look at the request is graphql-core's.
@@ -352,7 +352,7 @@ MATES = {
          "left", ["loud"]),
         ("{ cats { name loud } }", None, {"GET /cats": [cat("a"), {"kind": "cat"}]},
          "left", ["loud"]),
-        ("{ cats { loud } }", None, {"GET /cats": reply(status=503)}, "left", []),
+        ("{ cats { loud } }", None, {"GET /cats": reply(status=503)}, "failed", []),
         # Objects inside of rows are rows like any other.
         ("{ cats { part { twice } } }", None, PARTS, "code", ["twice"] * 2),
         ("{ cats { part { twice } parts { twice } } }", None, PARTS, "code", ["twice"] * 4),

@@ -78,6 +78,8 @@ class Join:
     step: Step
     nodes: tuple[FieldNode, ...]
     """The places of the document that ask for it."""
+    types: tuple[Any, ...]
+    """The types that the schema has for the keys of the step's path."""
     above: int | None
     """The join whose rows its parameters come from, or whose rows it belongs to."""
     below: tuple[int, ...]
@@ -104,6 +106,12 @@ class Join:
     computes: bool = False
     """Whether fields of its rows are computed: `build` gets what does that as its last
     parameter."""
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether no row is no error: null is shown, or an empty list."""
+        fetch = self.step.fetch
+        return fetch.nullable or fetch.is_list or fetch.form == "many"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -300,6 +308,8 @@ class _Place:
     join: int
     path: tuple[str, ...]
     """Keys of the answer."""
+    types: tuple[Any, ...]
+    """Those of the fields with these keys."""
     frames: tuple[_Frame, ...] = ()
     prefix: Path | None = ()
     """The property inside the row, where one path leads there."""
@@ -416,6 +426,7 @@ class _Writer:
             "index": index,
             "step": step,
             "nodes": tuple(node for node, _ in nodes),
+            "types": (*(place.types if place else ()), type_),
             "above": place.join if place else None,
             "below": [],
             "parameters": parameters,
@@ -560,7 +571,7 @@ class _Writer:
             nothing = "None" if step.fetch.items_nullable else "unusual()"
             function.add(2, f"shown.append({nothing})")
             function.add(2, "continue")
-        place = _Place(join=index, path=step.path)
+        place = _Place(join=index, path=step.path, types=self._joins[index]["types"])
         self._objects(function, 1, "r", "shown.append({})", named, parts, place)
         function.add(0, "return shown")
         return function.name
@@ -595,7 +606,11 @@ class _Writer:
         for type_ in possible:
             frame = _Frame(how="kind", of=own, kind=type_.name)
             inner = _Place(
-                join=place.join, path=place.path, frames=(*place.frames, frame), prefix=prefix
+                join=place.join,
+                path=place.path,
+                types=place.types,
+                frames=(*place.frames, frame),
+                prefix=prefix,
             )
             function.add(depth, f"{word} {told} == {type_.name!r}:")
             made = self._object(function, depth + 1, row, type_, parts, inner)
@@ -636,6 +651,7 @@ class _Writer:
                     inner = _Place(
                         join=place.join,
                         path=path,
+                        types=(*place.types, declared),
                         frames=place.frames,
                         prefix=_inside(place.prefix, entry),
                     )
@@ -719,6 +735,7 @@ class _Writer:
         inner = _Place(
             join=place.join,
             path=place.path,
+            types=place.types,
             frames=(*place.frames, _Frame(how=how, of=reader)),
             prefix=None if is_list else place.prefix,
         )

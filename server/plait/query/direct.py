@@ -29,6 +29,7 @@ from plait.backend.numbers import encode
 from plait.errors import PlaitError
 from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
+from plait.graph.load import not_found_of
 from plait.graph.pages import Window
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
@@ -53,7 +54,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
     body: bytes
     """The whole answer, where there are no errors."""
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     errors: list[GraphQLError] = []
     fallbacks: list[dict[str, Any]] = []
     """What it tells of fields that show something else than what was asked for just now."""
@@ -93,7 +94,7 @@ class Direct:
         self._is_watching = False
         self._is_left = False
         self._failed: set[int] = set()
-        """The joins of which something failed that may be null, or has a fallback."""
+        """The joins of which something failed, with a fallback or without."""
         self._instead: dict[int, dict[Any, Instead]] = {}
         """The joins that show something else than was asked for just now: what it is of, by the
         values of their parameters."""
@@ -139,20 +140,26 @@ class Direct:
         shown = Shown(self._prepared, self._asked, self.computed, self.budget)
         data = shown.data()
         told = _NOTHING_TOLD
-        if self._failed or self._instead:
+        if self._failed or self._instead or shown.absent:
             told = self._told(data, shown)
-        body = encode({"data": data})
+        body = encode({"data": None if told.is_nothing else data})
         items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
         if not self.budget.has_room(items, len(body)):
             raise Unusual
-        return Answered(body=body, data=data, errors=told.errors, fallbacks=told.fallbacks)
+        return Answered(
+            body=body,
+            data=None if told.is_nothing else data,
+            errors=told.errors,
+            fallbacks=told.fallbacks,
+        )
 
     def _told(self, data: dict[str, Any], shown: Shown) -> Told:
         instead = {
             index: {id(shown.of[index][value]): one for value, one in ones.items()}
             for index, ones in self._instead.items()
         }
-        joins = [self._compiled.joins[index] for index in sorted(self._failed | instead.keys())]
+        failed = self._failed | shown.absent | instead.keys()
+        joins = [self._compiled.joins[index] for index in sorted(failed)]
         told = told_of(data, joins, instead)
         if len(told.errors) > ERRORS_MAX:
             raise Unusual
@@ -501,6 +508,9 @@ class Direct:
                 return self._instead_of(join, asked, value, outcome)
             if outcome.stale_because is not None:
                 self._note(join, asked, value, Instead("stale", outcome.stale_because), outcome.row)
+            if outcome.row is None and not join.may_be_absent:
+                absent = not_found_of(join.step.fetch.endpoint, outcome.status)
+                return self._instead_of(join, asked, value, absent)
             if is_paged:
                 page = outcome.row
                 return None if page is None else self._page(join, asked, page, watch)
@@ -525,8 +535,8 @@ class Direct:
                 return FailedRow(error, join.index, has_fallback=True, fallback=shown)
             self._note(join, asked, value, Instead("value", error), given)
             return given
-        if fetch.form == "many" or not fetch.nullable:
-            self.why = self.why or Unusual()
+        if fetch.form == "many":
+            raise Unusual  # each item tells its own
         self._failed.add(join.index)
         return FailedRow(error, join.index)
 

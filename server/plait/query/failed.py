@@ -6,11 +6,11 @@ looked for only when there is some: from the root along the keys of its step, th
 every list.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLNonNull
 
 from plait.errors import PlaitError, own
 from plait.query.compile import Join
@@ -40,6 +40,20 @@ class Told(msgspec.Struct, frozen=True):
     errors: list[GraphQLError]
     """In the order of the operation's fields."""
     fallbacks: list[dict[str, Any]]
+    is_nothing: bool = False
+    """Whether null goes up to the whole of the data."""
+
+
+AnswerPath: TypeAlias = tuple[str | int, ...]
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    """A field that failed, and what becomes null for it: its place, or one above that may be."""
+
+    path: AnswerPath
+    join: Join
+    error: PlaitError
+    null_at: AnswerPath
 
 
 def told_of(
@@ -47,8 +61,8 @@ def told_of(
 ) -> Told:
     """What there is to tell of `joins`; what failed becomes null, or its fallback. `instead` is by
     join and by the identity of what is shown."""
-    errors: list[GraphQLError] = []
-    marks: list[dict[str, Any]] = []
+    failed: list[_Failed] = []
+    marks: list[tuple[AnswerPath, Instead]] = []
     places: list[tuple[Any, str, Any]] = []
     for join in joins:
         others = instead.get(join.index, {})
@@ -56,27 +70,90 @@ def told_of(
             if type(held) is not FailedRow:
                 other = others.get(id(held))
                 if other is not None:
-                    marks.append(fallback_mark(path, other.kind, other.because))
+                    marks.append((path, other))
             elif held.join == join.index:  # else of another type's field at the same place
                 places.append((holder, name, held.fallback))
                 if held.has_fallback:
-                    marks.append(fallback_mark(path, "value", held.error))
+                    marks.append((path, Instead("value", held.error)))
                 else:
-                    errors.append(_error(held.error, join, path))
+                    failed.append(_Failed(path, join, held.error, _null_at(path, join.types)))
     for holder, name, value in places:  # last: the same row may be shown at several places
-        if type(holder) is dict:
-            holder[name] = value
+        _put(holder, name, value)
+    nulls = {one.null_at for one in failed if one.null_at != one.path}
+    for place in sorted(nulls, key=len):
+        _make_null(data, place)
+    return Told(
+        errors=[_error(one) for one in _told_errors(failed, nulls)],
+        fallbacks=[
+            fallback_mark(path, one.kind, one.because)
+            for path, one in marks
+            if _outermost(path, nulls) is None
+        ],
+        is_nothing=() in nulls,
+    )
+
+
+def _null_at(path: AnswerPath, types: Sequence[Any]) -> AnswerPath:
+    """The nearest place that may be null, for a value that is not there; `()` is all of the
+    data."""
+    length, own = 0, iter(types)
+    type_: Any = None
+    for place, key in enumerate(path, 1):
+        bare = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+        type_ = bare.of_type if type(key) is int else next(own)
+        if not isinstance(type_, GraphQLNonNull):
+            length = place
+    return path[:length]
+
+
+def _told_errors(failed: Sequence[_Failed], nulls: Set[AnswerPath]) -> Iterator[_Failed]:
+    """Those that are told: of several that make one place null, the first alone, and none of what
+    would have been below it (GraphQL, section 6.4.4)."""
+    told: set[AnswerPath] = set()
+    for one in failed:
+        place = _outermost(one.path, nulls)
+        if place is None:
+            yield one
+        elif place == one.null_at and place not in told:
+            told.add(place)
+            yield one
+
+
+def _outermost(path: AnswerPath, nulls: Set[AnswerPath]) -> AnswerPath | None:
+    """The place that is null where `path` would lead, if there is one."""
+    if not nulls:
+        return None
+    return next((path[:end] for end in range(len(path) + 1) if path[:end] in nulls), None)
+
+
+def _make_null(data: Any, place: AnswerPath) -> None:
+    held = data
+    for key in place[:-1]:
+        if held is None:
+            return  # a place above is null already
+        held = held[key] if type(key) is int else _held(held, _name(held, str(key)))
+    if place and held is not None:
+        last = place[-1]
+        if type(last) is int:
+            held[last] = None
         else:
-            setattr(holder, name, value)
-    return Told(errors=errors, fallbacks=marks)
+            _put(held, _name(held, str(last)), None)
 
 
-def _error(error: PlaitError, join: Join, path: "AnswerPath") -> GraphQLError:
-    nodes = list(join.nodes)
-    return GraphQLError(str(error), nodes=nodes, path=list(path), original_error=own(error))
+def _put(holder: Any, name: str, value: Any) -> None:
+    if type(holder) is dict:
+        holder[name] = value
+    else:
+        setattr(holder, name, value)
 
 
-AnswerPath: TypeAlias = tuple[str | int, ...]
+def _error(failed: _Failed) -> GraphQLError:
+    return GraphQLError(
+        str(failed.error),
+        nodes=list(failed.join.nodes),
+        path=list(failed.path),
+        original_error=own(failed.error),
+    )
 
 
 def _found(data: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[AnswerPath, Any, str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 from plait.backend.budget import Budget
 from plait.backend.numbers import encode
 from plait.graph.fields import Fetch
+from plait.graph.load import not_found_of
 from plait.query.asked import OBJECT_MARK, Asked
 from plait.query.compile import Join, Unusual, completed
 from plait.query.computed import Computed
@@ -32,6 +33,8 @@ class Shown:
         self.budget = budget
         self.of: list[Any] = [None] * len(asked)
         """By joins: what each shows, by the values of its parameters."""
+        self.absent: set[int] = set()
+        """The joins of which a row is not there that must be."""
 
     def data(self) -> dict[str, Any]:
         """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
@@ -82,12 +85,22 @@ class Shown:
                 if row is not None and type(row) is not FailedRow
             ]
             if len(present) < len(asked.rows):
-                if not fetch.nullable:
-                    raise Unusual
                 made = dict(asked.rows)
+                if not fetch.nullable:
+                    made = {value: self._absent(join, asked, value) for value in made}
             objects = build([asked.rows[value] for value in present], *below)
             made.update(zip(present, objects, strict=True))
         return made
+
+    def _absent(self, join: Join, asked: Asked, value: Any) -> Any:
+        """What stands for a row that must be there and is not."""
+        row, fetch = asked.rows[value], join.step.fetch
+        if row is not None:
+            return row
+        if asked.loads[value] is None or fetch.options.has_fallback:
+            raise Unusual  # it was not asked for
+        self.absent.add(join.index)
+        return FailedRow(not_found_of(fetch.endpoint, None), join.index)
 
     def _plain(self, join: Join, row: Any) -> Any:
         """A step that shows values."""
