@@ -46,7 +46,8 @@ mutants: $(VENV)/.installed-dev
 
 # Compiled, planned and stock execution against each other: see tests/fuzz.py.
 fuzz: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.fuzz $(if $(WORLDS),--worlds $(WORLDS),--seconds $(or $(SECONDS),60)) \
+		$(if $(SEED),--seed $(SEED))
 
 # The gateway beside a plain Strawberry app, over the same services: see bench/compare.
 bench: $(VENV)/.installed-dev

@@ -7,11 +7,13 @@ may make more calls than the others. A difference is printed with the seed that 
 """
 
 import argparse
+import math
 import random
 import sys
 import time
 import warnings
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ KINDS = [(), FAULTS, (*FAULTS, MALFORMED)]
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=60)
+    options.add_argument("--worlds", type=int, default=None, help="so many, however long it takes")
     options.add_argument("--seed", type=int, default=None)
     options.add_argument("--world", type=int, default=None, help="one world alone")
     given = options.parse_args()
@@ -36,12 +39,13 @@ def main() -> int:
     sys.unraisablehook = lambda _: None
     seed = given.seed if given.seed is not None else random.randrange(2**32)
     worlds = iter([given.world]) if given.world is not None else iter(numbers(seed))
-    end, counts = time.monotonic() + given.seconds, Counter[str]()
+    seconds = given.seconds if given.worlds is None else math.inf
+    end, counts = time.monotonic() + seconds, Counter[str]()
     print(f"seed {seed}", flush=True)
     told = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         count_ways(patch, counts)
-        for world in worlds:
+        for world in islice(worlds, given.worlds):
             run(world, counts)
             if time.monotonic() > told + TOLD_EVERY_S:
                 told = time.monotonic()
