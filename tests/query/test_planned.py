@@ -123,7 +123,7 @@ def keys(calls: list[str]) -> Counter[str]:
         elif parts[0] == "pair":
             found[f"/pairs/{parts[1]}#{parts[2]}:{parts[3]}"] += 1
         elif parts[0] == "pairs":
-            found.update(f"{url.path}#{one}" for one in asked[0].split(","))
+            found.update(f"{url.path}#{one}" for text in asked for one in text.split(","))
         elif asked:
             found.update(f"{url.path}#{one}" for one in asked)
         elif parts[0] in ("of", "each"):
