@@ -8,10 +8,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
-from starlette.middleware.cors import CORSMiddleware
 
 from plait.backend.transport import Wire
 from plait.clock import Clock, SystemClock
+from plait.edge.cors import added_by, with_cors
 from plait.edge.exchange import Exchange
 from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, AsgiScope, AsgiSend, GraphQLEndpoint, Receive
@@ -89,7 +89,10 @@ class App:
                 caller=graph.caller,
             ),
         )
-        self._app = _with_cors(self._serve, settings)
+        self._app: ASGIApp = self._serve
+        if settings.cors_origins:
+            middleware = with_cors(self._serve, settings.cors_origins)
+            self._app, self._endpoint.added_for = middleware, added_by(middleware)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object = None) -> AsyncIterator[None]:
@@ -120,7 +123,7 @@ class App:
         """Begin to answer a POST to /graphql that has arrived whole, without ASGI; `None` where it
         is to be asked as an ASGI app. `pairs` are its headers. `then` is called once with the
         answer, unless the exchange is left; it may be before this returns."""
-        if self._running is None or self._settings.cors_origins:
+        if self._running is None:
             return None
         return self._endpoint.at_once(pairs, body, then)
 
@@ -204,18 +207,6 @@ def _nearest(name: str, names: list[str]) -> str:
     if near:
         return f"Did you mean '{near[0]}'?"
     return f"It has: {', '.join(sorted(names))}." if names else "It has none."
-
-
-def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
-    if not settings.cors_origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],
-        expose_headers=["x-request-id", "idempotent-replayed", "retry-after", "server-timing"],
-    )
 
 
 def _routes(rest: FastAPI, gateway: Any) -> None:

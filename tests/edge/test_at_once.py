@@ -247,13 +247,42 @@ def test_what_is_unusual_goes_to_the_asgi_app(
     serve(work, monkeypatch, request_bytes_max=1_000)
 
 
-def test_with_foreign_origins_it_is_the_asgi_app_that_answers(
+@pytest.mark.parametrize(
+    ("allowed", "origin", "may_read"),
+    [
+        (("https://a.test",), "https://a.test", b"https://a.test"),
+        (("https://a.test",), "https://b.test", b""),
+        (("https://a.test",), "", b""),
+        (("*",), "https://b.test", b"*"),
+        (("*",), "", b""),
+    ],
+)
+@pytest.mark.parametrize("body", [asked(USER, id=1), b"{"])
+def test_pages_of_other_origins_read_what_they_may(
+    body: bytes, allowed: Any, origin: str, may_read: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(serving: Serving) -> None:
+        said = head(body, origin=origin)
+        one = await serving.ask(said, body, whole=True)
+        two = await serving.ask(said, body, whole=False)
+        assert settled(one) == settled(two)
+        told = re.findall(rb"\r\naccess-control-allow-origin: ([^\r]+)", one.lower())
+        assert told == ([may_read] if may_read else [])
+        assert b"\r\nvary: Origin" in one
+        assert serving.asked == ["at once", "ASGI"]
+
+    serve(work, monkeypatch, cors_origins=allowed, share="off")
+
+
+def test_an_origin_that_is_said_twice_goes_to_the_asgi_app(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def work(serving: Serving) -> None:
         body = asked(USER, id=1)
-        answer = await serving.ask(head(body, origin="https://a.test"), body, whole=True)
-        assert b"access-control-allow-origin: https://a.test" in answer
+        said = head(body, origin="https://b.test").replace(
+            b"host:", b"origin: https://a.test\r\nhost:"
+        )
+        assert b"Ada" in await serving.ask(said, body, whole=True)
         assert serving.asked == ["ASGI"]
 
     serve(work, monkeypatch, cors_origins=("https://a.test",))

@@ -66,6 +66,7 @@ class Exchange:
         "_start",
         "_then",
         "_traceparent",
+        "added",
         "defect",
         "media",
         "response",
@@ -84,6 +85,8 @@ class Exchange:
         self._done: Done | None = None
         self._codes: tuple[str, ...] = ()
         self._then: Callable[[Exchange], object] | None = None
+        self.added: Headers = ()
+        """Headers that are sent with the response and are none of its own."""
         self.media: MediaType = "application/json"
         """The answer's media type."""
         self.response: Response | None = None

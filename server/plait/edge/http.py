@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from plait.clock import Clock
 from plait.edge.body import HttpError
+from plait.edge.cors import AddedFor
 from plait.edge.exchange import Exchange, Headers, Response, Shared
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
@@ -60,6 +61,8 @@ class GraphQLEndpoint:
         self._body_bytes_max = body_bytes_max
         self._pages = pages
         self._assets = assets
+        self.added_for: AddedFor | None = None
+        """What whoever stands before this adds to answers, for those that are sent past him."""
 
     async def __call__(self, scope: AsgiScope, path: str, receive: Receive, send: AsgiSend) -> None:
         """Answer a request for `path`, which is the scope's without what the app is mounted at."""
@@ -99,6 +102,11 @@ class GraphQLEndpoint:
             exchange.media = media_type_of(headers.get("accept", "*/*"))
         except HttpError:
             return None
+        if self.added_for is not None:
+            origin = headers.get("origin")
+            if origin is not None and "," in origin:
+                return None  # it is said twice
+            exchange.added = self.added_for(origin)
         exchange.begin(body, then)
         return exchange
 

@@ -282,13 +282,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self.logger.error("Exception in GraphQL endpoint", exc_info=exchange.defect)
             response = Response(500, "text/plain", (), b"Internal Server Error")
             turn.keep_alive = False
+        headers = response.headers
+        if exchange.added and exchange.response is not None:
+            headers = (*headers, *exchange.added)
         body = response.body
         head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (
             STATUS_LINE[response.status],
             self._default_headers(),
             typed(response.content_type),
             len(body),
-            b"".join([b"%b: %b\r\n" % header for header in response.headers]),
+            b"".join([b"%b: %b\r\n" % header for header in headers]),
             b"" if turn.keep_alive else b"connection: close\r\n",
         )
         turn.response_started = True
