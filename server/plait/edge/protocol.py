@@ -163,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """What uvicorn answers when a callback raises: ours say more."""
         if self._refusal:
             self._refuse(431, self._refusal)
-        else:
+        elif not self.transport.is_closing():
             super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
@@ -200,6 +200,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return  # see `_parse`
         self._in_headers = False
         self._arrived = 0
+        if self.transport.is_closing():
+            return  # the answer before said that it is the last
         if (
             self.url == PATH
             and self._at_once is not None

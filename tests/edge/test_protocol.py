@@ -1,0 +1,249 @@
+"""What is answered without uvicorn's own objects is answered as with them: random requests, in
+random pieces, beside uvicorn's protocol as it is."""
+
+import asyncio
+import logging
+import re
+from itertools import pairwise
+from typing import Any
+
+import strawberry
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from plait import Backend, Graph, arg
+from plait.edge.protocol import ArrivalLimits, BoundedProtocol
+from plait.testing import GraphTest
+
+b = Backend("b", "http://b.test")
+DONE: list[str] = []
+
+
+@strawberry.type
+class User:
+    id: int
+    name: str
+
+
+@strawberry.type
+class Query:
+    greet: str = strawberry.field(resolver=lambda: "hello")
+    user: User | None = b.get("/users/{id}")(id=arg(int))
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def do(self, what: str) -> str:
+        DONE.append(what)
+        return what
+
+
+graph = Graph(query=Query, mutation=Mutation)
+
+
+class Transport(asyncio.Transport):
+    """A connection that nothing is behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.is_closed = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)}.get(name, default)
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def write(self, data: Any) -> None:
+        assert not self.is_closed
+        self.sent += data
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.write(b"".join(list_of_data))
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    abort = close
+
+
+BODIES = [
+    b'{"query": "{ greet }"}',
+    b'{"query": "{ __typename }"}',
+    b'{"query": "{ user(id: 1) { name } }"}',
+    b'{"query": "{ user(id: 2) { name id } }"}',
+    b'{"query": "mutation { do(what: \\"a\\") }"}',
+    b'{"query": "mutation { do(what: \\"b\\") }"}',
+    b'{"query": "{ nothing }"}',
+    b'{"query": ',
+    b"",
+]
+HEADERS = [
+    b"content-type: application/json",
+    b"Content-Type: application/json; charset=utf-8",
+    b"content-type: text/plain",
+    b"accept: application/graphql-response+json",
+    b"accept: text/csv",
+    b"connection: close",
+    b"Connection: keep-alive",
+    b"expect: 100-continue",
+    b"content-encoding: gzip",
+    b"x-request-id: r1",
+    b"no header",
+    b"x: y\r\n z: folded",
+]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    method = draw(st.sampled_from([b"POST"] * 6 + [b"GET", b"OPTIONS", b"HEAD", b"NO SUCH"]))
+    target = draw(
+        st.sampled_from(
+            [b"/graphql"] * 8
+            + [
+                b"/graphql?query=%7Bgreet%7D",
+                b"/graphql/",
+                b"/%67raphql",
+                b"/health/live",
+                b"/x",
+                b"*",
+            ]
+        )
+    )
+    version = draw(st.sampled_from([b"1.1"] * 6 + [b"1.0", b"2.0"]))
+    body = draw(st.sampled_from(BODIES))
+    headers = [b"host: h", draw(st.sampled_from([HEADERS[0]] * 5 + [b"a: b"]))]
+    headers += draw(st.lists(st.sampled_from(HEADERS), max_size=2))
+    how = draw(st.sampled_from(["length"] * 6 + ["chunks", "wrong", "twice", "none"]))
+    if how == "chunks":
+        headers.append(b"transfer-encoding: chunked")
+        size = draw(st.integers(1, 9))
+        cut = [body[at : at + size] for at in range(0, len(body), size)]
+        body = b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in cut) + b"0\r\n\r\n"
+    elif how == "wrong":
+        headers.append(b"content-length: %d" % (len(body) + draw(st.integers(-5, 5))))
+    elif how != "none":
+        headers += [b"content-length: %d" % len(body)] * (2 if how == "twice" else 1)
+    return b"%b %b HTTP/%b\r\n%b\r\n\r\n%b" % (method, target, version, b"\r\n".join(headers), body)
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[bytes]:
+    """What one connection brings, in pieces."""
+    text = b"".join(draw(st.lists(requests(), min_size=1, max_size=4)))
+    text += draw(st.sampled_from([b""] * 5 + [b"\r\n", b"garbage\r\n\r\n", b"POST /gra"]))
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
+    ends = [0, *cuts, len(text)]
+    return [text[start:end] for start, end in pairwise(ends) if end > start]
+
+
+async def answered(app: Any, kind: Any, pieces: list[bytes]) -> tuple[Any, bool, list[str]]:
+    """What comes back, whether the connection is closed then, and what was done."""
+    DONE.clear()
+    config = Config(app, http="httptools", ws="none", access_log=False, log_level="critical")
+    config.load()
+    config.loaded_app = app
+    state = ServerState()
+    protocol, transport = kind(config, state, {}), Transport()
+    protocol.connection_made(transport)
+    for piece in pieces:
+        if not transport.is_closed:
+            protocol.data_received(piece)
+        for _ in range(60):
+            await asyncio.sleep(0)
+    is_closed = transport.is_closed
+    protocol.connection_lost(None)
+    await asyncio.gather(*state.tasks, return_exceptions=True)
+    return settled(transport.sent), is_closed, list(DONE)
+
+
+def settled(sent: bytes) -> list[Any]:
+    """Answers without what differs by the moment; their headers in any order."""
+    sent = re.sub(rb"dur=[\d.]+", b"dur=0", re.sub(rb"[0-9a-f]{32}", b"id", sent))
+    found: list[Any] = []
+    while sent:
+        head, _, sent = sent.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        # An id is as long as what it stands for here.
+        body_end = re.search(rb"HTTP/1\.1 \d", sent)
+        end = body_end.start() if body_end else len(sent)
+        found.append((sorted(head.split(b"\r\n")), bool(length), sent[:end]))
+        sent = sent[end:]
+    return found
+
+
+class Plain:
+    """The app without the way past ASGI."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
+def bounded(*arguments: Any) -> BoundedProtocol:
+    return BoundedProtocol(*arguments, limits=ArrivalLimits())
+
+
+def compared(pieces: list[bytes]) -> None:
+    script = {"GET /users/1": {"id": 1, "name": "Ada"}, "GET /users/2": {"id": 2, "name": "Bo"}}
+
+    async def main() -> None:
+        settings = GraphTest(graph).settings.model_copy(update={"share": "off"})
+        async with GraphTest(graph, b=script, settings=settings) as test:
+            app = test._app
+            expected = await answered(app, HttpToolsProtocol, pieces)
+            same(await answered(Plain(app), bounded, pieces), expected)
+            same(await answered(app, bounded, pieces), expected)
+
+    logging.disable(logging.CRITICAL)
+    try:
+        asyncio.run(main())
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def same(found: Any, expected: Any) -> None:
+    """Where a connection ends for what is no HTTP, who answers at once has answered before it does
+    all that came before."""
+    answers, *rest = expected
+    if answers and answers[-1][2] == INVALID:
+        assert found[0][-1][2] == INVALID or b"connection: close" in found[0][-1][0]
+        assert found[0][: len(answers) - 1] == answers[:-1]
+        assert found[1] == rest[0]
+        assert found[2][: len(rest[1])] == rest[1]
+    else:
+        assert found == expected
+
+
+INVALID = b"Invalid HTTP request received."
+
+
+def post(body: bytes, *more: bytes) -> bytes:
+    headers = [b"host: h", HEADERS[0], b"content-length: %d" % len(body), *more]
+    return b"POST /graphql HTTP/1.1\r\n%b\r\n\r\n%b" % (b"\r\n".join(headers), body)
+
+
+OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+
+
+@given(arrivals())
+@example([post(BODIES[4], b"connection: close") + post(BODIES[5])])
+@example([post(BODIES[2], b"connection: close") + post(BODIES[5])])
+@example([OLD + post(BODIES[4])])
+@example([OLD + b"garbage\r\n\r\n"])
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whoever_answers_it_is_the_same(pieces: list[bytes]) -> None:
+    compared(pieces)
