@@ -257,6 +257,34 @@ def test_a_row_of_no_known_kind_is_its_backends_fault() -> None:
         assert error["extensions"]["backend"] == "b"
 
 
+def test_kinds_may_be_told_by_properties_of_different_names() -> None:
+    b = Backend("b", "http://b.test")
+
+    @strawberry.type
+    @discriminator("kind", "a")
+    class One:
+        id: int
+
+    @strawberry.type
+    @discriminator("type", "b")
+    class Other:
+        id: int
+
+    either = Annotated[One | Other, strawberry.union("Either")]
+    get_kinds = b.get("/kinds")
+
+    @strawberry.type(name="Query")
+    class Root:
+        kinds: list[either | None] = get_kinds()  # type: ignore[valid-type]
+
+    rows = [{"kind": "a"}, {"type": "b"}, {"kind": "b"}, {"type": "a"}, {"kind": "x", "type": "b"}]
+    with GraphTest(Graph(query=Root), b={"GET /kinds": rows}) as test:
+        for _ in range(3):
+            answer = test.ask("{ kinds { __typename } }")
+            names = [one and one["__typename"] for one in answer["data"]["kinds"]]
+            assert names == ["One", "Other", None, None, "Other"]
+
+
 def test_a_parent_without_rows_has_an_empty_list() -> None:
     script = {"GET /items/1": {"id": 1}, "GET /users/1/pays": reply(status=404)}
     answer, _ = asked("{ item(id: 1) { ownPays { id } } }", script)

@@ -367,8 +367,19 @@ def _kind_of(possible: Sequence[GraphQLObjectType]) -> Kind:
             told = frozenset((isinstance(value, bool), value) for value in values)
             rules.append((path, told, type_.name))
     names = frozenset(type_.name for type_ in possible)
+    # Mostly one property has a text that tells all of them apart.
+    first = rules[0][0][0] if rules else ""
+    texts: dict[str, str] = {}
+    if {path for path, _, _ in rules} == {(first,)}:
+        for _, told, name in rules:
+            for _, value in told:
+                if isinstance(value, str):
+                    texts.setdefault(value, name)
 
     def kind(row: dict[str, Any]) -> str | None:
+        text = row.get(first)
+        if type(text) is str and (known := texts.get(text)) is not None:
+            return known
         for path, values, name in rules:
             found = property_of(row, path)
             # JSON's true is not its 1, as Python's is.

@@ -25,9 +25,11 @@ from graphql import (
     value_from_ast_untyped,
 )
 from strawberry.schema.types.base_scalars import (
+    DateDefinition,
     DateTimeDefinition,
     DecimalDefinition,
     TimeDefinition,
+    UUIDDefinition,
 )
 from strawberry.types.scalar import ScalarDefinition
 
@@ -105,16 +107,21 @@ def parsed_time(text: object) -> dt.time:
 
 def _long_fraction(text: object) -> str | None:
     """The digits of the second's fraction, where they are more than a `datetime` holds."""
-    found = _FRACTION.search(text) if isinstance(text, str) else None
+    if not isinstance(text, str) or not ("." in text or "," in text):
+        return None
+    found = _FRACTION.search(text)
     if found is None or not found[1][_MICROSECOND_DIGITS:].strip("0"):
         return None
     return found[1]
 
 
+_DECIMAL_KINDS = (str, int, float, Decimal)
+
+
 def parsed_decimal(value: object) -> Decimal:
     """A decimal by way of its text: 0.1 is meant, not the double next to it. Raises
     `GraphQLError`."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _DECIMAL_KINDS):
         raise GraphQLError("Value cannot represent a Decimal.")
     try:
         return Decimal(str(value))
@@ -128,6 +135,8 @@ EXACT: Mapping[object, ScalarDefinition] = {
     Decimal: replace(DecimalDefinition, parse_value=parsed_decimal),
 }
 """By Python type. A graph's own scalars for these types go before them."""
+KNOWN = (*EXACT.values(), DateDefinition, UUIDDefinition)
+"""Of which it is known what they make of JSON, and what JSON they make of that: a text."""
 
 
 def keep_literals(schema: GraphQLSchema) -> None:

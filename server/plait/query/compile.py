@@ -32,18 +32,14 @@ from graphql import (
     is_composite_type,
     is_leaf_type,
     is_list_type,
-    is_specified_scalar_type,
 )
-from graphql.pyutils import Undefined
-from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 from msgspec import UNSET
 
 from plait.backend.paths import Path, value_at
 from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Object, Property, Row
-from plait.graph.graph import is_awaitable
-from plait.graph.rows import Reader, converter
 from plait.graph.schema import Kind
-from plait.graph.sizes import NAME_BYTES, size_of
+from plait.graph.sizes import NAME_BYTES
+from plait.query.leaves import SCALARS, Unusual, exactly, value_of
 from plait.query.plan import Plan, Step
 from plait.query.resolved import Resolver
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
@@ -60,10 +56,6 @@ NOT_WHOLE = "its plan is not whole"
 JOINS_MAX = 60
 CODE_CHARACTERS_MAX = 60_000
 """What is larger takes too long to compile, and is too seldom asked for, to be worth it."""
-
-
-class Unusual(Exception):
-    """Something that compiled code leaves to graphql-core."""
 
 
 class NotCompiled(Exception):
@@ -181,45 +173,6 @@ def functions_of(source: str, names: Mapping[str, Any]) -> dict[str, Any]:
     return namespace
 
 
-# --- what single values are
-
-
-def completed(type_: Any, value: Any) -> Any:
-    """A value as graphql-core shows it. Raises `Unusual` where it would not, or would tell an
-    error."""
-    if isinstance(type_, GraphQLNonNull):
-        made = completed(type_.of_type, value)
-        if made is None:
-            raise Unusual
-        return made
-    if value is None:
-        return None
-    if isinstance(value, Exception):
-        raise Unusual
-    if isinstance(type_, GraphQLList):
-        if type(value) is not list:
-            raise Unusual
-        return [completed(type_.of_type, item) for item in value]
-    if is_awaitable(value):
-        raise Unusual
-    shown = type_.coerce_output_value(value)
-    if shown is None or shown is Undefined:
-        raise Unusual
-    if not is_specified_scalar_type(type_):
-        size_of(shown)  # raises for what is no JSON
-    return shown
-
-
-def _exactly(reader: Reader, type_: Any) -> Callable[[dict[str, Any]], Any]:
-    """What the field shows of a row, whatever the row has."""
-    get = reader.get
-
-    def exactly(row: dict[str, Any]) -> Any:
-        return completed(type_, get(row))
-
-    return exactly
-
-
 def as_key(value: Any) -> Any:
     """A list of a row as something that can be looked up."""
     return tuple(value) if type(value) is list else value
@@ -228,16 +181,6 @@ def as_key(value: Any) -> Any:
 def unusual() -> Any:
     """Raises `Unusual`: what graphql-core is to tell."""
     raise Unusual
-
-
-SCALARS: Mapping[str, str] = {
-    "String": "type({v}) is not str",
-    "ID": "type({v}) is not str",
-    "Int": f"type({{v}}) is not int or not {GRAPHQL_MIN_INT} <= {{v}} <= {GRAPHQL_MAX_INT}",
-    "Float": "type({v}) is not float",
-    "Boolean": "{v} is not True and {v} is not False",
-}
-"""When a value of JSON is not shown as it is."""
 
 
 # --- writing
@@ -342,7 +285,7 @@ class _Writer:
             fields,
             own=self._names.of,
             lookup=lambda path, name: (plan.places[path, name], self._at[path, name]),
-            value_of=_value_of,
+            value_of=value_of,
             functions=self._texts,
         )
         self._joins: dict[int, dict[str, Any]] = {}
@@ -691,15 +634,21 @@ class _Writer:
     def _leaf(
         self, function: _Function, depth: int, row: str, entry: Property, declared: Any
     ) -> str:
-        exactly = self._names.of("exactly", _exactly(entry.reader, declared))
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         self._has_lists |= is_list_type(bare)
         value, path = function.new("v"), entry.reader.paths[0]
-        if not (is_leaf_type(bare) and bare.name in SCALARS and len(path) == 1):
-            function.add(depth, f"{value} = {exactly}({row})")
+        otherwise = f"{self._names.of('exactly', exactly(entry.reader, declared))}({row})"
+        is_plain = is_leaf_type(bare) and bare.name in SCALARS
+        if len(path) != 1 or (entry.reader.has_default and not is_plain):
+            function.add(depth, f"{value} = {otherwise}")
             return value
         function.add(depth, f"{value} = {row}.get({path[0]!r})")
-        otherwise = f"{exactly}({row})"
+        if not is_plain:
+            own = f"{self._names.of('value', value_of(declared))}({value})"
+            if len(entry.reader.paths) > 1:
+                own = f"{otherwise} if {value} is None else {own}"
+            function.add(depth, f"{value} = {own}")
+            return value
         if bare.name == "ID":
             otherwise = f"str({value}) if type({value}) is int else {otherwise}"
         check = SCALARS[bare.name].format(v=value)
@@ -765,16 +714,6 @@ def _typed(made: Mapping[str, Any], namespace: Mapping[str, Any]) -> Typed:
     gather = {below: namespace[name] for below, name in made["gather"].items()}
     keys = namespace[made["keys"]] if made["keys"] else None
     return Typed(**{**made, "gather": gather, "build": namespace[made["build"]], "keys": keys})
-
-
-def _value_of(declared: Any) -> Callable[[Any], Any]:
-    """What the field shows of a value that a row has for it."""
-    convert = converter(declared)
-
-    def value_of(value: Any) -> Any:
-        return completed(declared, None if value is None else convert(value))
-
-    return value_of
 
 
 def _row_key(fetch: Fetch, parameters: Sequence[str]) -> str | None:

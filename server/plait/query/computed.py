@@ -11,7 +11,8 @@ from plait.graph.ran import Ran
 from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
-from plait.query.compile import Compiled, Unusual, completed
+from plait.query.compile import Compiled
+from plait.query.leaves import Unusual, completed
 from plait.query.resolved import Resolver
 
 

@@ -33,9 +33,10 @@ from plait.graph.load import not_found_of
 from plait.graph.pages import Window
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
-from plait.query.compile import Join, Unusual, completed
+from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow, Instead, Told, told_of
+from plait.query.leaves import Unusual, completed
 from plait.query.prepared import Prepared
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown

@@ -36,14 +36,12 @@ from plait.graph.schema import PlaitSchema
 from plait.query.arguments import PlainArgument, plain_arguments
 from plait.query.compile import (
     CODE_CHARACTERS_MAX,
-    SCALARS,
     Names,
     NotCompiled,
-    Unusual,
-    completed,
     functions_of,
     unusual,
 )
+from plait.query.leaves import SCALARS, Unusual, completed
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 
 _PLAIN: Mapping[str, str] = {

@@ -21,10 +21,10 @@ from plait.graph.graph import Graph, is_awaitable
 from plait.graph.ran import Ran
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
-from plait.query.compile import Unusual
 from plait.query.context import Context
 from plait.query.document import Document
 from plait.query.held import Resolvers, RootField
+from plait.query.leaves import Unusual
 
 
 class Resolving:

@@ -8,9 +8,10 @@ from plait.backend.numbers import encode
 from plait.graph.fields import Fetch
 from plait.graph.load import not_found_of
 from plait.query.asked import OBJECT_MARK, Asked
-from plait.query.compile import Join, Unusual, completed
+from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow
+from plait.query.leaves import Unusual, completed
 from plait.query.prepared import Prepared
 
 
