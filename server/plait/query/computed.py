@@ -12,7 +12,7 @@ from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
 from plait.query.compile import Compiled
-from plait.query.leaves import Unusual, completed
+from plait.query.leaves import Unusual
 from plait.query.resolved import Resolver
 
 
@@ -68,7 +68,7 @@ class Computed:
             ran = self.ran_of_rows[key] = resolver.run(known[1], self._variables)
             if self._pace is not None and self._pace.is_over():
                 raise Unusual  # the executor runs the others, and lets somebody in meanwhile
-        shown = completed(resolver.type, ran.told())
+        shown = resolver.shown(ran.told())
         self._left -= size_of(shown) * self._times
         if self._left < 0:
             raise Unusual
@@ -79,7 +79,7 @@ class Computed:
         values: dict[str, Any] = {}
         for one in self._resolvers:
             ran = self.ran[one.key] = one.run(None, self._variables)
-            values[one.key] = completed(one.type, ran.told())
+            values[one.key] = one.shown(ran.told())
         return values
 
     def body(self, compiled: Compiled, budget: Budget) -> bytes | None:

@@ -11,7 +11,6 @@ what takes longer than a turn of the loop.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -41,7 +40,7 @@ from plait.query.compile import (
     functions_of,
     unusual,
 )
-from plait.query.leaves import SCALARS, Unusual, completed
+from plait.query.leaves import SCALARS, Unusual, completer
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 
 _PLAIN: Mapping[str, str] = {
@@ -194,7 +193,7 @@ class _Writer:
         return f"{self._held(bare, parts)}({value}, is_over)"
 
     def _leaf(self, value: str, declared: Any) -> str:
-        return f"{self._names.of('leaf', partial(completed, declared))}({value})"
+        return f"{self._names.of('leaf', completer(declared))}({value})"
 
     def _held(self, named: Any, parts: Sequence[Part]) -> str:
         """The name of the function that shows an object or a row."""

@@ -8,12 +8,13 @@ from graphql.execution.values import get_argument_values
 from plait.graph.fields import Custom
 from plait.graph.ran import Ran
 from plait.query.arguments import Variables
+from plait.query.leaves import completer
 
 
 class Resolver:
     """A field whose resolver neither waits nor looks at the request."""
 
-    __slots__ = ("_definition", "_function", "_self_of", "key", "node", "place", "type")
+    __slots__ = ("_definition", "_function", "_self_of", "key", "node", "place", "shown")
 
     def __init__(
         self,
@@ -27,7 +28,8 @@ class Resolver:
         """The field's key in the answer."""
         self.place = place
         """The same for all resolvers of one place of the answer."""
-        self.type = definition.type
+        self.shown = completer(definition.type)
+        """What the answer has of what it returns."""
         self.node = node
         self._definition = definition
         self._function = entry.function

@@ -11,7 +11,7 @@ from plait.query.asked import OBJECT_MARK, Asked
 from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow
-from plait.query.leaves import Unusual, completed
+from plait.query.leaves import Show, Unusual, completer
 from plait.query.prepared import Prepared
 
 
@@ -60,7 +60,8 @@ class Shown:
             assert join.typed is not None
             build = join.typed.build
         if build is None:
-            return {value: self._plain(join, row) for value, row in asked.rows.items()}
+            show = completer(join.step.definition.type)
+            return {value: self._plain(join, row, show) for value, row in asked.rows.items()}
         below = [shown[index] for index in join.below]
         if join.computes:
             self._computed.shown(self._times[join.index])
@@ -103,14 +104,13 @@ class Shown:
         self.absent.add(join.index)
         return FailedRow(not_found_of(fetch.endpoint, None), join.index)
 
-    def _plain(self, join: Join, row: Any) -> Any:
+    def _plain(self, join: Join, row: Any, show: Show) -> Any:
         """A step that shows values."""
-        bound, type_ = self._prepared.bounds[join.index], join.step.definition.type
         if type(row) is FailedRow:
             return row
         if row is None or join.step.fetch.form == "many":
             raise Unusual
-        return completed(type_, bound.convert(row))
+        return show(self._prepared.bounds[join.index].convert(row))
 
     def _fits(self) -> bool:
         """Whether the answer cannot be larger than it may be, as far as can be told at once: a row
