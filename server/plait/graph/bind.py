@@ -55,11 +55,11 @@ from plait.graph.rows import (
     converter,
     default_of,
     discriminator_of,
-    materialised,
     private_readers,
     reader,
     row_class,
     row_of,
+    self_of,
 )
 from plait.graph.schema import Kind, PlaitSchema
 from plait.graph.spelling import spellings_of
@@ -100,10 +100,10 @@ def _bind_fields(schema: PlaitSchema, type_: Owner, names: Spelling | None) -> N
             own = strawberry_field.python_name
             readers[own] = reader(strawberry_field, field.type, defaults.get(own), names)
             _bind_property(schema, strawberry_field, field, readers[own])
-    of_row = row_class(definition.origin)
+    of_row = row_class(definition.origin, readers)
     getters = {name: one.get for name, one in readers.items()}
-    self_of = functools.partial(materialised, of_row, getters=getters)
-    rows = _table(schema, type_, definition.origin, readers, fetches, self_of)
+    object_of = functools.partial(self_of, of_row, getters=getters)
+    rows = _table(schema, type_, definition.origin, readers, fetches, object_of)
     schema.fields[type_.name] = table = dict(rows)
     schema.properties[type_.name] = tuple(_expected(table, definition.origin))
     for field in type_.fields.values():
@@ -330,21 +330,21 @@ def _with_self(
                 known = ran_of_rows.get((id(source), id(info.field_nodes[0])))
                 if known is not None:
                     return known.told()
-            source = self_of(source, info)
+            source = self_at(source, info)
         elif info is not None and info.path.prev is None:
             ran = _ran(info)
             if ran is not None:  # no resolver of a request runs twice
                 return ran.told()
         return resolve(source, info, **arguments)
 
-    def self_of(row: dict[str, Any], info: Any) -> Any:
+    def self_at(row: dict[str, Any], info: Any) -> Any:
         # One for all resolvers of a row at one place of the answer, as an object would be. Places
         # are told apart by identity: a row that is shown twice has two.
         selves, place = getattr(info.context, "selves", None), info.path.prev
         if selves is not None and (found := selves.get(id(place))) is not None:
             return found[1]
         is_strict = schema.has_strict and _is_of_strict(info)
-        made = materialised(cls, row, strict if is_strict else getters)
+        made = self_of(cls, row, strict if is_strict else getters)
         if selves is not None and place is not None:
             selves[id(place)] = place, made
         return made

@@ -8,7 +8,7 @@ of the backend's data in the message.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, get_type_hints
@@ -37,7 +37,8 @@ Default: TypeAlias = Callable[[], Any]
 T = TypeVar("T")
 _DISCRIMINATOR = "__plait_discriminator__"
 _ROW = "__plait_row__"
-_MISMATCHES = "__plait_mismatches__"
+_GETTERS = "__plait_getters__"
+_MISSING = object()
 
 
 class RowMismatch(BadBackendResponse):
@@ -264,15 +265,13 @@ def _scalar_converter(type_: GraphQLScalarType) -> Converter:
     return convert
 
 
-def row_class(cls: type) -> type:
-    """What `self` is an object of, in an ordinary resolver of a row: the author's class, which says
-    why an attribute has no value."""
+def row_class(cls: type, names: Iterable[str]) -> type:
+    """What `self` is an object of, in an ordinary resolver of a row: the author's class, which
+    reads the row when one of the attributes `names` is asked for, and says why another has no
+    value."""
 
     class OfRow(cls):  # type: ignore[misc]
         def __getattr__(self, name: str) -> Any:
-            error = vars(self).get(_MISMATCHES, {}).get(name)
-            if error is not None:
-                raise RowMismatch(error.what)
             inherited = getattr(super(), "__getattr__", None)
             if inherited is not None:
                 return inherited(name)
@@ -283,20 +282,39 @@ def row_class(cls: type) -> type:
 
     OfRow.__name__, OfRow.__qualname__ = cls.__name__, cls.__qualname__
     OfRow.__module__, OfRow.__doc__ = cls.__module__, cls.__doc__
+    for name in names:
+        setattr(OfRow, name, _OfRow(name, getattr(cls, name, _MISSING)))
     return OfRow
 
 
-def materialised(cls: type, row: dict[str, Any], getters: Mapping[str, Converter]) -> Any:
-    """An object of a `row_class` for a row, as `self` of an ordinary resolver. An attribute that
-    cannot be read raises when it is asked for."""
+class _OfRow:
+    """An attribute that is read from the row, once. Only an attribute of the object goes before it:
+    a class may have one of the same name, a default."""
+
+    __slots__ = ("_default", "_name")
+
+    def __init__(self, name: str, default: Any) -> None:
+        self._name = name
+        self._default = default
+
+    def __get__(self, made: Any, owner: type | None = None) -> Any:
+        values = vars(made) if made is not None else {}
+        getters = values.get(_GETTERS)
+        if getters is None:  # the class itself is asked, or an object that its author made
+            if self._default is _MISSING:
+                raise AttributeError(self._name)
+            return self._default
+        # A copy: the row is not this resolver's alone.
+        found = values[self._name] = copied(getters[self._name](values[_ROW]))
+        return found
+
+
+def self_of(cls: type, row: dict[str, Any], getters: Mapping[str, Converter]) -> Any:
+    """An object of a `row_class` for a row. An attribute that cannot be read raises `RowMismatch`
+    when it is asked for."""
     made: Any = object.__new__(cls)
     values = vars(made)
-    values[_ROW] = row
-    for name, get in getters.items():
-        try:
-            values[name] = copied(get(row))  # the row is not this resolver's alone
-        except RowMismatch as error:
-            values.setdefault(_MISMATCHES, {})[name] = error
+    values[_ROW], values[_GETTERS] = row, getters
     return made
 
 
