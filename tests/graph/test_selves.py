@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import strawberry
+from strawberry.scalars import JSON
 
 from plait import Backend, Graph, prop
 from plait.testing import GraphTest
@@ -20,6 +21,7 @@ SEEN: list[Any] = []
 class Row:
     id: int
     name: str | None
+    extra: JSON | None
     size: int = 5
     tags: list[str] = strawberry.field(default_factory=list)
     city: str | None = prop("address.city")
@@ -81,7 +83,6 @@ def test_it_is_the_resolvers_own(selves: list[Any]) -> None:
     first, second = selves
     first.tags.append("y")
     first.size = 9
-    del first.name
     assert (first.tags, first.size, first.name) == (["x", "y"], 9, "a")
     assert ROWS[0]["tags"] == ["x"]
     assert second.tags is second.tags
@@ -90,8 +91,18 @@ def test_it_is_the_resolvers_own(selves: list[Any]) -> None:
     assert (twin.city, twin.size, first.tags) == ("Wien", 9, ["x", "y"])
 
 
+def test_places_of_one_row_have_an_object_each() -> None:
+    SEEN.clear()
+    rows = [{"id": 1, "extra": {"k": []}}]
+    with GraphTest(graph, b={"GET /rows": rows}) as test:
+        test.ask("{ rows { seen } again: rows { seen } }")
+    first, second = SEEN
+    first.extra["k"].append(1)
+    assert second.extra == {"k": []}
+
+
 def test_one_that_its_author_makes_is_as_any_other(selves: list[Any]) -> None:
-    made = type(selves[0])(id=7, name="own", city=None)
+    made = type(selves[0])(id=7, name="own", extra=None, city=None)
     assert (made.id, made.size, made.tags) == (7, 5, [])
     with pytest.raises(AttributeError):
         _ = object.__new__(type(made)).name
