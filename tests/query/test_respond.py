@@ -119,6 +119,7 @@ def answer_to(data: Any, *causes: Any, path: Any = ("a",), **more: Any) -> Answe
     document: Any = SimpleNamespace(places=lambda _: [], ast=SimpleNamespace(definitions=[]))
     operation = Operation(
         schema=SimpleNamespace(),  # type: ignore[arg-type]
+        fields={},
         document=document,
         operation=SimpleNamespace(),  # type: ignore[arg-type]
     )

@@ -30,8 +30,8 @@ from strawberry.types.fields.resolver import StrawberryResolver
 from plait.backend.paths import property_of
 from plait.graph.absent import Expected
 from plait.graph.bindings import Argument, This, path_of
-from plait.graph.blame import DEFINITION, endpoint_above
-from plait.graph.field import GRAPHQL_NAME, DeclaredField, Form, PropertyField, Spelling
+from plait.graph.blame import endpoint_above
+from plait.graph.field import DEFINITION, GRAPHQL_NAME, DeclaredField, Form, PropertyField, Spelling
 from plait.graph.fields import (
     NATIVE,
     Binding,
@@ -122,7 +122,9 @@ def _bind_declared(
         fetch=fetch,
         convert=_item_converter(type_) if fetch.form == "many" else converter(type_),
         watch=schema.watch(fetch.endpoint, fetch.type_name),
-        strict_above=endpoint_above if schema.has_strict else None,
+        strict_above=functools.partial(endpoint_above, schema.fields)
+        if schema.has_strict
+        else None,
     )
     schema.declare(field, bound)
     if not field.arguments and not field.extensions:
@@ -248,7 +250,7 @@ def _bind_property(
 ) -> None:
     otherwise = graphql_field.resolve
     assert otherwise is not None
-    read = _strict_read(reader) if schema.has_strict else None
+    read = _strict_read(schema, reader) if schema.has_strict else None
     if field.extensions:
         # Permissions and the like must run, and end in our reading of the row.
         def of_source(source: Any, info: Any, _: Mapping[str, Any]) -> Any:
@@ -295,21 +297,21 @@ def _ran(info: Any) -> Ran | None:
     return ran.get(info.path.key) if ran else None
 
 
-def _strict_read(reader: Reader) -> Callable[[dict[str, Any], Any], Any]:
+def _strict_read(schema: PlaitSchema, reader: Reader) -> Callable[[dict[str, Any], Any], Any]:
     """Reads a row that may be of a strict endpoint. Which endpoint is looked for only where
     nothing was found."""
 
     def read(row: dict[str, Any], info: Any) -> Any:
         value = reader.get(row)
-        if value is None and _is_of_strict(info):
+        if value is None and _is_of_strict(schema, info):
             return reader.get_strictly(row)
         return value
 
     return read
 
 
-def _is_of_strict(info: Any) -> bool:
-    endpoint = endpoint_above(info)
+def _is_of_strict(schema: PlaitSchema, info: Any) -> bool:
+    endpoint = endpoint_above(schema.fields, info)
     return endpoint is not None and endpoint.is_strict
 
 
@@ -343,7 +345,7 @@ def _with_self(
         selves, place = getattr(info.context, "selves", None), info.path.prev
         if selves is not None and (found := selves.get(id(place))) is not None:
             return found[1]
-        is_strict = schema.has_strict and _is_of_strict(info)
+        is_strict = schema.has_strict and _is_of_strict(schema, info)
         made = self_of(cls, row, strict if is_strict else getters)
         if selves is not None and place is not None:
             selves[id(place)] = place, made

@@ -18,25 +18,17 @@ from graphql import (
 )
 
 from plait.backend.spec import EndpointSpec
-from plait.graph.field import DeclaredField
-
-DEFINITION = "strawberry-definition"
-"""Where Strawberry keeps its own definition of a field or type."""
+from plait.graph.fields import Fetch, FieldTable
 
 
-def endpoint_of(field: GraphQLField) -> EndpointSpec | None:
-    """The endpoint that a field declares, if it declares one."""
-    declared = field.extensions.get(DEFINITION)
-    return declared.declaration.spec if isinstance(declared, DeclaredField) else None
-
-
-def endpoint_above(info: GraphQLResolveInfo[Any]) -> EndpointSpec | None:
+def endpoint_above(table: FieldTable, info: GraphQLResolveInfo[Any]) -> EndpointSpec | None:
     """The endpoint that gave the row in which a field is being resolved."""
     names = [key for key in info.path.as_list()[:-1] if isinstance(key, str)]
-    return endpoint_at(info.schema, info.operation, info.fragments, names)
+    return endpoint_at(table, info.schema, info.operation, info.fragments, names)
 
 
 def endpoint_at(
+    table: FieldTable,
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
@@ -48,14 +40,15 @@ def endpoint_at(
     selections: list[SelectionSetNode | None] = [operation.selection_set]
     for key in names:
         nodes = [node for one in selections for node in _fields(one, key, fragments)]
-        definitions = [
-            type_.fields[node.name.value]
+        asked = [
+            (type_, node.name.value)
             for type_ in types
             for node in nodes
             if isinstance(type_, GraphQLObjectType) and node.name.value in type_.fields
         ]
-        found = next(filter(None, map(endpoint_of, definitions)), found)
-        types = _object_types(schema, definitions)
+        entries = [table.get(type_.name, {}).get(name) for type_, name in asked]
+        found = next((one.endpoint for one in entries if isinstance(one, Fetch)), found)
+        types = _object_types(schema, [type_.fields[name] for type_, name in asked])
         selections = [node.selection_set for node in nodes]
     return found
 

@@ -29,6 +29,8 @@ from plait.graph.bindings import (
 )
 from plait.graph.pages import FIRST_DEFAULT, Pages
 
+DEFINITION = "strawberry-definition"
+"""Where Strawberry keeps its own definition of a field or type."""
 Spelling: TypeAlias = Literal["camel", "snake"]
 Form: TypeAlias = Literal["one", "many", "connection", "write"]
 

@@ -37,8 +37,7 @@ from strawberry.types.base import (
 )
 from strawberry.types.field import StrawberryField
 
-from plait.graph.blame import DEFINITION
-from plait.graph.field import Spelling, property_paths
+from plait.graph.field import DEFINITION, Spelling, property_paths
 
 _GIVEN = "__plait_given__"
 _SERIALIZE = "plait_serialize"

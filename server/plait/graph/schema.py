@@ -11,7 +11,7 @@ from strawberry.types.field import StrawberryField
 
 from plait.backend.spec import EndpointSpec
 from plait.graph.absent import ROWS_WATCHED, Expected, Watch
-from plait.graph.blame import DEFINITION
+from plait.graph.field import DEFINITION
 from plait.graph.fields import Fetch, Field
 from plait.graph.resolve import Bound
 

@@ -16,8 +16,7 @@ from graphql import (
 )
 from strawberry.types.field import StrawberryField
 
-from plait.graph.blame import DEFINITION
-from plait.graph.field import DeclaredField, Spelling
+from plait.graph.field import DEFINITION, DeclaredField, Spelling
 
 
 def spellings_of(schema: GraphQLSchema) -> Mapping[str, Spelling]:

@@ -26,7 +26,7 @@ from graphql.utilities.coerce_input_value import coerce_input_literal
 from strawberry.relay import GlobalID
 from strawberry.types.base import StrawberryMaybe
 
-from plait.graph.blame import DEFINITION
+from plait.graph.field import DEFINITION
 from plait.graph.schema import PlaitSchema
 from plait.query.plan import Step
 

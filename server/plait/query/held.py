@@ -29,7 +29,7 @@ from msgspec import Struct
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
-from plait.graph.blame import DEFINITION
+from plait.graph.field import DEFINITION
 from plait.graph.fields import Custom, Fetch, Property
 from plait.graph.schema import PlaitSchema
 from plait.query.arguments import PlainArgument, plain_arguments

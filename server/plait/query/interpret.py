@@ -135,7 +135,12 @@ class Interpreter:
             request_id = context.origin.request_id
             answer = given_up(result, request_id, has_begun=True, written=context.written)
         else:
-            of = Operation(schema=self._graph.core, document=document, operation=operation)
+            of = Operation(
+                schema=self._graph.core,
+                fields=self._graph.fields,
+                document=document,
+                operation=operation,
+            )
             answer = answered(result, context, of, self._events)
         name = operation.name.value if operation.name else None
         kind = operation.operation.value

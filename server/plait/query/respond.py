@@ -33,6 +33,7 @@ from plait.errors import (
 )
 from plait.events import Events, FieldFailed
 from plait.graph.blame import endpoint_at
+from plait.graph.fields import FieldTable
 from plait.query.answer import Answer, Executed, Refused
 from plait.query.context import Context
 from plait.query.document import Document
@@ -59,6 +60,7 @@ class Operation:
     """What `respond` looks at to tell which endpoint a failed field's row came from."""
 
     schema: GraphQLSchema
+    fields: FieldTable
     document: Document
     operation: OperationDefinitionNode
     endpoints: dict[tuple[str, ...], EndpointSpec | None] = field(default_factory=dict)
@@ -330,6 +332,6 @@ def _endpoint_at(operation: Operation, path: Sequence[str | int]) -> EndpointSpe
             if isinstance(one, FragmentDefinitionNode)
         }
         operation.endpoints[names] = endpoint_at(
-            operation.schema, operation.operation, fragments, names
+            operation.fields, operation.schema, operation.operation, fragments, names
         )
     return operation.endpoints[names]
