@@ -7,7 +7,7 @@ rounds, since machines have neighbours.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import strawberry
@@ -21,8 +21,9 @@ from plait import Backend, Graph
 from plait.backend.budget import Allowance
 from plait.backend.call import Origin
 from plait.backend.encode import Load
-from plait.backend.fetch import Wanted
-from plait.backend.flight import Brought, Fetched, Flight
+from plait.backend.fetch import Boarded, Fetcher, Inquiry
+from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome
+from plait.backend.freshness import CacheEntry
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import SystemClock, Turns
@@ -90,39 +91,33 @@ CASES: dict[str, tuple[Graph, str, Callable[[EndpointSpec, Load], Any]]] = {
 NEVER = 1_000_000
 
 
-class InMemory:
+class InMemory(Fetcher):
     """Has every row at hand, and the bytes that a backend would have sent."""
 
     def __init__(self, row_of: Callable[[EndpointSpec, Load], Any]) -> None:
+        super().__init__({}, cache=None, clock=SystemClock(), events=Events())
         self._row_of = row_of
         self._bodies: dict[str, bytes] = {}
 
     def identity(self, endpoint: EndpointSpec) -> str:
         return endpoint.label
 
-    def now(self) -> float:
-        return 0.0
-
-    def keeps(self, endpoint: EndpointSpec) -> bool:
-        return False
-
     async def fetch(
         self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
-    ) -> list[Fetched]:
+    ) -> list[LoadOutcome]:
         return [Fetched(row=self._row_of(endpoint, load)) for load in loads]
 
     def board(
-        self, endpoint: EndpointSpec, wanted: Sequence[Wanted], origin: Origin, since: float
-    ) -> None:
-        is_batch = len(wanted) > 1
+        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
+    ) -> Boarded:
+        endpoint, is_batch = inquiry.endpoint, len(loads) > 1
         body = self._bodies.get(endpoint.label)
         if body is None:
-            rows = [self._row_of(endpoint, one.load) for one in wanted]
+            rows = [self._row_of(endpoint, load) for load in loads]
             body = self._bodies[endpoint.label] = encode(rows if is_batch else rows[0])
         flight = Flight(0.0)
         flight.land(Brought(body=body, is_batch=is_batch))
-        for one in wanted:
-            one.flight = flight
+        return Boarded(flights=[flight], whole=flight)
 
 
 class Stock(StrawberryGraphQLCoreExecutionContext):
@@ -138,7 +133,7 @@ class Stock(StrawberryGraphQLCoreExecutionContext):
 
 
 def executor(of: Graph, row_of: Callable[[EndpointSpec, Load], Any]) -> Executor:
-    fetcher: Any = InMemory(row_of)
+    fetcher = InMemory(row_of)
     unused: Any = None
     allowance = Allowance(objects=100_000, bytes=100_000_000)
     return Executor(

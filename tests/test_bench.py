@@ -1,5 +1,7 @@
 """`make bench` measures what it says, and its picture can be looked at."""
 
+import asyncio
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench import engine
 from bench.compare.picture import picture
 from tests.conftest import ROOT
 
@@ -33,6 +36,19 @@ def test_the_gateway_is_measured_beside_a_plain_app(tmp_path: Path) -> None:
     assert int(plain.replace(",", "")) > 0
     assert float(times) > 0
     assert "a flat list, each alone" in svg.read_text()
+
+
+@pytest.mark.parametrize("case", engine.CASES)
+def test_the_engine_is_measured_by_itself(case: str) -> None:
+    of, query, row_of = engine.CASES[case]
+    made = engine.executor(of, row_of)
+    assert asyncio.run(engine.cpu_us(made, query, rounds=1, times=1)) > 0
+
+
+@pytest.mark.parametrize("name", ["dashboard", "front_door", "kills"])
+def test_the_other_measurements_can_be_begun(name: str) -> None:
+    """They take minutes: what they measure, others test."""
+    assert callable(importlib.import_module(f"bench.{name}").main)
 
 
 def test_a_scenario_that_is_none_is_told() -> None:
