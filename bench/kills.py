@@ -9,6 +9,7 @@ that honours keys, nothing that was told as succeeded may lack its effect, nothi
 failed may have one, and no write may be left pending.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -245,9 +246,11 @@ def _free_port() -> int:
 
 def main() -> int:
     """Run, and print what was seen; 1 where something disagrees."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    clients = int(sys.argv[2]) if len(sys.argv) > 2 else 4
-    report = run(kills, clients)
+    options = argparse.ArgumentParser(prog="python -m bench.kills")
+    options.add_argument("kills", type=int, nargs="?", default=50, help="how many (50)")
+    options.add_argument("clients", type=int, nargs="?", default=4, help="how many ask (4)")
+    given = options.parse_args()
+    report = run(given.kills, given.clients)
     times = sorted(report.final_s)
     print(f"kills              {report.kills.total()}: {dict(report.kills)}")
     print(f"keys               {report.keys}, requests {report.requests}")
