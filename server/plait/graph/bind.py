@@ -501,7 +501,8 @@ def _of_self(resolver: StrawberryResolver[Any]) -> Callable[[Any], Any] | None:
     parameters = resolver.signature.parameters
     if not parameters:
         return lambda _: resolver()
-    return resolver if len(parameters) == 1 and resolver.self_parameter is not None else None
+    takes_self = len(parameters) == 1 and resolver.self_parameter is not None
+    return resolver.wrapped_func if takes_self and callable(resolver.wrapped_func) else None
 
 
 def _expected(table: Mapping[str, Field], owner: type) -> Iterator[Expected]:

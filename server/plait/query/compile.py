@@ -215,6 +215,8 @@ class _Function:
         self.parameters = list(parameters)
         self.computes = False
         """Whether it takes what computes fields of rows."""
+        self.first: list[str] = []
+        """Lines before all others."""
         self.lines: list[str] = []
         self._numbers = count()
 
@@ -230,7 +232,7 @@ class _Function:
         """The whole function."""
         last = ["compute"] if self.computes else []
         head = f"def {self.name}({', '.join([*self.parameters, *last])}):"
-        return "\n".join([head, *self.lines])
+        return "\n".join([head, *(f"    {line}" for line in self.first), *self.lines])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -629,7 +631,9 @@ class _Writer:
 
     def _computed(self, function: _Function, row: str, resolver: Resolver) -> str:
         function.computes = True
-        return f"compute({self._names.of('resolver', resolver)}, {row})"
+        own = function.new("c")
+        function.first.append(f"{own} = compute({self._names.of('resolver', resolver)})")
+        return f"{own}({row})"
 
     def _leaf(
         self, function: _Function, depth: int, row: str, entry: Property, declared: Any

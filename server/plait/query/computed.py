@@ -1,13 +1,13 @@
 """What resolvers compute in a compiled operation. Each runs once, for a row or at the root, whoever
 makes the answer in the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.backend.budget import Budget
 from plait.backend.numbers import encode
 from plait.clock import Pace
-from plait.graph.ran import Ran
+from plait.graph.ran import Ran, RowsRan
 from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
@@ -22,12 +22,12 @@ class Computed:
     __slots__ = (
         "_left",
         "_pace",
+        "_ran",
         "_resolvers",
         "_selves",
         "_times",
         "_variables",
         "ran",
-        "ran_of_rows",
     )
 
     def __init__(
@@ -38,10 +38,11 @@ class Computed:
         self._variables = variables
         self.ran: dict[str, Ran] = {}
         """What they returned, by their keys in the answer."""
-        self.ran_of_rows: dict[tuple[int, int], Ran] = {}
-        """See `RowsRan`."""
-        self._selves: dict[tuple[int, str], tuple[dict[str, Any], Any]] = {}
-        """By the identities of their rows, which are kept with them, and the places of these."""
+        self._ran: dict[int, dict[int, Ran]] = {}
+        """What they returned for rows, by the identities of nodes and of rows: their selves keep
+        these."""
+        self._selves: dict[str, dict[int, Any]] = {}
+        """By the places of rows, and their identities."""
         self._left = 0
         self._times = 1
 
@@ -56,23 +57,35 @@ class Computed:
         """From now on a row's value may be shown so many times."""
         self._times = times
 
-    def of_row(self, resolver: Resolver, row: dict[str, Any]) -> Any:
-        """What is shown of what a row's resolver returns. Raises as `values`."""
-        key = id(row), id(resolver.node)
-        ran = self.ran_of_rows.get(key)
-        if ran is None:
-            at = id(row), resolver.place
-            known = self._selves.get(at)
-            if known is None:
-                known = self._selves[at] = row, resolver.self_of(row)
-            ran = self.ran_of_rows[key] = resolver.run(known[1], self._variables)
-            if self._pace is not None and self._pace.is_over():
-                raise Unusual  # the executor runs the others, and lets somebody in meanwhile
-        shown = resolver.shown(ran.told())
-        self._left -= size_of(shown) * self._times
-        if self._left < 0:
-            raise Unusual
-        return shown
+    def of_rows(self, resolver: Resolver) -> Callable[[dict[str, Any]], Any]:
+        """What shows what a resolver returns for a row. Raises as `values`."""
+        ran = self._ran.setdefault(id(resolver.node), {})
+        selves = self._selves.setdefault(resolver.place, {})
+        pace, variables = self._pace, self._variables
+        self_of, run, show = resolver.self_of, resolver.run, resolver.shown
+
+        def of_row(row: dict[str, Any]) -> Any:
+            at = id(row)
+            came = ran.get(at)
+            if came is None:
+                own = selves.get(at)
+                if own is None:
+                    own = selves[at] = self_of(row)
+                came = ran[at] = run(own, variables)
+                if pace is not None and pace.is_over():
+                    raise Unusual  # the executor runs the others, and lets somebody in meanwhile
+            shown = show(came.told())
+            size = len(shown) + 2 if type(shown) is str else size_of(shown)
+            self._left -= size * self._times
+            if self._left < 0:
+                raise Unusual
+            return shown
+
+        return of_row
+
+    def ran_of_rows(self) -> RowsRan:
+        """What they returned for rows, whoever asks for it now."""
+        return {(row, node): one for node, ran in self._ran.items() for row, one in ran.items()}
 
     def values(self) -> dict[str, Any]:
         """What is shown of it. Raises, whatever it may be, where graphql-core is to say so."""

@@ -329,7 +329,7 @@ class Running:
             self._end(answered(self._document, self._operation, result, context))
             return
         direct.hand_on(context.loaders, context.budget)
-        context.ran, context.ran_of_rows = direct.computed.ran, direct.computed.ran_of_rows
+        context.ran, context.ran_of_rows = direct.computed.ran, direct.computed.ran_of_rows()
         self._interpret(context)
 
     def _interpret(self, context: Context) -> None:

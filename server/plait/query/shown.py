@@ -65,7 +65,7 @@ class Shown:
         below = [shown[index] for index in join.below]
         if join.computes:
             self._computed.shown(self._times[join.index])
-            below.append(self._computed.of_row)
+            below.append(self._computed.of_rows)
         made: dict[Any, Any] = {}
         if fetch.form == "many":
             for value, rows in asked.rows.items():
