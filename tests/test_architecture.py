@@ -1,6 +1,7 @@
 """Imports point downward, each library has its place, the public surface is what it says."""
 
 import ast
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,12 @@ PACKAGE = ROOT / "server" / "plait"
 LAYERS = ["errors", "events", "clock", "settings", "backend", "writes", "graph", "query"]
 TOP = ["edge", "observe", "gateway", "app", "testing", "find", "remote", "serve", "cli", "__main__"]
 ROOMS = [*LAYERS, *TOP]
+TOP_LEVEL = {
+    *("server", "resolvers", "tests", "bench", "demo", "schema.graphql", "Dockerfile"),
+    *("pyproject.toml", "Makefile", ".ci", ".dockerignore", ".gitignore"),
+    *("requirements.lock", "requirements-build.lock", "requirements-dev.lock"),
+    *("requirements-mutants.lock", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -50,6 +57,13 @@ def test_each_library_has_its_place(path: Path) -> None:
     assert "fastapi" not in tops or own == "app.py"
     assert not tops & {"strawberry", "graphql"} or part(path) in ("graph", "query")
     assert "aiocache" not in tops or own == "backend/cache.py"
+
+
+def test_nothing_lies_about_at_the_top() -> None:
+    """Where a test that goes wrong, or a tool, leaves its files."""
+    command = ["git", "ls-files"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    assert {name.partition("/")[0] for name in listed.stdout.splitlines()} == TOP_LEVEL
 
 
 def test_the_graph_imports_public_names_only() -> None:

@@ -75,6 +75,20 @@ def test_the_footer_tells_status_calls_and_errors(page: Any) -> None:
     told(page, "1 error")
 
 
+@pytest.mark.parametrize("place", ["", ".graphiql-query-editor .CodeMirror"])
+def test_the_keys_that_run_a_query_do_so_wherever_one_is(
+    page: Any, demo_shop: Shop, place: str
+) -> None:
+    if place:
+        page.click(place)
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.method) if "/graphql" in one.url else None)
+    page.keyboard.press("Control+Enter")
+    told(page, "HTTP 200")
+    page.wait_for_timeout(300)
+    assert asked == ["POST"]  # once
+
+
 def test_stop_aborts_the_request_and_no_result_appears(page: Any, demo_shop: Shop) -> None:
     demo_shop.configure("users", delayMs=1500)
     page.click(RUN)

@@ -315,6 +315,14 @@
     }
   }).observe(document.getElementById("graphiql"), { childList: true, subtree: true });
 
+  // The editors know Ctrl-Enter; so does the page, where nobody has clicked into one yet.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
+    if (event.target.closest(".CodeMirror, [role=dialog]")) return;
+    event.preventDefault();
+    document.querySelector(".graphiql-execute-button").click();
+  });
+
   const shared = sharedTab();
   const isFirstVisit = storage.getItem(TABS) === null;
   const first = shared || (isFirstVisit && config.examples[0]) || {};
