@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from enum import Enum
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -130,6 +130,23 @@ async def one() -> str:
     return "waited for"
 
 
+WAITING: list[Coroutine[Any, Any, str]] = []
+
+
+def later() -> Any:
+    """What is to be waited for, and not by everybody."""
+    WAITING.append(one())
+    return WAITING[-1]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """What nobody has waited for says so when it goes: in another test."""
+    yield
+    while WAITING:
+        WAITING.pop().close()
+
+
 def thing(**more: Any) -> Thing:
     return Thing(**{"id": strawberry.ID("1"), "name": "t", **more})
 
@@ -162,9 +179,9 @@ MADE: dict[str, Any] = {
     "another class": lambda: thing(part=Other(name="p")),
     "another class in a union": lambda: thing(any=thing()),
     "an error for a value": lambda: thing(part=ValueError("secret")),
-    "awaitable": lambda: thing(name=one()),
-    "awaitable word": lambda: thing(word=one()),
-    "awaitable object": lambda: thing(part=one()),
+    "awaitable": lambda: thing(name=later()),
+    "awaitable word": lambda: thing(word=later()),
+    "awaitable object": lambda: thing(part=later()),
     "no list": lambda: thing(parts=Part(name="p")),
     "a generator": lambda: thing(parts=(Part(name=name) for name in "ab")),
     "cast": lambda: thing(named=strawberry.cast(Other, Part(name="n"))),
@@ -178,7 +195,7 @@ MADE: dict[str, Any] = {
     "a row of no kind": lambda: thing(any={"kind": "?"}),
     "nothing": lambda: None,
     "an error": lambda: ValueError("returned"),
-    "late": one,
+    "late": later,
 }
 
 
@@ -236,11 +253,11 @@ class Query:
 
     @strawberry.field
     def a_future(self) -> str:
-        return asyncio.ensure_future(one())  # type: ignore[return-value]
+        return asyncio.ensure_future(later())  # type: ignore[return-value]
 
     @strawberry.field
     def a_coroutine(self) -> Word:
-        return one()  # type: ignore[return-value]
+        return later()  # type: ignore[no-any-return]
 
     @strawberry.field
     def about(self, info: strawberry.Info, of: list[Colour] | None = None) -> list[str]:
@@ -288,8 +305,8 @@ class Query:
     @strawberry.field
     async def helped(self, info: strawberry.Info) -> list[str]:
         helpers = info._raw_info.async_helpers
-        helpers.track([one(), 1])
-        return [*await helpers.gather([one(), one()])]
+        helpers.track([later(), 1])
+        return [*await helpers.gather([later(), later()])]
 
     @strawberry.field
     async def loads(self, info: strawberry.Info) -> Thing:
