@@ -17,7 +17,7 @@ import plait.graph.graph
 import plait.query.direct
 import plait.query.document
 import plait.query.interpret
-from plait.testing import GraphTest
+from plait.testing import GraphTest, Sent
 from tests.query.random_graphs import FAULTS, MALFORMED, World, world
 
 MANY = settings(
@@ -62,9 +62,10 @@ def opened(made: World) -> GraphTest:
     return GraphTest(made.graph, settings=settings, b=made.script)
 
 
-def answered(test: GraphTest, made: World) -> tuple[Any, list[str]]:
+def answered(test: GraphTest, made: World) -> tuple[Any, list[Sent]]:
     test.sent.clear()
-    return told(test.ask(made.document, made.variables)), test.calls.get("b", [])
+    answer = told(test.ask(made.document, made.variables))
+    return answer, [sent for _, sent in test.sent]
 
 
 def told(answer: Any) -> Any:
@@ -109,17 +110,17 @@ def null_at(data: Any, path: list[Any]) -> list[Any]:
     return path
 
 
-def keys(calls: list[str]) -> Counter[str]:
+def keys(calls: list[Sent]) -> Counter[str]:
     """What was asked for, key by key, in whatever batches."""
     found: Counter[str] = Counter()
     for call in calls:
-        url = urlsplit(call.partition(" ")[2])
+        url = urlsplit(call.target)
         asked = [value for _, value in parse_qsl(url.query)]
         parts = url.path.strip("/").split("/")
         if parts[0] == "one" or parts[0] == "paged":
             found[url.path] += 1
         elif parts[0] == "posted":
-            continue  # what was asked for is in the body
+            found.update(f"/{parts[1]}#{one}" for one in call.body["ids"])
         elif parts[0] == "pair":
             found[f"/pairs/{parts[1]}#{parts[2]}:{parts[3]}"] += 1
         elif parts[0] == "pairs":
@@ -146,7 +147,7 @@ NEVER = 1_000_000
 
 def compared(
     seed: int, faults: tuple[str, ...], *, plain: bool = False
-) -> tuple[list[str], list[str], list[str]]:
+) -> tuple[list[Sent], list[Sent], list[Sent]]:
     """The calls of the stock executor, of a plan, and of compiled code."""
     made = world(seed, faults=faults, plain=plain)
     with opened(made) as test:
