@@ -1,7 +1,9 @@
 """Random graphs over random backends, and random documents over them: the same for the same
 seed."""
 
+import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.permission import BasePermission
 from strawberry.scalars import JSON
 
@@ -87,6 +90,31 @@ class Forbidden(BasePermission):
 
     def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
         return getattr(source, "size", None) != 1
+
+
+RUNS: Counter[str] = Counter()
+"""How often each resolver and permission of a root has run."""
+
+
+class Asked(BasePermission):
+    """Refuses one key, at once."""
+
+    message = "Not that one."
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        RUNS[f"{type(self).__name__} {info.path.key}"] += 1
+        return kwargs.get("id") != "2"
+
+
+class AskedSlowly(Asked):
+    """As `Asked`, after some turns of the loop."""
+
+    async def has_permission(  # type: ignore[override]  # as Strawberry has it
+        self, source: Any, info: strawberry.Info, **kwargs: Any
+    ) -> bool:
+        for _ in range(len(str(info.path.key)) % 3):
+            await asyncio.sleep(0)
+        return super().has_permission(source, info, **kwargs)
 
 
 @dataclass(kw_only=True)
@@ -306,16 +334,19 @@ class _Maker:
 
     def _query(self, classes: list[tuple[str, Any]]) -> Any:
         annotations, values, fields = {}, {}, {}
+        self._waiting(classes, values, fields)
         for type_name, cls in classes:
             lower = type_name.lower()
             annotations[lower] = cls | None
-            values[lower] = self._one(type_name)(id=arg(strawberry.ID))
+            values[lower] = self._one(type_name)(id=arg(strawberry.ID), **self._asked_first())
             fields[lower] = ("given", type_name)
             annotations[f"{lower}s"] = list[cls | None]
-            values[f"{lower}s"] = self._one(type_name).many(id=arg(list[strawberry.ID], name="ids"))
+            values[f"{lower}s"] = self._one(type_name).many(
+                id=arg(list[strawberry.ID], name="ids"), **self._asked_first()
+            )
             fields[f"{lower}s"] = ("listed", type_name)
             annotations[f"{lower}all"] = list[cls]
-            values[f"{lower}all"] = self._backend.get(f"/all/{type_name}")()
+            values[f"{lower}all"] = self._backend.get(f"/all/{type_name}")(**self._asked_first())
             fields[f"{lower}all"] = ("all", type_name)
             if type_name[0] == "T" and not self._plain:
                 annotations[f"{lower}paged"] = Connection[cls]
@@ -326,6 +357,36 @@ class _Maker:
         self._types["Query"] = fields
         made = type("Query", (), {"__annotations__": annotations, "__module__": __name__, **values})
         return strawberry.type(made)
+
+    def _asked_first(self) -> dict[str, Any]:
+        """The permissions of a field of the root."""
+        if self._chance.random() < 0.8:
+            return {}
+        return {"permission_classes": [self._chance.choice([Asked, AskedSlowly])]}
+
+    def _waiting(self, classes: list[tuple[str, Any]], values: Any, fields: Any) -> None:
+        """Resolvers of the root that wait."""
+        chance = self._chance
+        type_name, cls = chance.choice([one for one in classes if one[0][0] == "T"])
+        endpoint, turns, fails = self._one(type_name), chance.randrange(9), chance.random() < 0.2
+
+        async def told(info: strawberry.Info) -> str | None:
+            RUNS[f"told {info.path.key}"] += 1
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if fails:
+                raise GraphQLError("It is not told.")
+            return "it is told"
+
+        async def found(info: strawberry.Info) -> Any:
+            RUNS[f"found {info.path.key}"] += 1
+            return await endpoint.load(info, id="3")
+
+        if chance.random() < 0.3:
+            values["told"], fields["told"] = strawberry.field(resolver=told), ("leaf", None)
+        if chance.random() < 0.3:
+            found.__annotations__["return"] = cls | None
+            values["found"], fields["found"] = strawberry.field(resolver=found), ("made", type_name)
 
     # --- what the backend says
 

@@ -884,6 +884,20 @@ def test_rows_of_which_the_cache_has_some_are_all_shown() -> None:
             assert [one["friend"]["name"] for one in answer["data"]["things"]] == ["one", "two"]
 
 
+def test_what_is_kept_of_a_later_wave_is_there_at_once() -> None:
+    """The first of several batches may be there before the next has left: that is not the end."""
+    fresh = {"cache-control": "max-age=60"}
+    script = {
+        "GET /all": [ONE],
+        "GET /things/2": reply(TWO, headers=fresh),
+        "GET /lone/7": reply(row(id=7, name="lone"), headers=fresh),
+    }
+    document = "{ things { name friend { name } lone { name } } }"
+    expected, found, way, calls = asked(script, document, times=2)
+    assert found == expected
+    assert (way, calls) == ("code", ["GET /all", "GET /all"])
+
+
 def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit() -> None:
     script = {"GET /things/1": row(name="x" * 100_000)}
     names = " ".join(f"a{number}: name" for number in range(200))

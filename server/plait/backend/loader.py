@@ -14,7 +14,7 @@ needs.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -40,6 +40,10 @@ HANDED_OUT = 64
 _Batch: TypeAlias = tuple[EndpointSpec, list[tuple[Load, "asyncio.Future[LoadOutcome]"]]]
 
 
+Elsewhere: TypeAlias = Callable[[str, Load], LoadOutcome | None]
+"""(an endpoint's identity, a load) -> what has come of it, where somebody else has asked."""
+
+
 class Loaders:
     """The loads of one request. Made for it, closed at its end; shares nothing with others but the
     fetcher."""
@@ -52,6 +56,8 @@ class Loaders:
         self.holding = 0
         """How many are about to load more: no wave leaves before they have."""
         self._since = 0.0
+        self.elsewhere: Elsewhere | None = None
+        """Who else asks for the same operation."""
         self._known: dict[str, dict[tuple[tuple[str, ...], str], asyncio.Future[LoadOutcome]]] = {}
         """By the endpoint's identity: two that send the same call share it."""
         self._wave: dict[str, _Batch] = {}
@@ -76,6 +82,11 @@ class Loaders:
         identity = self._fetcher.identity(endpoint)
         known = self._known.setdefault(identity, {})
         future = known.get(load.identity)
+        if future is None and self.elsewhere is not None:
+            outcome = self.elsewhere(identity, load)
+            if outcome is not None:
+                self.prime(endpoint, load, outcome)
+                future = known[load.identity]
         if future is None:
             self._budget.spend_key()
             loop = asyncio.get_running_loop()
@@ -105,6 +116,7 @@ class Loaders:
         """Load everything anew from now on, as after a write: what was asked for before is not
         good enough, whoever asked."""
         self._known = {}
+        self.elsewhere = None
         self._since = self._fetcher.now()
 
     @property

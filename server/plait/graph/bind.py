@@ -23,6 +23,7 @@ from graphql import (
     is_composite_type,
     is_specified_scalar_type,
 )
+from strawberry.permission import PermissionExtension
 from strawberry.types.base import StrawberryList, StrawberryObjectDefinition, StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
@@ -111,7 +112,9 @@ def _bind_fields(schema: PlaitSchema, type_: Owner, names: Spelling | None) -> N
         if not isinstance(strawberry_field, StrawberryField):
             continue
         if strawberry_field.base_resolver or strawberry_field.extensions:
-            field.resolve = _with_self(schema, field.resolve, of_row, readers)
+            field.resolve = _with_self(
+                schema, field.resolve, of_row, readers, _granted(schema, field, strawberry_field)
+            )
 
 
 def _bind_declared(
@@ -152,6 +155,7 @@ def _fetch(owner: Owner, field: DeclaredField, graphql_field: GraphQLField) -> F
         is_list=_is_list(type_),
         type_name=_type_name(type_, declaration.form),
         is_guarded=bool(field.extensions),
+        asks_permissions={type(one) for one in field.extensions} == {PermissionExtension},
         place=field.place,
     )
 
@@ -315,8 +319,25 @@ def _is_of_strict(schema: PlaitSchema, info: Any) -> bool:
     return endpoint is not None and endpoint.is_strict
 
 
+def _granted(
+    schema: PlaitSchema, field: GraphQLField, declared: StrawberryField
+) -> Callable[[Any, Mapping[str, Any]], Any]:
+    """What a declared field of the root does once its permissions have let it: (info, coerced
+    arguments) -> its value."""
+
+    def granted(info: Any, arguments: Mapping[str, Any]) -> Any:
+        resolve = schema.resolver_of(declared)
+        return resolve(None, info, schema.arguments_of(field, arguments))
+
+    return granted
+
+
 def _with_self(
-    schema: PlaitSchema, resolve: Any, cls: type, readers: Mapping[str, Reader]
+    schema: PlaitSchema,
+    resolve: Any,
+    cls: type,
+    readers: Mapping[str, Reader],
+    granted: Callable[[Any, Mapping[str, Any]], Any],
 ) -> Callable[..., Any] | None:
     """Whatever its author wrote for a field gets an object of the author's class, where the source
     is a row: a resolver as `self`, a permission as `source`. The row itself is shared."""
@@ -335,8 +356,8 @@ def _with_self(
             source = self_at(source, info)
         elif info is not None and info.path.prev is None:
             ran = _ran(info)
-            if ran is not None:  # no resolver of a request runs twice
-                return ran.told()
+            if ran is not None:  # no resolver of a request runs twice, and no permission
+                return granted(info, arguments) if ran.is_granted else ran.told()
         return resolve(source, info, **arguments)
 
     def self_at(row: dict[str, Any], info: Any) -> Any:

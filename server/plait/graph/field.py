@@ -28,6 +28,7 @@ from plait.graph.bindings import (
     caller_place,
 )
 from plait.graph.pages import FIRST_DEFAULT, Pages
+from plait.graph.ran import GRANTED
 
 DEFINITION = "strawberry-definition"
 """Where Strawberry keeps its own definition of a field or type."""
@@ -85,9 +86,17 @@ class DeclaredField(StrawberryField):
         return any(not extension.supports_sync for extension in self.extensions)
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Mapping[str, Any]) -> Any:
+        if self.extensions and source is None and _is_asked_elsewhere(info):
+            return await_maybe(GRANTED) if self.is_async else GRANTED
         # Types may be in several graphs: what the field does is asked of the one that executes.
         found = info.schema.resolver_of(self)(source, info, kwargs)
         return await_maybe(found) if self.is_async else found
+
+
+def _is_asked_elsewhere(info: Any) -> bool:
+    """Whether a field of the root is run for its permissions alone."""
+    granting = getattr(info.context, "granting", None) or ()
+    return info.path.prev is None and info.path.key in granting
 
 
 class PropertyField(StrawberryField):

@@ -119,6 +119,8 @@ class Fetch:
     """The type of its rows."""
     is_guarded: bool = False
     """Whether a permission, or another extension, is asked first."""
+    asks_permissions: bool = False
+    """Whether permissions are asked first, and nothing else is."""
     place: Place
 
     @property

@@ -1,5 +1,6 @@
 """What came of a resolver that has run: it is not run again, whoever makes the answer."""
 
+from asyncio import Future
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -12,6 +13,14 @@ class Ran(Struct, frozen=True):
     value: Any = None
     error: Exception | None = None
 
+    @property
+    def is_granted(self) -> bool:
+        """Whether it may ask, and has not."""
+        value = self.value
+        if isinstance(value, Future) and value.done() and not value.cancelled():
+            return value.exception() is None and value.result() is GRANTED
+        return value is GRANTED
+
     def told(self) -> Any:
         """What it returned. Raises what it raised."""
         if self.error is not None:
@@ -19,6 +28,8 @@ class Ran(Struct, frozen=True):
         return self.value
 
 
+GRANTED: Any = object()
+"""What a field of the root says whose permissions let it ask, where somebody else asks for it."""
 RowsRan: TypeAlias = Mapping[tuple[int, int], Ran]
 """What resolvers of rows returned, by the identities of row and field node: both are the same
 objects whoever makes the answer."""

@@ -76,6 +76,9 @@ class Context:
     selves: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     """What resolvers of rows get as `self`, by the identity of the row's place, which is kept with
     it."""
+    granting: frozenset[str] = frozenset()
+    """The fields of the root, by their keys in the answer, whose permissions alone are run: what
+    they ask for is asked for elsewhere."""
     ran: Mapping[str, Ran] = field(default_factory=dict)
     """What resolvers of the root have computed already, by their keys in the answer."""
     ran_of_rows: RowsRan | None = None

@@ -8,7 +8,7 @@ again.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from math import inf
 from typing import Any
@@ -22,7 +22,7 @@ from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.encode import Load, load_of, loads_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched
+from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
@@ -94,6 +94,7 @@ class Direct:
         self._made: tuple[Answered | None] | None = None
         self._is_watching = False
         self._is_left = False
+        self._has_begun = False
         self._failed: set[int] = set()
         """The joins of which something failed, with a fallback or without."""
         self._instead: dict[int, dict[Any, Instead]] = {}
@@ -108,19 +109,63 @@ class Direct:
         """How many of the budget's were spent here."""
         self._then: Callable[[], object] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._held: dict[str, Join] = {}
+        """What waits for its permissions, by its key in the answer."""
+        self._refused: set[int] = set()
+        """What these have not let ask."""
+        self.beside: Mapping[str, Any] = {}
+        """What others have made of the answer."""
+        self.order: Collection[str] = ()
+        """The keys of the answer, where others make some of it."""
+        self.is_late = False
+        """Whether it was given up because it took too long."""
         self.why: BaseException | None = None
         """Why there is no answer, when there is none."""
 
     # --- from outside
 
+    def hold(self, keys: Collection[str]) -> None:
+        """Let nothing of these fields leave until they are granted."""
+        joins = self._compiled.joins
+        self._held = {
+            key: joins[of] for key, of in self._compiled.root if key in keys and type(of) is int
+        }
+
     def begin(self) -> None:
         """Ask for what can be asked for at once. Raises nothing."""
+        self._has_begun = True
+        held = {one.index for one in self._held.values()}
+        self._to_come += len(held)
         try:
             for join in self._prepared.roots:
-                self._ask(join, [()])
-            self._leave(whole=True)
+                if join.index not in held and join.index not in self._refused:
+                    self._ask(join, [()])
+            self._leave(whole=not held)
         except Exception as error:
             self._give_in(error)
+
+    def decide(self, key: str, is_granted: bool) -> None:
+        """The permissions of a field have let it ask, or have not: then it shows nothing."""
+        join = self._held.pop(key)
+        if not is_granted:
+            self._refused.add(join.index)
+        if not self._has_begun:
+            return  # it is asked for with the others
+        self._to_come -= 1
+        if not self._is_left:
+            self._guarded(partial(self._go_on_with, join))
+
+    def _go_on_with(self, join: Join) -> None:
+        if self.why is None and join.index not in self._refused:
+            self._ask(join, [()])
+            self._leave(whole=False)
+
+    def withdraw(self) -> None:
+        """Let graphql-core have it, once what is under way has come."""
+        if self._has_begun:
+            self._to_come -= len(self._held)
+        self._held = {}
+        self._give_in(Unusual())
 
     @property
     def is_over(self) -> bool:
@@ -140,6 +185,9 @@ class Direct:
             raise Unusual
         shown = Shown(self._prepared, self._asked, self.computed, self.budget)
         data = shown.data()
+        if self.beside:
+            whole = {**data, **self.beside}
+            data = {key: whole[key] for key in self.order}
         told = _NOTHING_TOLD
         if self._failed or self._instead or shown.absent:
             told = self._told(data, shown)
@@ -193,6 +241,17 @@ class Direct:
         for batch in self._batches:
             until = min(until, batch.fetching.fresh_until() if batch.fetching else 0.0)
         return until if self._batches else 0.0
+
+    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
+        """What has come of a load of an endpoint, whoever asks for it now."""
+        for batch in self._batches:
+            fetching = batch.fetching
+            if fetching is None or self._fetcher.identity(batch.endpoint) != identity:
+                continue
+            for one in batch.loads:
+                if one.identity == load.identity and fetching.has(one):
+                    return fetching.outcome(one)
+        return None
 
     def hand_on(self, loaders: Loaders, budget: Budget) -> None:
         """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from
@@ -411,11 +470,14 @@ class Direct:
         there is nothing that could."""
         if not self._pending or self.why is not None:
             return  # who makes the answer instead asks for it
-        pending, self._pending = self._pending, {}
-        for identity, batch in pending.items():
-            if batch.is_shared and not whole:
-                self._pending[identity] = batch
-                continue
+        pending = self._pending
+        self._pending = {
+            identity: one for identity, one in pending.items() if one.is_shared and not whole
+        }
+        leaving = [one for identity, one in pending.items() if identity not in self._pending]
+        left = len(leaving)
+        self._to_come += left  # all of them: one may be there before the next has left
+        for batch in leaving:
             self._batches.append(batch)
             batch.fetching = Fetching(
                 self._fetcher,
@@ -423,13 +485,13 @@ class Direct:
                 batch.loads,
                 then=partial(self._came, batch),
             )
-            self._to_come += 1
             try:
                 batch.fetching.begin()
             except Exception:
-                self._to_come -= 1
+                self._to_come -= left
                 batch.fetching.leave()  # nothing comes of it, and nobody may wait for it
                 raise
+            left -= 1
         if self._pending and not self._is_watching:
             self._is_watching = True
             self._watch(len(self._known), 0)
@@ -567,5 +629,6 @@ class Direct:
         self.why = self.why or error
 
     def _too_late(self) -> None:
+        self.is_late = True
         self._give_in(Unusual())
         self._end()

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
     DirectiveNode,
@@ -38,6 +38,7 @@ from plait.graph.graph import TOO_MANY_SPREADS, Graph
 from plait.query.code import CodeStore
 from plait.query.compile import NotCompiled
 from plait.query.held import Resolvers, resolvers_of
+from plait.query.mixed import Mixed, mixed_of
 from plait.query.overlap import OverlappingFields
 from plait.query.plan import Plan, planned
 from plait.query.prepared import Prepared, prepared
@@ -74,7 +75,7 @@ class Document:
     ast: DocumentNode
     operations: tuple[OperationDefinitionNode, ...]
 
-    plans: dict[int, Plan] = field(default_factory=dict, repr=False, compare=False)
+    plans: dict[tuple[int, bool], Plan] = field(default_factory=dict, repr=False, compare=False)
     code: CodeStore = field(default_factory=CodeStore, repr=False, compare=False)
     directs: "dict[int, Directs]" = field(default_factory=dict, repr=False, compare=False)
     """How its operations are executed without the executor, where they can be."""
@@ -95,12 +96,17 @@ class Document:
             found = self.directs[id(operation)] = Directs(self, operation, graph)
         return found
 
-    def plan(self, operation: OperationDefinitionNode, graph: Graph) -> Plan:
-        """What one of its operations will ask of backends. Worked out at first sight."""
-        plan = self.plans.get(id(operation))
+    def plan(
+        self, operation: OperationDefinitionNode, graph: Graph, *, is_granted: bool = False
+    ) -> Plan:
+        """What one of its operations will ask of backends; with `is_granted` as `planned` has it.
+        Worked out at first sight."""
+        plan = self.plans.get((id(operation), is_granted))
         if plan is None:
-            plan = planned(operation, self.fragments, graph.core, graph.fields)
-            self.plans[id(operation)] = plan
+            plan = planned(
+                operation, self.fragments, graph.core, graph.fields, is_granted=is_granted
+            )
+            self.plans[id(operation), is_granted] = plan
         return plan
 
     @cached_property
@@ -128,6 +134,8 @@ class Document:
         return next((one for one in self.operations if one.name and one.name.value == name), None)
 
 
+Code: TypeAlias = Prepared | Resolvers | Mixed
+"""What executes an operation without the executor."""
 SIGHTS_BEFORE_COMPILED = 1
 """How often an operation is executed before it is compiled: most that come twice come again."""
 COMPILED_MAX = 8
@@ -145,11 +153,11 @@ class Directs:
         self._graph = graph
         self._sights = 0
         self._decided_by = tuple(sorted(decided_by(operation.selection_set, document.fragments)))
-        self._known: dict[tuple[Any, ...], Prepared | Resolvers | None] = {}
+        self._known: dict[tuple[Any, ...], Code | None] = {}
         self.why = ""
         """Why it is not compiled, where it is not."""
 
-    def get(self, variables: Mapping[str, Any]) -> Prepared | Resolvers | None:
+    def get(self, variables: Mapping[str, Any]) -> Code | None:
         """The code for a request with these variables; `None` where there is none, or not yet."""
         choice = tuple(variables.get(name) for name in self._decided_by)
         if choice in self._known:
@@ -169,20 +177,26 @@ class Directs:
         for choice in self._known:
             self._document.code.drop((self, choice))
 
-    def code(self, variables: Mapping[str, Any] | None) -> tuple[str, str]:
-        """The code as text; where there is none, why. What depends on variables that are not given
-        is taken to be asked for."""
+    def code(self, variables: Mapping[str, Any] | None) -> "CodeText":
+        """The code as text. What depends on variables that are not given is taken to be asked
+        for."""
         given = variables or dict.fromkeys(self._decided_by, True)
         made = self._compiled(given)
-        return (made.source, "") if made is not None else ("", self.why)
+        if made is None:
+            return CodeText(why=self.why)
+        return CodeText(source=made.source, asks_permissions=isinstance(made, Mixed))
 
-    def _compiled(self, variables: Mapping[str, Any]) -> Prepared | Resolvers | None:
+    def _compiled(self, variables: Mapping[str, Any]) -> Code | None:
         graph, document, operation = self._graph, self._document, self._operation
         try:
             if graph.is_extended:
                 raise NotCompiled("schema extensions see every field")
             if operation.operation is OperationType.QUERY:
                 plan = document.plan(operation, graph)
+                if not plan.is_whole and (
+                    mixed := mixed_of(operation, document.fragments, graph, variables)
+                ):
+                    return mixed
                 if plan.steps or plan.is_whole:
                     return prepared(operation, document.fragments, graph, plan, variables)
             return resolvers_of(operation, document.fragments, graph.schema, variables)
@@ -192,6 +206,16 @@ class Directs:
             self.why = f"a defect: {type(error).__name__}"
             logging.getLogger("plait").exception("An operation could not be compiled")
         return None
+
+
+class CodeText(NamedTuple):
+    """The code of an operation for a reader."""
+
+    source: str = ""
+    why: str = ""
+    """Why there is none, where there is none."""
+    asks_permissions: bool = False
+    """Whether it asks the permissions of the root itself, and so may plan what is below them."""
 
 
 class DocumentErrors(Exception):

@@ -6,7 +6,7 @@ executes, of what was fetched already: see `interpret.py`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
 
@@ -17,15 +17,17 @@ from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestTimeout
 from plait.events import Events
 from plait.graph.graph import Graph
+from plait.graph.ran import Ran
 from plait.query.arguments import Variables
 from plait.query.computed import Computed
 from plait.query.context import WARNINGS_HEADER, Context
-from plait.query.direct import Direct
+from plait.query.direct import Answered, Direct
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.done import Done, Request
 from plait.query.held import Resolvers
 from plait.query.interpret import EXPLAIN_HEADER, GRACE_S, Interpreter, OperationLimits
 from plait.query.marks import MARKS_MAX
+from plait.query.mixed import Mixed
 from plait.query.prepared import Prepared
 from plait.query.resolving import Resolving
 from plait.query.respond import given_up, refused, told_plan, whole
@@ -126,7 +128,7 @@ class Executor:
 
     def code(
         self, document: Document, operation: OperationDefinitionNode, request: Request
-    ) -> tuple[Prepared | Resolvers, Variables] | None:
+    ) -> tuple[Prepared | Resolvers | Mixed, Variables] | None:
         """The operation's compiled code and its variables, where it has any that may be used."""
         headers = request.origin.headers
         if WARNINGS_HEADER in headers or EXPLAIN_HEADER in headers:
@@ -186,6 +188,8 @@ class Running:
         self._then: Callable[[Running], object] | None = then
         self._direct: Direct | None = None
         self._resolving: Resolving | None = None
+        self._has_mixed = False
+        """Whether the two sides of a mixed operation have both begun."""
         self._context: Context | None = None
         self._lead: Lead | None = None
         self._task: asyncio.Task[Done] | None = None
@@ -211,6 +215,8 @@ class Running:
             prepared, variables = code
             if isinstance(prepared, Resolvers):
                 self._resolve(prepared, variables)
+            elif isinstance(prepared, Mixed):
+                self._mix(prepared, variables)
             elif not prepared.compiled.joins:
                 self._compute(prepared, variables)
             else:
@@ -280,13 +286,95 @@ class Running:
         if resolving.is_late:
             result = interpreter.too_late()
         elif resolving.data is not None:
-            result = ExecutionResult(data=resolving.data)
+            result = ExecutionResult(data=resolving.data, errors=resolving.errors)
         else:
             self._resolving = None
             context.ran, context.begun = resolving.ran, resolving.left()
             self._interpret(context)
             return
         self._end(interpreter.answered(self._document, self._operation, result, context))
+
+    def _mix(self, code: Mixed, variables: Variables) -> None:
+        """Have the resolvers and permissions of the root run, and at the same time compiled code
+        ask for what it needs."""
+        executor = self._executor
+        self._direct = direct = executor.direct(self._request, code.prepared, variables)
+        self._context = context = executor.context(self._request, direct)
+        context.granting = code.guarded
+        context.loaders.elsewhere = direct.outcome_of
+        direct.hold(code.guarded)
+        direct.order = code.keys
+        self._resolving = resolving = Resolving(
+            code.resolvers,
+            context,
+            variables,
+            self._document,
+            self._operation,
+            executor.graph,
+            direct.decide,
+        )
+        # What permits at once is asked for with the others.
+        resolving.begin(self._mixed, executor.limits.timeout_s + GRACE_S)
+        if resolving.is_over and resolving.data is None:
+            direct.withdraw()
+        else:
+            direct.begin()
+        if not direct.is_over:
+            direct.then(self._mixed, executor.limits.timeout_s)
+        self._has_mixed = True
+        self._mixed()
+
+    def _mixed(self) -> None:
+        """One of the two is over, or both."""
+        try:
+            if self._has_mixed and self._resolving is not None:
+                self._tell_mixed()
+        except Exception as error:
+            self._end(None, error)
+
+    def _tell_mixed(self) -> None:
+        resolving, direct, context = self._resolving, self._direct, self._context
+        assert resolving is not None
+        assert direct is not None
+        assert context is not None
+        has_failed = resolving.is_over and resolving.data is None
+        if resolving.defect is not None or resolving.is_late:
+            self._tell_resolved()
+            return
+        if has_failed and direct.why is None:
+            direct.withdraw()
+        is_over = direct.is_over and (resolving.is_over or direct.why is not None)
+        if not is_over and not direct.is_late:
+            return
+        self._executor.interpreter.tell(direct.absences())
+        made = None
+        if resolving.data is not None:
+            direct.beside = resolving.data
+            made = direct.made()
+        if made is not None:
+            self._tell_made(made, context, resolving.errors)
+            return
+        resolving.stop()
+        self._resolving = None
+        context.granting, context.loaders.elsewhere = frozenset(), None
+        context.begun = resolving.left()
+        self._hand_on(direct, context, resolving.ran)
+
+    def _tell_made(
+        self, made: Answered, context: Context, errors: Sequence[GraphQLError] = ()
+    ) -> None:
+        """The answer of what compiled code made, with what there is to tell beside it."""
+        result = ExecutionResult(data=made.data, errors=[*made.errors, *errors])
+        context.fallbacks = (context.fallbacks + made.fallbacks)[:MARKS_MAX]
+        answered = self._executor.interpreter.answered
+        self._end(answered(self._document, self._operation, result, context))
+
+    def _hand_on(self, direct: Direct, context: Context, ran: Mapping[str, Ran]) -> None:
+        """Have graphql-core make the answer of what was fetched and computed already."""
+        direct.hand_on(context.loaders, context.budget)
+        context.ran = {**direct.computed.ran, **ran}
+        context.ran_of_rows = direct.computed.ran_of_rows()
+        self._interpret(context)
 
     def _fetch(self, direct: Direct) -> None:
         """Have compiled code ask for what it needs."""
@@ -323,14 +411,9 @@ class Running:
         self._lead_to(None, direct)
         context = executor.context(self._request, None if joined else direct)
         if made is not None:
-            result = ExecutionResult(data=made.data, errors=made.errors)
-            context.fallbacks = made.fallbacks[:MARKS_MAX]
-            answered = executor.interpreter.answered
-            self._end(answered(self._document, self._operation, result, context))
-            return
-        direct.hand_on(context.loaders, context.budget)
-        context.ran, context.ran_of_rows = direct.computed.ran, direct.computed.ran_of_rows()
-        self._interpret(context)
+            self._tell_made(made, context)
+        else:
+            self._hand_on(direct, context, {})
 
     def _interpret(self, context: Context) -> None:
         work = self._executor.interpreter.run(

@@ -41,6 +41,8 @@ class Explained:
     wave: int
     early: bool
     """Whether it leaves together with the call that brings its row."""
+    guarded: bool
+    """Whether permissions are asked before it leaves."""
     waits_for: str | None
     """The path of the step whose rows must be there before it leaves."""
     why: str
@@ -183,6 +185,7 @@ def _step(plan: Plan, step: Step, count: _Count, latency_of: LatencyOf) -> Expla
         endpoint=spec.label,
         wave=plan.waves[step.index],
         early=is_early,
+        guarded=step.is_guarded,
         waits_for=_waits_for(plan, step),
         why=why if step.parent is not None and not is_early else "",
         parameters=_parameters(fetch),
@@ -297,6 +300,8 @@ def _step_lines(one: Explained, *, is_last: bool) -> Iterator[str]:
     ]
     if told:
         yield f"{rail}   {'; '.join(told)}"
+    if one.guarded:
+        yield f"{rail}   after its permissions have let it"
     if one.early:
         yield f"{rail}   early: its key is known before its row is there"
     elif one.waits_for:
@@ -315,8 +320,10 @@ def explanation_of(
     *,
     latency_of: LatencyOf,
     rows_assumed: int = ROWS_ASSUMED,
+    by_code: bool = True,
 ) -> Explanation:
-    """What an operation of a graph will ask for. Variables that do not fit count as not given."""
+    """What an operation of a graph will ask for; without `by_code`, where graphql-core makes the
+    answer. Variables that do not fit count as not given."""
     definitions = operation.variable_definitions or ()
     coerced = get_variable_values(graph.core, definitions, dict(variables or {}))
     values = coerced if isinstance(coerced, VariableValues) else None
@@ -325,15 +332,15 @@ def explanation_of(
         given = get_argument_values(step.definition, step.node, values)
         return graph.schema.arguments_of(step.definition, given)
 
-    _, why_not_compiled = document.direct(operation, graph).code(values.coerced if values else None)
+    code = document.direct(operation, graph).code(values.coerced if values else None)
     made = explained(
-        document.plan(operation, graph),
+        document.plan(operation, graph, is_granted=by_code and code.asks_permissions),
         latency_of=latency_of,
         arguments=arguments,
         variables=values.coerced if values else None,
         rows_assumed=rows_assumed,
     )
-    return replace(made, why_not_compiled=why_not_compiled)
+    return replace(made, why_not_compiled=code.why)
 
 
 # --- how it went
@@ -406,10 +413,10 @@ def code_of_text(
     """The code that makes an operation's answers. Raises `BadUserInput`, also where there is
     none."""
     document, operation = _read(graph, text, variables, operation_name)
-    code, why = document.direct(operation, graph).code(variables)
-    if not code:
-        raise BadUserInput(f"The operation is not compiled: {why}.")
-    return code
+    code = document.direct(operation, graph).code(variables)
+    if not code.source:
+        raise BadUserInput(f"The operation is not compiled: {code.why}.")
+    return code.source
 
 
 def _read(

@@ -10,7 +10,7 @@ not as usual raises, as in `compile.py`, and graphql-core shows the same object 
 what takes longer than a turn of the loop.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -59,7 +59,8 @@ class RootField(Struct, frozen=True):
     definition: GraphQLField
     nodes: list[FieldNode]
     """The places of the document that ask for it."""
-    show: Show
+    show: Show | None
+    """`None` where its permissions alone are run."""
     call: Callable[[Any, Any, dict[str, Any]], Any] | None
     """See `Custom`."""
     plain: tuple[PlainArgument, ...] | None
@@ -85,15 +86,18 @@ def resolvers_of(
     fragments: Mapping[str, FragmentDefinitionNode],
     schema: PlaitSchema,
     variables: Mapping[str, Any],
+    *,
+    guarded: Collection[str] = (),
 ) -> Resolvers:
-    """The code of an operation that asks nothing but resolvers. `variables` are those that decide
-    what is asked for. Raises `NotCompiled`."""
+    """The code of an operation that asks nothing but resolvers, and the permissions of the fields
+    whose keys are `guarded`. `variables` are those that decide what is asked for. Raises
+    `NotCompiled`."""
     parent = schema._schema.get_root_type(operation.operation)
     if parent is None or operation.operation is OperationType.SUBSCRIPTION:
         raise NotCompiled(f"it is a {operation.operation.value}")
     writer = _Writer(schema, Selections(schema._schema, fragments, variables))
     try:
-        fields = writer.fields(parent, operation)
+        fields = writer.fields(parent, operation, guarded)
     except TooLarge:
         raise NotCompiled("it has too many fields") from None
     return Resolvers(
@@ -127,7 +131,10 @@ class _Writer:
         self.has_lists = False
 
     def fields(
-        self, parent: GraphQLObjectType, operation: OperationDefinitionNode
+        self,
+        parent: GraphQLObjectType,
+        operation: OperationDefinitionNode,
+        guarded: Collection[str],
     ) -> tuple[RootField | str, ...]:
         """The fields of the root."""
         found: list[tuple[str, Nodes]] = []
@@ -137,27 +144,30 @@ class _Writer:
         for key, nodes in selected.items():
             name = nodes[0][0].name.value
             found.append((key, nodes))
-            if name == "__typename":
+            if name == "__typename" or key in guarded:
                 continue
             entry = table.get(name)
             if not isinstance(entry, Custom) and not (
                 isinstance(entry, Fetch) and entry.form == "write"
             ):
-                raise NotCompiled(f"{parent.name}.{name} has no resolver")
+                why = "has no resolver"
+                if isinstance(entry, Fetch) and entry.is_guarded:
+                    why = "asks an extension first, or its permission in a mutation"
+                raise NotCompiled(f"{parent.name}.{name} {why}")
             shows[key] = self._root(parent.fields[name].type, below_of(nodes))
         self.source = "\n\n\n".join(self._functions) + "\n"
         if len(self.source) > CODE_CHARACTERS_MAX:
             raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
         made = functions_of(self.source, self._names.values)
         return tuple(
-            self._field(parent, key, [node for node, _ in nodes], made[show])
-            if (show := shows.get(key))
+            self._field(parent, key, [node for node, _ in nodes], made.get(shows.get(key, "")))
+            if key in shows or key in guarded
             else key
             for key, nodes in found
         )
 
     def _field(
-        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], show: Show
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], show: Show | None
     ) -> RootField:
         name = nodes[0].name.value
         definition, entry = parent.fields[name], self._schema.fields[parent.name][name]

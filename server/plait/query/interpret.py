@@ -113,7 +113,8 @@ class Interpreter:
         context.document = document.ast
         context.selected = document.selected(operation)
         if explain == "run" and self._introspection:
-            self._trace(context, self.explanation(document, operation, request))
+            plan = self.explanation(document, operation, request, by_code=False)
+            self._trace(context, plan)
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
         done = self.answered(document, operation, result, context)
@@ -147,15 +148,21 @@ class Interpreter:
         return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
 
     def explanation(
-        self, document: Document, operation: OperationDefinitionNode, request: Request
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        request: Request,
+        *,
+        by_code: bool = True,
     ) -> Explanation:
-        """What an operation would do."""
+        """What an operation would do: see `explanation_of`."""
         return explanation_of(
             self._graph,
             document,
             operation,
             request.variables,
             latency_of=self._latencies.of,
+            by_code=by_code,
         )
 
     def _trace(self, context: Context, plan: Explanation) -> None:

@@ -64,6 +64,8 @@ class Step:
     """It is part of the operation where one of them holds."""
     why_late: str = ""
     """Why it must wait for its row; empty where it need not."""
+    is_guarded: bool = False
+    """Whether permissions are asked before it leaves."""
     below: "dict[str, Selection]" = field(default_factory=dict)
     """What is asked of its rows, by their type."""
 
@@ -124,13 +126,16 @@ def planned(
     fragments: Mapping[str, FragmentDefinitionNode],
     schema: GraphQLSchema,
     fields: FieldTable,
+    *,
+    is_granted: bool = False,
 ) -> Plan:
-    """The plan of an operation that fits the schema."""
+    """The plan of an operation that fits the schema. With `is_granted`, what asks permissions at
+    the root is planned as if they had let it: nothing of it may leave before they have."""
     if operation.operation is not OperationType.QUERY:
         return _mutation(operation)
     root = schema.query_type
     assert root is not None
-    planner = _Planner(schema, fields, fragments)
+    planner = _Planner(schema, fields, fragments, is_granted=is_granted)
     try:
         selection = planner.selection(root, [(operation.selection_set, ())], _Above())
     except TooLarge:
@@ -175,10 +180,13 @@ class _Planner:
         schema: GraphQLSchema,
         fields: FieldTable,
         fragments: Mapping[str, FragmentDefinitionNode],
+        *,
+        is_granted: bool = False,
     ) -> None:
         self._schema = schema
         self._fields = fields
         self._fragments = fragments
+        self._is_granted = is_granted
         self._selections = Selections(schema, fragments)
         self.steps: list[Step] = []
         self.unplanned: list[Unplanned] = []
@@ -196,7 +204,7 @@ class _Planner:
             path = (*above.path, key)
             entry = self._fields.get(type_.name, {}).get(node.name.value)
             match entry:
-                case Fetch() if not entry.is_guarded and entry.form != "write":
+                case Fetch() if self._may_ask(entry, path) and entry.form != "write":
                     steps.append(self._step(type_, path, entry, definition, nodes, above))
                 case Property() if not entry.is_guarded:
                     if entry.below is not None and (
@@ -207,6 +215,10 @@ class _Planner:
                 case _:
                     self._custom(path, entry, definition, nodes)
         return Selection(steps=tuple(steps), insides=tuple(insides))
+
+    def _may_ask(self, entry: Fetch, path: tuple[str, ...]) -> bool:
+        is_granted = self._is_granted and entry.asks_permissions and len(path) == 1
+        return is_granted or not entry.is_guarded
 
     def _step(
         self,
@@ -227,6 +239,7 @@ class _Planner:
             definition=definition,
             conditions=alternatives(nodes),
             why_late=_why_late(fetch, above) if above.step else "",
+            is_guarded=fetch.is_guarded,
         )
         self.steps.append(made)
         self.places[path, type_.name] = made

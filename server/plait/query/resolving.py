@@ -9,16 +9,17 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from graphql import OperationDefinitionNode
+from graphql import GraphQLError, GraphQLNonNull, OperationDefinitionNode, located_error
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, gather_with_cancel
 from graphql.type.definition import GraphQLResolveInfoHelpers
 from msgspec import Raw
 
 from plait.backend.numbers import encode
+from plait.errors import RequestError
 from plait.graph.execution import BoundedExecutor
 from plait.graph.graph import Graph, is_awaitable
-from plait.graph.ran import Ran
+from plait.graph.ran import GRANTED, Ran
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
 from plait.query.context import Context
@@ -41,15 +42,20 @@ class Resolving:
         document: Document,
         operation: OperationDefinitionNode,
         graph: Graph,
+        decide: Callable[[str, bool], object] | None = None,
     ) -> None:
+        """`decide` is called with the key of each field that asks permissions, and whether these
+        have let it."""
         context.variables = variables.values
         self._code = code
+        self._decide = decide
         self._variables = variables
         self._fields: Iterator[RootField | str] = iter(code.fields)
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         """What resolvers are still at, by their keys in the answer."""
         self._tracked: list[asyncio.Future[Any]] = []
         self._then: Callable[[], object] | None = None
+        self.is_over = False
         self._timer: asyncio.TimerHandle | None = None
         self._shown: dict[str, Any] = {}
         self._items = 0
@@ -57,7 +63,9 @@ class Resolving:
         self.ran: dict[str, Ran] = {}
         """What they returned, by their keys in the answer."""
         self.data: dict[str, Any] | None = None
-        """What the answer has, where compiled code made it."""
+        """What the answer has of them, where compiled code made it."""
+        self.errors: list[GraphQLError] = []
+        """What is told of those that show null."""
         self.is_late = False
         """Whether it was given up because it took too long."""
         self.defect: BaseException | None = None
@@ -84,6 +92,12 @@ class Resolving:
         if self._timer is not None:
             self._timer.cancel()
 
+    def stop(self) -> None:
+        """Show nothing more: who makes the answer instead waits for what is under way."""
+        if not self.is_over:
+            self._then = None
+            self._end()
+
     def left(self) -> list["asyncio.Future[Any]"]:
         """What is still under way."""
         return [one for one in (*self._waiting.values(), *self._tracked) if not one.done()]
@@ -105,9 +119,9 @@ class Resolving:
                 self._end()  # its arguments are none: it is told at its place
                 return
             except Exception as error:
-                self.ran[field.key] = Ran(error=error)
-                self._end()
-                return
+                if not self._fail(field, error):
+                    return
+                continue
             if is_awaitable(value):
                 task = asyncio.ensure_future(value if asyncio.isfuture(value) else _awaited(value))
                 self._waiting[field.key] = task
@@ -151,21 +165,41 @@ class Resolving:
         if task.cancelled():
             self.defect = asyncio.CancelledError()
             self._end()
-        elif (error := task.exception()) is not None:
-            if isinstance(error, Exception):
-                self.ran[field.key] = Ran(error=error)
-            else:
-                self.defect = error
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, Exception):
+            self.defect = error
             self._end()
-        elif self._take(field, task.result()):
+            return
+        if self._fail(field, error) if error is not None else self._take(field, task.result()):
             if self._code.is_serial:
                 self._go_on()
             elif not self._waiting:
                 self._whole()
 
+    def _fail(self, field: RootField, error: Exception) -> bool:
+        """Show null in place of what a resolver, or a permission, has refused. Whether that could
+        be done."""
+        self.ran[field.key] = Ran(error=error)
+        is_of_all = isinstance(error, RequestError) or self.context_value.budget.refused is not None
+        if is_of_all or isinstance(field.definition.type, GraphQLNonNull):
+            self._end()
+            return False
+        self.errors.append(located_error(error, field.nodes, [field.key]))
+        self._shown[field.key] = None
+        if field.show is None:
+            self._decided(field.key, is_granted=False)
+        return True
+
     def _take(self, field: RootField, value: Any) -> bool:
         """Show what a resolver has returned. Whether that could be done."""
         self.ran[field.key] = Ran(value)
+        if field.show is None:
+            if value is not GRANTED:  # it is shown something in place of what it asks for
+                self._end()
+                return False
+            self._decided(field.key, is_granted=True)
+            return True
         pace, budget = self.context_value.pace, self.context_value.budget
         try:
             pace.begin()
@@ -183,10 +217,14 @@ class Resolving:
         self._shown[field.key] = shown
         return True
 
+    def _decided(self, key: str, *, is_granted: bool) -> None:
+        assert self._decide is not None
+        self._decide(key, is_granted)
+
     def _whole(self) -> None:
         shown = self._shown
         keys = (one if isinstance(one, str) else one.key for one in self._code.fields)
-        self.data = {key: shown[key] for key in keys}
+        self.data = {key: shown[key] for key in keys if key in shown}
         self._end()
 
     def _give_up(self) -> None:
@@ -194,6 +232,7 @@ class Resolving:
         self._end()
 
     def _end(self) -> None:
+        self.is_over = True
         if self.data is None and not self.is_late and self.defect is None:
             # Whoever makes the answer waits for what is still under way.
             self.ran.update((key, Ran(task)) for key, task in self._waiting.items())

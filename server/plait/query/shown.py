@@ -49,7 +49,9 @@ class Shown:
             if sizes is not None and asked is not None:
                 sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
         return {
-            key: shown[of][()] if type(of) is int else values.get(key, of)
+            key: (None if self._asked[of] is None else shown[of][()])
+            if type(of) is int
+            else values.get(key, of)
             for key, of in self._compiled.root
         }
 

@@ -243,6 +243,7 @@ window.PlaitPanel = (function () {
       e("b", null, one.path),
       " " + one.backend + " " + one.endpoint + ", " + about + counted(one.calls, "call"),
       one.p50_ms !== null && ", " + ms(one.p50_ms),
+      one.guarded && e("span", { className: "plait-tag" }, "asks permission"),
       one.early && e("span", { className: "plait-tag" }, "early"),
       isLongest && e("span", { className: "plait-tag" }, "longest way"),
       one.when && e("span", { className: "plait-tag" }, "when " + one.when),
