@@ -42,6 +42,7 @@ CATALOG = """{ catalog { __typename
 STOCK = """{ catalog {
   ... on Book { title bookStock: stock { left } } ... on Game { title gameStock: stock { left } }
 } }"""
+MEMBERS = CATALOG.replace("catalog", "caller membersCatalog", 1)
 MINE = "{ mine { id total placedAt } }"
 DASHBOARD = """query ($id: Int!) { user(id: $id) {
   name email orders { id total } addresses { id city } payments { id brand } rewards { points }
@@ -112,6 +113,13 @@ SCENARIOS = (
         upstream=("--failing", "/rewards"),
     ),
     Scenario(name="an envelope, two types, decimals", query=CATALOG, settings=ALONE, graph="shop"),
+    Scenario(
+        name="the same after a permission, with a resolver",
+        query=MEMBERS,
+        settings=ALONE,
+        graph="shop",
+        callers=20,
+    ),
     Scenario(
         name="its stock, the service down: fallbacks",
         query=STOCK,

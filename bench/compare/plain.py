@@ -17,6 +17,7 @@ import strawberry
 from fastapi import FastAPI
 from strawberry.dataloader import DataLoader
 from strawberry.fastapi import GraphQLRouter
+from strawberry.permission import BasePermission
 
 UPSTREAM = os.environ.get("UPSTREAM", "http://127.0.0.1:9100")
 client = httpx.AsyncClient(
@@ -212,11 +213,26 @@ def made_purchase(row: dict[str, Any]) -> Purchase:
     return Purchase(id=row["id"], total=Decimal(str(row["total"])), placed_at=placed)
 
 
+class KnownCaller(BasePermission):
+    message = "Say who you are."
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        return "authorization" in info.context["request"].headers
+
+
+async def load_catalog() -> list[Annotated[Book | Game, strawberry.union("Product")]]:
+    return [made_product(row) for row in (await fetched("/catalog"))["data"]["items"]]
+
+
 @strawberry.type
 class Query:
+    catalog = strawberry.field(resolver=load_catalog)
+    members_catalog = strawberry.field(resolver=load_catalog, permission_classes=[KnownCaller])
+
     @strawberry.field
-    async def catalog(self) -> list[Annotated[Book | Game, strawberry.union("Product")]]:
-        return [made_product(row) for row in (await fetched("/catalog"))["data"]["items"]]
+    async def caller(self, info: strawberry.Info) -> str:
+        await asyncio.sleep(0)
+        return str(info.context["request"].headers.get("authorization"))
 
     @strawberry.field
     async def mine(self, info: strawberry.Info) -> list[Purchase]:

@@ -1,18 +1,20 @@
 """A shop over REST whose replies are less plain: rows in an envelope, of two types, with decimals;
 a service that may be down; and what each caller alone may keep."""
 
+import asyncio
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
+from strawberry.permission import BasePermission
 
 from plait import Backend, Graph, by_ids, discriminator, this
 
 main = Backend("main")
 second = Backend("second", forward=("authorization",))
 
-catalog = main.get("/catalog", unwrap="data.items")
+list_catalog = main.get("/catalog", unwrap="data.items")
 get_stock = main.get("/stock/{id}", batch=by_ids("/stock"))
 list_mine = second.get("/mine")
 
@@ -49,10 +51,29 @@ class Order:
     placed_at: datetime
 
 
+class KnownCaller(BasePermission):
+    """Lets in whoever says who they are."""
+
+    message = "Say who you are."
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        return "authorization" in info.context.headers
+
+
+Product = Annotated[Book | Game, strawberry.union("Product")]
+
+
 @strawberry.type
 class Query:
-    catalog: list[Annotated[Book | Game, strawberry.union("Product")]] = catalog()
+    catalog: list[Product] = list_catalog()
+    members_catalog: list[Product] = list_catalog(permission_classes=[KnownCaller])
     mine: list[Order] = list_mine()
+
+    @strawberry.field
+    async def caller(self, info: strawberry.Info) -> str:
+        """Who asks, as far as they say so."""
+        await asyncio.sleep(0)
+        return str(info.context.headers.get("authorization"))
 
 
 graph = Graph(query=Query)

@@ -111,6 +111,23 @@ def test_what_was_loaded_before_a_write_is_loaded_anew_and_not_older() -> None:
     asyncio.run(main())
 
 
+def test_what_somebody_else_was_told_is_not_asked_for_again() -> None:
+    async def main() -> None:
+        made, recorder = loaders()
+        known = {("1",): Fetched(row="known")}
+        made.elsewhere = lambda identity, load: (
+            known.get(load.key) if identity == ENDPOINT.label else None
+        )
+        outcomes = [await made.load(ENDPOINT, {"id": id}) for id in (1, 2, 1)]
+        assert [one.row for one in outcomes if isinstance(one, Fetched)] == ["known", 2, "known"]
+        assert recorder.waves == [1]
+        made.forget()  # and after a write it is
+        await made.load(ENDPOINT, {"id": 1})
+        assert recorder.waves == [1, 1]
+
+    asyncio.run(main())
+
+
 def test_what_is_still_waited_for_is_given_up_at_the_end() -> None:
     async def main() -> None:
         made, recorder = loaders()

@@ -53,6 +53,22 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         assert remedy in text
 
 
+def test_a_field_that_is_taken_for_the_endpoint_of_its_name_says_so() -> None:
+    thing = get_thing
+
+    @strawberry.type
+    class Thing:
+        id: strawberry.ID
+
+    with pytest.raises(TypeError, match=r"a field of the class that shows 'GET /things/\{id\}'"):
+
+        class Query:
+            thing: Thing = get_thing(id=arg(strawberry.ID))
+            other: Thing = thing(id=1)
+
+    assert thing is get_thing
+
+
 def test_two_backends_of_one_name_and_a_url_that_is_none_are_mistakes() -> None:
     twin = Backend("things", "ftp://things.test")
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx
 import pytest
 import strawberry
 from graphql import GraphQLError
@@ -46,7 +47,7 @@ class AskedSlowly(BasePermission):
         if "permission" in GATES:
             await GATES["permission"].wait()
         await asyncio.sleep(0)
-        return info.context.headers.get("x-may-later") != "no"
+        return info.context.headers.get("x-may-later") != "no" and kwargs.get("id") != "9"
 
 
 class Shouted(FieldExtension):
@@ -87,6 +88,10 @@ class Query:
         id=arg(strawberry.ID),
         extensions=[PermissionExtension([Asked()], fail_silently=True)],
     )
+    silently: User | None = get_user(
+        id=arg(strawberry.ID),
+        extensions=[PermissionExtension([AskedSlowly()], fail_silently=True)],
+    )
     shouted: User | None = get_user(id=arg(strawberry.ID), extensions=[Shouted()])
     open: User | None = get_user(id=arg(strawberry.ID))
 
@@ -100,12 +105,20 @@ class Query:
         return "w"
 
     @strawberry.field
+    async def must_word(self, fails: bool = True) -> str:
+        RUNS.append("must word")
+        await asyncio.sleep(0)
+        if fails:
+            raise GraphQLError("told", extensions={"code": "OWN"})
+        return "w"
+
+    @strawberry.field
     def sum(self, of: list[int]) -> int:
         RUNS.append("sum")
         return sum(of)
 
     @strawberry.field
-    async def loaded(self, info: strawberry.Info, id: strawberry.ID) -> str:
+    async def loaded(self, info: strawberry.Info, id: strawberry.ID) -> str | None:
         RUNS.append("loaded")
         if "word" in GATES:
             await GATES["word"].wait()
@@ -187,6 +200,10 @@ FULL = "{ id name orders { id buyer { name } } }"
         ("{ many(ids: [1]) { name } silent(id: 1) { name } }", "code"),
         # It shows something in place of what it asks for.
         ("{ silent(id: 9) { name } open(id: 1) { name } }", "left"),
+        # Others are asked for, or may ask, in the very turn in which that shows.
+        ("{ silent(id: 9) { name } slow(id: 1) { name } }", "left"),
+        ("{ silently(id: 9) { name } slow(id: 1) { name } }", "left"),
+        ("{ slow(id: 1) { name } silently(id: 9) { name } }", "left"),
         # What is no permission may do anything.
         ("{ shouted(id: 1) { name } word }", "core"),
         # Here a field's value is needed before it is known what is below it.
@@ -315,6 +332,89 @@ def test_a_resolver_gets_what_was_asked_for_already(
     asyncio.run(main())
 
 
+def test_a_limit_holds_for_both_sides_together() -> None:
+    limits = GraphTest(graph).settings.model_copy(update={"request_keys_max": 1})
+    document = "{ loaded(id: 1) user(id: 2) { name } word }"
+    answers = []
+    for count in (1_000, 0):
+        with GraphTest(graph, settings=limits, b=Script()) as test, sights(count):
+            answers.append(told(test.ask(document)))
+    assert answers[0] == answers[1]
+    assert answers[1]["data"] == {"loaded": None, "user": {"name": "n2"}, "word": "w"}
+    assert answers[1]["errors"][0]["extensions"]["limit"] == "request_keys_max"
+
+
+class WithLateCalls(GraphTest):
+    """With calls that wait for the gate `call`."""
+
+    def _wire(self, name: str) -> Any:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            await GATES["call"].wait()
+            return httpx.Response(200, json={"id": 1, "name": "late"})
+
+        return httpx.MockTransport(answer)
+
+
+@pytest.mark.parametrize(
+    "document", ["{ word open(id: 1) { name } }", "{ user(id: 1) { name } t: __typename }"]
+)
+def test_a_call_that_takes_too_long_costs_its_own_field(
+    document: str, gates: dict[str, asyncio.Event]
+) -> None:
+    limits = GraphTest(graph).settings.model_copy(update={"request_timeout_s": 0.1})
+
+    async def ask(times: int) -> tuple[list[str], Any]:
+        gates["call"] = asyncio.Event()
+        async with WithLateCalls(graph, settings=limits) as test:
+            with sights(times), noted() as ways:
+                answer = await asyncio.wait_for(test.ask_async(document), 5)
+        return ways, told(answer)
+
+    (_, expected), (ways, found) = asyncio.run(ask(1_000)), asyncio.run(ask(0))
+    assert (found, ways) == (expected, ["left"])
+    assert len(found["data"]) == 2
+    assert [one["extensions"]["code"] for one in found["errors"]] == ["BACKEND_TIMEOUT"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{ slow(id: 1) { name } mustWord prices }", "{ mustWord slow(id: 1) { name } prices }"],
+)
+def test_what_must_be_there_and_fails_ends_it_whatever_is_still_asked(
+    document: str, gates: dict[str, asyncio.Event]
+) -> None:
+    async def ask(times: int) -> tuple[list[str], Any]:
+        gates["permission"] = asyncio.Event()
+        async with GraphTest(graph, b=Script()) as test:
+            before = asyncio.all_tasks()
+            with sights(times), noted() as ways:
+                answer = await asyncio.wait_for(test.ask_async(document), 5)
+            await _settled()
+            assert asyncio.all_tasks() == before
+        return ways, told(answer)
+
+    (_, expected), (ways, found) = asyncio.run(ask(1_000)), asyncio.run(ask(0))
+    assert (found, ways) == (expected, ["left"])
+    assert found["data"] is None
+
+
+def test_nothing_is_left_of_what_was_handed_on(gates: dict[str, asyncio.Event]) -> None:
+    limits = GraphTest(graph).settings.model_copy(update={"request_timeout_s": 0.05})
+
+    async def main() -> None:
+        gates["word"] = asyncio.Event()
+        async with GraphTest(graph, settings=limits, b=Script()) as test:
+            before = asyncio.all_tasks()
+            with sights(0), noted() as ways, pytest.MonkeyPatch.context() as patch:
+                patch.setattr("plait.query.interpret.GRACE_S", 0.0)
+                answer = await test.ask_async("{ silent(id: 9) { name } word }")
+            await _settled()
+            assert (ways, answer["data"]) == (["left"], None)
+            assert asyncio.all_tasks() == before
+
+    asyncio.run(main())
+
+
 def test_what_takes_too_long(gates: dict[str, asyncio.Event]) -> None:
     """A call costs its own field, and a resolver that goes on the whole operation, as elsewhere."""
     limits = Settings(request_timeout_s=0.05)
@@ -389,6 +489,20 @@ def test_what_is_explained() -> None:
         ("slow", True, False),
         ("slow.orders", False, True),
     ]
+
+
+def test_what_is_explained_of_a_run_is_what_ran() -> None:
+    """By graphql-core, which asks permissions on its way."""
+    document = "{ slow(id: 1) { name orders { id } } }"
+    with GraphTest(graph, b=Script()) as test:
+        planned = test.ask(document, x_plait_explain="plan")["extensions"]["plait"]["plan"]
+        run = test.ask(document, x_plait_explain="run")["extensions"]["plait"]["plan"]
+    assert [(one["path"], one["wave"]) for one in planned["steps"]] == [
+        ("slow", 1),
+        ("slow.orders", 1),
+    ]
+    assert planned["unplanned"] == run["steps"] == []
+    assert [one["path"] for one in run["unplanned"]] == ["slow"]
 
 
 def test_why_an_extension_keeps_it_from_being_compiled() -> None:

@@ -54,6 +54,15 @@ class DeclaredField(StrawberryField):
     options: FieldOptions
     place: Place
 
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Raises `TypeError`: whoever calls a field means the endpoint that has the same name."""
+        label = self.declaration.spec.label
+        raise TypeError(
+            f"This is a field of the class that shows '{label}', and not the endpoint itself: in a "
+            "class its own names come before those of the module. Give the endpoint another name "
+            "than the field, such as 'get_user' where the field is 'user'."
+        )
+
     def __copy__(self) -> Self:
         copied = super().__copy__()
         copied.declare(self.declaration, self.bindings, self.options, self.place)
@@ -96,7 +105,7 @@ class DeclaredField(StrawberryField):
 def _is_asked_elsewhere(info: Any) -> bool:
     """Whether a field of the root is run for its permissions alone."""
     granting = getattr(info.context, "granting", None) or ()
-    return info.path.prev is None and info.path.key in granting
+    return info.path.key in granting
 
 
 class PropertyField(StrawberryField):

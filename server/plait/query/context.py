@@ -123,6 +123,12 @@ class Context:
         """Whether the answer tells what its graph's author should know. It names properties."""
         return self.introspection and WARNINGS_HEADER in self.headers
 
+    @property
+    def tells_more(self) -> bool:
+        """Whether resolvers have left something to be told beside the data."""
+        noted = self.fallbacks or self.reported or self.written or self.absences
+        return bool(noted) or self.replayed or self.told is not None
+
     async def recall_of(self, info: Any) -> Recall | None:
         """What a mutation field reads on the way to its next writes: kept with them, for a request
         that comes again under the same key. What it read before its last ones is not in it: nothing

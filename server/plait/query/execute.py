@@ -364,6 +364,9 @@ class Running:
         self, made: Answered, context: Context, errors: Sequence[GraphQLError] = ()
     ) -> None:
         """The answer of what compiled code made, with what there is to tell beside it."""
+        if made.is_all and not errors and not context.tells_more:
+            self._end(self._done(made, context.budget))
+            return
         result = ExecutionResult(data=made.data, errors=[*made.errors, *errors])
         context.fallbacks = (context.fallbacks + made.fallbacks)[:MARKS_MAX]
         answered = self._executor.interpreter.answered
@@ -403,8 +406,7 @@ class Running:
             executor.interpreter.tell(direct.absences())
         made = direct.made()
         if made is not None and made.is_all:
-            name, calls = _name(self._operation), direct.budget.calls
-            done = Done(answer=whole(made.body), name=name, kind="query", calls=calls)
+            done = self._done(made, direct.budget)
             self._lead_to(done, direct)
             self._end(done)
             return
@@ -414,6 +416,11 @@ class Running:
             self._tell_made(made, context)
         else:
             self._hand_on(direct, context, {})
+
+    def _done(self, made: Answered, budget: Budget) -> Done:
+        """The answer of nothing but data."""
+        name = _name(self._operation)
+        return Done(answer=whole(made.body), name=name, kind="query", calls=budget.calls)
 
     def _interpret(self, context: Context) -> None:
         work = self._executor.interpreter.run(

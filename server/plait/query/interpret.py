@@ -205,6 +205,8 @@ class Interpreter:
             hide_suggestions=not self._introspection,
         )
         if isinstance(result, ExecutionResult):
+            if left := _left(context):
+                self._give_up(left, context)
             return budget.refused or result
         refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         budget.stop = partial(_set, refused)
@@ -241,9 +243,7 @@ class Interpreter:
 
     async def _leave(self, work: "asyncio.Future[ExecutionResult]", context: Context) -> None:
         """Give up what is still under way. Where that is much, nobody waits for it."""
-        executor = context.executor
-        begun = [*executor.begun, *executor.background_futures] if executor else []
-        left = [one for one in (*context.begun, *begun) if not one.done()]
+        left = _left(context)
         if work.done() and not left:
             await context.loaders.close()
         else:
@@ -284,6 +284,13 @@ class Interpreter:
     async def close(self) -> None:
         """Wait until what was given up has ended."""
         await asyncio.gather(*self._reapers, return_exceptions=True)
+
+
+def _left(context: Context) -> list["asyncio.Future[Any]"]:
+    """What is still under way beside the work itself."""
+    executor = context.executor
+    begun = [*executor.begun, *executor.background_futures] if executor else []
+    return [one for one in (*context.begun, *begun) if not one.done()]
 
 
 def _begun(graph: Graph, plan: Plan, context: Context, executor: Any) -> Run | None:

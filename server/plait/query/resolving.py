@@ -16,7 +16,6 @@ from graphql.type.definition import GraphQLResolveInfoHelpers
 from msgspec import Raw
 
 from plait.backend.numbers import encode
-from plait.errors import RequestError
 from plait.graph.execution import BoundedExecutor
 from plait.graph.graph import Graph, is_awaitable
 from plait.graph.ran import GRANTED, Ran
@@ -181,8 +180,7 @@ class Resolving:
         """Show null in place of what a resolver, or a permission, has refused. Whether that could
         be done."""
         self.ran[field.key] = Ran(error=error)
-        is_of_all = isinstance(error, RequestError) or self.context_value.budget.refused is not None
-        if is_of_all or isinstance(field.definition.type, GraphQLNonNull):
+        if isinstance(field.definition.type, GraphQLNonNull):
             self._end()
             return False
         self.errors.append(located_error(error, field.nodes, [field.key]))
