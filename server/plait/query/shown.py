@@ -117,7 +117,7 @@ class Shown:
     def _fits(self) -> bool:
         """Whether the answer cannot be larger than it may be, as far as can be told at once: a row
         that has come once may be shown a thousand times."""
-        times, total = self._times, 0
+        times, total, at_most = self._times, 0, 0
         for join in self._compiled.joins:
             asked = self._asked[join.index]
             if asked is None:
@@ -127,7 +127,13 @@ class Shown:
             # No object is shorter than its braces, so there are no more of them than that.
             came = sum([batch.size()[0] for batch in asked.batches]) + asked.added
             total += times[join.index] * came * (_LONGER + join.names)
-        return self.budget.has_room(0, total)
+        if self.budget.has_room(0, total):
+            return True
+        for join in self._compiled.joins:  # a closer look: the braces are counted
+            asked = self._asked[join.index]
+            if asked is not None:
+                at_most += times[join.index] * _bytes_of(asked, join)
+        return self.budget.has_room(0, at_most)
 
     def _sizes(
         self,
