@@ -21,6 +21,7 @@ import plait.query.direct
 import plait.query.document
 import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
+from plait.backend.fetch import Fetching
 from plait.events import RowsUnexpected
 from plait.query.direct import Answered, Direct
 from plait.query.failed import Told
@@ -882,6 +883,101 @@ def test_rows_of_which_the_cache_has_some_are_all_shown() -> None:
             assert test.ask('{ thing(id: "1") { name } }')["data"] == {"thing": {"name": "one"}}
             answer = test.ask("{ things { friend { name } } }")
             assert [one["friend"]["name"] for one in answer["data"]["things"]] == ["one", "two"]
+
+
+def unwatched(patch: pytest.MonkeyPatch) -> None:
+    """Let nobody look at the first rows, which are read one by one for that."""
+    for bound in graph.schema.bounds:
+        patch.setattr(bound.watch, "is_open", False)
+
+
+KEPT_FIRST = reply(row(id=1, name="kept"), headers={"cache-control": "max-age=60"})
+
+
+@pytest.mark.parametrize(
+    ("rest", "is_typed"),
+    [
+        ([row(id=2, name="two"), row(id=3, name="three")], True),
+        ([row(id=3, name="three")], True),
+        ([], True),
+        ([row(id=3, name=None, size=None), row(id="2")], False),
+        # A row that nobody asked for now, and rows that are not as declared.
+        ([row(id=1, name="another"), row(id=2), row(id=3)], False),
+        ([row(id=2), row(id=2, name="another"), row(id=3)], False),
+        ([row(id=2), row(id=3, name={})], False),
+        ({"id": 2}, False),
+        (reply(status=503), False),
+    ],
+)
+def test_what_the_cache_has_of_a_batch_and_what_comes_are_read_alike(
+    rest: Any, is_typed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = {
+        "GET /things/1": KEPT_FIRST,
+        "GET /all": [row(friendId=id) for id in (3, 1, None, 2, 1)],
+        "GET /things?id=3&id=2": rest,
+        "GET /things/3": row(id=3, name="three"),
+        "GET /things/2": row(id=2, name="two"),
+    }
+    read: list[str] = []
+    outcome = Fetching.outcome
+    unwatched(monkeypatch)
+
+    def noted(self: Fetching, load: Any) -> Any:
+        if self._inquiry.endpoint.batch:
+            read.append(self._inquiry.endpoint.label)
+        return outcome(self, load)
+
+    answers = []
+    for count in (1_000, 0):
+        with GraphTest(graph, b=script) as test, sights(count):
+            test.ask('{ thing(id: "1") { name } }')
+            with monkeypatch.context() as patch:
+                if not count:
+                    patch.setattr(Fetching, "outcome", noted)
+                answers.append(told(test.ask("{ things { friend { id name size } } }")))
+            assert len(test.sent) == 3
+    assert answers[0] == answers[1]
+    assert (read == []) is is_typed
+
+
+def test_what_is_kept_counts_in_how_large_an_answer_would_be() -> None:
+    script = {
+        "GET /things/1": reply(
+            row(id=1, name="x" * 100_000), headers={"cache-control": "max-age=60"}
+        ),
+        "GET /all": [row(friendId=id) for id in [1] * 200 + [2]],
+        "GET /things/2": row(id=2),
+    }
+    answers = []
+    for count in (1_000, 0):
+        with GraphTest(graph, b=script) as test, sights(count), encoded() as sizes:
+            test.ask('{ thing(id: "1") { size } }')
+            sizes.clear()
+            answers.append(told(test.ask("{ things { friend { name } } }")))
+            assert max(sizes, default=0) < 1_000_000
+    assert answers[0] == answers[1]
+    assert answers[1]["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+
+
+def test_groups_of_which_the_cache_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = {"cache-control": "max-age=60"}
+    parts = [{"id": 7, "name": "p", "owner": 2}, {"id": 8, "name": "q", "owner": 2}]
+    script = {
+        "GET /things/1": row(id=1),
+        "GET /things/1/parts": reply([{"id": 5, "name": "kept", "owner": 1}], headers=fresh),
+        "GET /all": [row(id=3), row(id=1), row(id=2)],
+        "GET /parts?owner=3&owner=2": parts,
+    }
+    answers = []
+    unwatched(monkeypatch)
+    for count in (1_000, 0):
+        with GraphTest(graph, b=script) as test, sights(count):
+            test.ask('{ thing(id: "1") { parts { name } } }')
+            answers.append(told(test.ask("{ things { parts { id name } } }")))
+    assert answers[0] == answers[1]
+    shown = [[one["name"] for one in thing["parts"]] for thing in answers[1]["data"]["things"]]
+    assert shown == [[], ["kept"], ["p", "q"]]
 
 
 def test_what_is_kept_of_a_later_wave_is_there_at_once() -> None:

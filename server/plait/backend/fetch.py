@@ -489,23 +489,29 @@ class Fetching:
     def plain(self) -> Brought | None:
         """The one reply that has all of them, where there is such a one. It may have more, where
         it was joined."""
-        flight = self._boarded.whole
-        brought = flight.brought if flight is not None and not self._kept else None
-        return brought if brought is not None and brought.body is not None else None
+        return None if self._kept else self.rest()
 
-    def kept(self) -> list[bytes] | None:
-        """What the cache has, row by row as JSON, where it has all of them."""
-        if len(self._kept) < len(self.loads):
-            return None
-        return [self._kept[load].row for load in self.loads]
+    def kept(self) -> Mapping[Load, CacheEntry]:
+        """What the cache has of them and may be used."""
+        return self._kept
+
+    def rest(self) -> Brought | None:
+        """As `plain`, of what the cache does not have."""
+        flight = self._boarded.whole
+        brought = flight.brought if flight is not None else None
+        return brought if brought is not None and brought.body is not None else None
 
     def bodies(self) -> list[bytes]:
         """What came, as JSON."""
         plain = self.plain()
         if plain is not None and plain.body is not None:
             return [plain.body]
-        if (kept := self.kept()) is not None:
-            return kept
+        rows = [one.row for one in self._kept.values()]
+        if len(rows) == len(self.loads):
+            return rows
+        rest = self.rest()
+        if rest is not None and rest.body is not None:
+            return [*rows, rest.body]
         bodies: dict[int, bytes] = {}
         for load in self.loads:
             flight = self._boarded.flight_of(load)

@@ -113,22 +113,33 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
 
 
 def _taken_as_kept(join: Join, asked: Asked, batch: LoadBatch, refused: list[int]) -> bool:
-    """Take rows that the cache has, all of them, as structs."""
+    """Take rows that the cache has, and those of one plain reply that brings the others, as
+    structs."""
     typed, fetching = join.typed, batch.fetching
     if typed is None or fetching is None or refused[join.index] >= REFUSED_MAX:
         return False
     kept = fetching.kept()
-    if kept is None or list in map(type, asked.loads.values()):
+    if not kept:
         return False
+    is_all, rest = len(kept) == len(fetching.loads), fetching.rest()
+    own = Asked(asked.values)
+    own.loads = {value: load for value, load in asked.loads.items() if load not in kept}
     try:
-        rows = typed.decode_kept(b"[%b]" % b",".join(kept))
+        rows = typed.decode_kept(b"[%b]" % b",".join([one.row for one in kept.values()]))
+        if not is_all and not (
+            rest is not None
+            and rest.body is not None
+            and _taken_as_structs(typed, join, own, rest, rest.body)
+        ):
+            return False
     except ValueError:
         refused[join.index] += 1
         return False
     refused[join.index] = 0
-    by_load = dict(zip(fetching.loads, rows, strict=True))
+    by_load = dict(zip(kept, rows, strict=True))
     asked.rows = {
-        value: None if load is None else by_load[load] for value, load in asked.loads.items()
+        value: by_load[load] if load in by_load else own.rows.get(value)
+        for value, load in asked.loads.items()
     }
     asked.is_typed = True
     return True
