@@ -309,7 +309,7 @@ def test_each_call_is_told_once_however_it_ends() -> None:
     async def test(calls: Calls) -> None:
         origin = Origin(request_id="r", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
         one = calls.one(origin=origin)
-        batch = calls.one(origin=origin, keys=3, template="GET /rows?id=")
+        batch = calls.one(origin=origin, key_count=3, template="GET /rows?id=")
         assert (await calls.client.call(batch)).status == 200
         with pytest.raises(BackendHttpError):
             await calls.client.call(one)

@@ -38,7 +38,7 @@ def test_a_single_call_has_every_value_in_its_place() -> None:
     assert call.query == "c=1&Q=1&Q=2"
     assert call.headers == (("X-H", "x"),)
     assert call.origin is ORIGIN
-    assert (call.keys, call.template) == (1, "")
+    assert (call.key_count, call.template) == (1, "")
 
 
 def test_what_is_null_is_left_out() -> None:
@@ -79,7 +79,7 @@ def test_several_loads_are_one_call(
     loads = [load_of(endpoint, {**values, "id": one}) for one in (1, "2")]
     call = batch_call(endpoint, endpoint.batch, loads, ORIGIN)
     assert (call.method, call.path, call.query, call.body) == (method, path, query, body)
-    assert call.keys == 2
+    assert call.key_count == 2
     assert call.template == endpoint.batch.label
     assert call.origin is ORIGIN
 

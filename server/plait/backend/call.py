@@ -49,7 +49,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond those that the backend always gets."""
     body: bytes | None = None
     """JSON."""
-    keys: int = 1
+    key_count: int = 1
     """How many keys it carries."""
     template: str = ""
     """How logs name it, where it is not the endpoint's own method and path: a batch's."""

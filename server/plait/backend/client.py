@@ -268,7 +268,7 @@ def _tell(
 def _shown(event: CallFinished, start: float, end: float) -> CallShown:
     return CallShown(
         label=event.endpoint,
-        keys=event.keys,
+        key_count=event.keys,
         start=start,
         end=end,
         status=event.http_status,
@@ -372,7 +372,7 @@ def _finished(
         trace_id=call.origin.trace_id,
         backend=call.endpoint.backend.name,
         endpoint=label_of(call),
-        keys=call.keys,
+        keys=call.key_count,
         http_status=status,
         error_code=error.code if error else None,
         attempts=1,

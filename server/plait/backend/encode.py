@@ -130,7 +130,7 @@ def batch_call(endpoint: EndpointSpec, batch: Batch, loads: Sequence[Load], orig
         query=query,
         headers=_headers(endpoint, values),
         body=body,
-        keys=len(loads),
+        key_count=len(loads),
         template=batch.label,
         origin=origin,
     )

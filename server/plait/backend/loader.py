@@ -190,7 +190,7 @@ class Loaders:
             backend=endpoint.backend.name,
             endpoint=endpoint.label,
             wave=self._waves,
-            keys=tuple(key_told(load) for load in loads[:KEYS_SHOWN]),
+            keys_told=tuple(key_told(load) for load in loads[:KEYS_SHOWN]),
             count=len(loads),
             start=self._fetcher.clock.now(),
         )

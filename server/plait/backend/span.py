@@ -11,7 +11,7 @@ class CallShown:
 
     label: str
     """Method and path template."""
-    keys: int
+    key_count: int
     start: float
     end: float
     status: int | None
@@ -27,7 +27,7 @@ class Span:
     endpoint: str
     wave: int
     """Which of the operation's waves it left with, from 1."""
-    keys: tuple[str, ...]
+    keys_told: tuple[str, ...]
     """The first of them, as text."""
     count: int
     """How many keys there are."""

@@ -180,6 +180,12 @@ class EndpointSpec:
         return (*self.path.parameters, *self.query, *self.headers, *body)
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """The parameters without which there is no call."""
+        keys = self.batch.keys if self.batch else ()
+        return tuple(dict.fromkeys((*self.path.parameters, *self.required, *keys)))
+
+    @property
     def key_parameters(self) -> tuple[str, ...]:
         """The parameters that tell the keys of one batch apart; the others are shared by all of
         it."""

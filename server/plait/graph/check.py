@@ -1,7 +1,9 @@
 """Every mistake in a graph, found before it serves anything and told all at once.
 
 Each check is a generator of `Mistake`s, over one backend, endpoint, type or field. A mistake says
-what is wrong, where it stands in the author's code, and what to write instead.
+what is wrong, where it stands in the author's code, and what to write instead. What is looked at is
+what the author wrote: the table of fields is made of a schema, and of a graph with mistakes there
+may be none.
 """
 
 import difflib
@@ -319,8 +321,7 @@ def _binding_mistakes(field: DeclaredField, where: str) -> Iterator[Mistake]:
                 f"'{name}' is bound to the type {told}, which is no value.",
                 f"For a GraphQL argument of that type write {name}=arg({told}).",
             )
-    keys = spec.batch.keys if spec.batch else ()
-    required = dict.fromkeys((*spec.path.parameters, *spec.required, *keys))
+    required = spec.needed
     for name in required:
         if name not in field.bindings and name in known:
             yield mistake(

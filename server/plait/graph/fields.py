@@ -123,13 +123,6 @@ class Fetch:
     """Whether permissions are asked first, and nothing else is."""
     place: Place
 
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """The parameters without which there is no call."""
-        spec = self.endpoint
-        keys = spec.batch.keys if spec.batch else ()
-        return tuple(dict.fromkeys((*spec.path.parameters, *spec.required, *keys)))
-
     def values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """What each parameter is. `None` where one of them narrows to nothing: null, or an empty
         list, asks for no row, and must not become a call without that parameter, which would ask

@@ -30,10 +30,12 @@ UNSETTLED: Any = object()
 
 
 class AskedKeys(msgspec.Struct, frozen=True):
-    """What one field has asked for: its keys, and the values of each."""
+    """What one field has asked for."""
 
-    keys: Sequence[AskedKey]
+    answers: Sequence[AskedKey]
+    """What became of each of its keys."""
     values: Sequence[Mapping[str, Any]] = ()
+    """The parameters of each."""
     window: Window | None = None
     """Of a connection."""
 
@@ -51,7 +53,7 @@ class Bound:
     needed: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "needed", self.fetch.needed)
+        object.__setattr__(self, "needed", self.fetch.endpoint.needed)
 
     def resolve(self, source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
         """The field's value, or an awaitable of it. Loads are asked for at once, before the first
@@ -92,7 +94,7 @@ class Bound:
             return UNSETTLED
         found = []
         is_many = self.fetch.form == "many"
-        for future in asked.keys:
+        for future in asked.answers:
             if not isinstance(future, asyncio.Future) or not future.done() or future.exception():
                 return UNSETTLED
             outcome = future.result()
@@ -142,14 +144,14 @@ class Bound:
 
     def _shown(self, info: Any, asked: AskedKeys) -> Any:
         """The field's value: at once where all of its rows are there."""
-        if all(not isinstance(one, asyncio.Future) or one.done() for one in asked.keys):
+        if all(not isinstance(one, asyncio.Future) or one.done() for one in asked.answers):
             return self._value(info, asked)
         return self._value_later(info, asked)
 
     async def _value_later(self, info: Any, asked: AskedKeys) -> Any:
         # One after the other: they are under way all the same, and most come together. Shielded:
         # a field that is given up must not take the key from the others that wait for it.
-        for future in asked.keys:
+        for future in asked.answers:
             if isinstance(future, asyncio.Future) and not future.done():
                 with contextlib.suppress(PlaitError):  # a limit: it is told below
                     await asyncio.shield(future)
@@ -158,8 +160,8 @@ class Bound:
     def _value(self, info: Any, asked: AskedKeys) -> Any:
         try:
             if self.fetch.form == "many":
-                return self._many(info, asked.keys)
-            outcome = _outcome(asked.keys[0])
+                return self._many(info, asked.answers)
+            outcome = _outcome(asked.answers[0])
             if asked.window is not None:
                 return self._page(info, outcome, asked.window)
             row = unpacked(info, outcome)

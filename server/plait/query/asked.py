@@ -158,10 +158,10 @@ def _taken_as_structs(
         return True
     batch = join.step.fetch.endpoint.batch
     assert batch is not None
-    if typed.decode_batch is None or typed.keys is None:
+    if typed.decode_batch is None or typed.row_keys is None:
         return False
     rows = typed.decode_batch(body)
-    keys = typed.keys(rows)
+    keys = typed.row_keys(rows)
     if not batch.many:
         by_key = dict(zip(keys, rows, strict=True))
         return len(by_key) == len(rows) and _matched(asked, by_key, many=False)

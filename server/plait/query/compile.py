@@ -115,7 +115,7 @@ class Typed:
     decode_batch: Decode | None
     decode_kept: Decode
     """Reads a list of what the cache has for each load."""
-    keys: Gather | None
+    row_keys: Gather | None
     """The values by which a batch's rows are found."""
     gather: Mapping[int, Gather]
     """By the joins below."""
@@ -448,7 +448,7 @@ class _Writer:
                 else None
             ),
             "decode_kept": decoder(list[kept | None], ()),
-            "keys": f"typed_keys_{index}" if key is not None else None,
+            "row_keys": f"typed_keys_{index}" if key is not None else None,
             "gather": gathers,
             "build": f"typed_{index}",
         }
@@ -716,8 +716,10 @@ def _inside(prefix: Path | None, entry: Property) -> Path | None:
 
 def _typed(made: Mapping[str, Any], namespace: Mapping[str, Any]) -> Typed:
     gather = {below: namespace[name] for below, name in made["gather"].items()}
-    keys = namespace[made["keys"]] if made["keys"] else None
-    return Typed(**{**made, "gather": gather, "build": namespace[made["build"]], "keys": keys})
+    row_keys = namespace[made["row_keys"]] if made["row_keys"] else None
+    return Typed(
+        **{**made, "gather": gather, "build": namespace[made["build"]], "row_keys": row_keys}
+    )
 
 
 def _row_key(fetch: Fetch, parameters: Sequence[str]) -> str | None:

@@ -303,7 +303,7 @@ class Running:
         context.granting = code.guarded
         context.loaders.elsewhere = direct.outcome_of
         direct.hold(code.guarded)
-        direct.order = code.keys
+        direct.order = code.order
         self._resolving = resolving = Resolving(
             code.resolvers,
             context,

@@ -360,7 +360,7 @@ def run_told(spans: Sequence[Span], start: float, end: float) -> dict[str, Any]:
                 "backend": one.backend,
                 "endpoint": one.endpoint,
                 "wave": one.wave,
-                "keys": one.keys,
+                "keys": one.keys_told,
                 "count": one.count,
                 "cached": one.cached,
                 "joined": one.joined,
@@ -371,7 +371,7 @@ def run_told(spans: Sequence[Span], start: float, end: float) -> dict[str, Any]:
                 "calls": [
                     {
                         "call": call.label,
-                        "keys": call.keys,
+                        "keys": call.key_count,
                         "status": call.status,
                         "error": call.error,
                         "attempts": call.attempts,

@@ -35,8 +35,8 @@ class Mixed(Struct, frozen=True, kw_only=True):
     resolvers: Resolvers
     guarded: frozenset[str]
     """The fields that ask permissions before they ask an endpoint, by their keys in the answer."""
-    keys: tuple[str, ...]
-    """All of the answer, in its order."""
+    order: tuple[str, ...]
+    """The keys of the whole answer, in its order."""
     source: str
     """The code, for who wants to read it."""
 
@@ -89,7 +89,7 @@ def mixed_of(
         prepared=of_endpoints,
         resolvers=of_resolvers,
         guarded=frozenset(guarded),
-        keys=tuple(selected),
+        order=tuple(selected),
         source=f"{of_endpoints.source}\n\n{of_resolvers.source}",
     )
 

@@ -163,7 +163,7 @@ class Run:
             self._by_value[step.index][told] = asked
         if asked is None:
             return
-        for key, values in zip(asked.keys, asked.values, strict=True):
+        for key, values in zip(asked.answers, asked.values, strict=True):
             if not isinstance(key, asyncio.Future):
                 continue
             self._unclaimed.discard(id(key))
@@ -254,8 +254,8 @@ class Run:
         if asked is None:
             return
         if self._loaders.count > before:
-            self._unclaimed.update(id(key) for key in asked.keys)
-        for key, values in zip(asked.keys, asked.values, strict=True):
+            self._unclaimed.update(id(key) for key in asked.answers)
+        for key, values in zip(asked.answers, asked.values, strict=True):
             if isinstance(key, asyncio.Future) and not key.done():
                 self._ask_early(step, values)
 
