@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from plait.backend.call import Origin
-from plait.backend.encode import Load
+from plait.backend.encode import Load, load_of
 from plait.backend.fetch import Fetcher
 from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import HANDED_OUT, QUIET_TURNS, Loaders
@@ -107,6 +107,30 @@ def test_what_was_loaded_before_a_write_is_loaded_anew_and_not_older() -> None:
         await made.load(ENDPOINT, {"id": 1})
         assert recorder.waves == [1, 1]
         assert recorder.since == [0.0, 7.0]
+
+    asyncio.run(main())
+
+
+def test_what_has_come_is_told_to_who_asks_beside() -> None:
+    async def main() -> None:
+        made, recorder = loaders()
+        one, broken = load_of(ENDPOINT, {"id": 1}), load_of(ENDPOINT, {"id": 2})
+        assert made.told(ENDPOINT.label, one) is None
+        future = made.load(ENDPOINT, {"id": 1})
+        assert made.told(ENDPOINT.label, one) is None
+        assert await future == made.told(ENDPOINT.label, one)
+        assert made.told("another endpoint", one) is None
+
+        async def failing(*_: Any, **__: Any) -> Any:
+            raise RuntimeError
+
+        recorder.fetch = failing  # type: ignore[method-assign]
+        await asyncio.wait((made.load(ENDPOINT, {"id": 2}),))
+        assert made.told(ENDPOINT.label, broken) is None
+        left = made.load(ENDPOINT, {"id": 3})
+        await made.close()
+        assert left.cancelled()
+        assert made.told(ENDPOINT.label, load_of(ENDPOINT, {"id": 3})) is None
 
     asyncio.run(main())
 

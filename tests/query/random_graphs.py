@@ -382,6 +382,15 @@ class _Maker:
             RUNS[f"found {info.path.key}"] += 1
             return await endpoint.load(info, id="3")
 
+        async def several(info: strawberry.Info) -> Any:
+            RUNS[f"several {info.path.key}"] += 1
+            loads = [endpoint.load(info, id=id) for id in ("1", "4", "1")]
+            return await asyncio.gather(*loads)
+
+        if chance.random() < 0.2:
+            several.__annotations__["return"] = list[cls | None]
+            values["several"] = strawberry.field(resolver=several)
+            fields["several"] = ("made", type_name)
         if chance.random() < 0.3:
             values["told"], fields["told"] = strawberry.field(resolver=told), ("leaf", None)
         if chance.random() < 0.3:

@@ -50,6 +50,14 @@ class AskedSlowly(BasePermission):
         return info.context.headers.get("x-may-later") != "no" and kwargs.get("id") != "9"
 
 
+class AskedBelow(BasePermission):
+    message = "Not below."
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        RUNS.append("below")
+        return bool(source.id == 10)
+
+
 class Shouted(FieldExtension):
     def resolve(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
         return next_(source, info, **kwargs)
@@ -65,6 +73,7 @@ class Order:
     id: int
     user_id: strawberry.ID | None = None
     buyer: "User | None" = get_user(id=this.userId)
+    secret: "User | None" = get_user(id=this.userId, permission_classes=[AskedBelow])
 
 
 @strawberry.type
@@ -111,6 +120,11 @@ class Query:
         if fails:
             raise GraphQLError("told", extensions={"code": "OWN"})
         return "w"
+
+    @strawberry.field
+    async def order(self, info: strawberry.Info) -> Order:
+        RUNS.append("order")
+        return Order(id=10, user_id=strawberry.ID("3"))
 
     @strawberry.field
     def sum(self, of: list[int]) -> int:
@@ -248,6 +262,22 @@ def test_permissions_see_the_request() -> None:
 def test_who_may_ask_at_once_asks_in_one_batch() -> None:
     document = "{ a: user(id: 1) { id } b: slow(id: 2) { id } open(id: 3) { id } }"
     assert both_ways(document)[3] == ["GET /users?id=1&id=3&id=2"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{ user(id: 1) { orders { secret { name } } } word }", "{ order { secret { name } } word }"],
+)
+def test_permissions_of_rows_are_for_graphql_core(
+    document: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    way, runs, answer, _ = both_ways(document)
+    assert (way, "below" in runs, "errors" in answer) == ("core", True, True)
+    assert "n" in json.dumps(answer["data"])
+    assert not [one for one in caplog.records if "compiled" in one.getMessage()]
+    code = Documents(graph, Limits()).get(document)
+    made = code.direct(code.operations[0], graph).code(None)
+    assert made.why == "Order.secret: a permission or an extension is asked first"
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from strawberry.permission import BasePermission
 from strawberry.relay import GlobalID, to_base64
 from strawberry.schema.config import StrawberryConfig
 
+import plait.query.resolving
 from plait import (
     Backend,
     Graph,
@@ -166,6 +167,7 @@ MADE: dict[str, Any] = {
         any=Other(name="o"),
         named=Part(name="n"),
     ),
+    "large": lambda: thing(name="x" * 100_000),
     "tuples": lambda: thing(parts=(Part(name="p"),), tags=("a",)),
     "whole float": lambda: thing(rate=2),
     "number for an id": lambda: thing(id=7),
@@ -404,6 +406,7 @@ def both_ways(
 BY_CODE = {
     "plain",
     "full",
+    "large",
     "tuples",
     "number for a text",
     "whole float",
@@ -472,7 +475,7 @@ def test_all_that_an_object_holds_is_shown() -> None:
         ('{ made(how: "plain") { boxed { content } } }', "core", ["plain"]),
         # What hangs on such an object is graphql-core's.
         ('{ made(how: "plain") { loud } }', "core", ["plain"]),
-        ("{ loads { fetched { name } } }", "core", []),
+        ("{ loads { fetched { name } } }", "code", []),
         ("{ word thing(id: 1) { name } }", "code", ["word"]),
         ("subscription { x }", "core", []),
     ],
@@ -629,6 +632,25 @@ def test_a_slow_resolver_is_given_up_in_time_and_its_writes_are_told() -> None:
     assert answer["data"] is None
     assert [one["extensions"]["code"] for one in answer["errors"]] == ["REQUEST_TIMEOUT"]
     assert [one["outcome"] for one in answer["extensions"]["plait"]["writes"]] == ["succeeded"]
+
+
+def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    encode = plait.query.resolving.encode
+
+    def noted_sizes(value: Any) -> bytes:
+        made = encode(value)
+        sizes.append(len(made))
+        return made
+
+    monkeypatch.setattr(plait.query.resolving, "encode", noted_sizes)
+    names = " ".join(f"a{number}: name" for number in range(200))
+    way, _, found = both_ways(f'{{ made(how: "large") {{ {names} }} }}')
+    assert way == "left"
+    assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+    assert max(sizes, default=0) < 1_000_000
 
 
 def test_a_long_list_is_shown_by_who_lets_others_have_their_turn() -> None:

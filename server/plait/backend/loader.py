@@ -107,6 +107,13 @@ class Loaders:
         known = self._known.setdefault(self._fetcher.identity(endpoint), {})
         known.setdefault(load.identity, future)
 
+    def told(self, identity: str, load: Load) -> LoadOutcome | None:
+        """What has come of a load of an endpoint, if it has been asked for here."""
+        future = self._known.get(identity, {}).get(load.identity)
+        if future is None or not future.done() or future.cancelled():
+            return None
+        return None if future.exception() is not None else future.result()
+
     @property
     def count(self) -> int:
         """How many loads were asked for, equal ones once."""

@@ -7,8 +7,8 @@ from typing import Any
 from plait.backend.decode import grouped
 from plait.backend.encode import Load
 from plait.backend.fetch import Fetching
-from plait.backend.flight import Brought
-from plait.backend.numbers import decode
+from plait.backend.flight import Brought, Fetched, LoadOutcome
+from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.query.compile import Join, Typed
 from plait.query.failed import FailedRow
@@ -26,10 +26,26 @@ def items_in(body: bytes, *, has_lists: bool) -> int:
     return objects + body.count(b",") + body.count(b"[") if has_lists else objects
 
 
+class Known:
+    """Loads of which it is known what came, for somebody else has asked: as `Fetching`."""
+
+    def __init__(self, outcomes: Mapping[Load, LoadOutcome]) -> None:
+        self._outcomes = outcomes
+
+    def outcome(self, load: Load) -> LoadOutcome:
+        """See `Fetching`."""
+        return self._outcomes[load]
+
+    def bodies(self) -> list[bytes]:
+        """See `Fetching`."""
+        rows = [one.row for one in self._outcomes.values() if isinstance(one, Fetched)]
+        return [encode(row) for row in rows]
+
+
 class LoadBatch:
     """Loads of one endpoint that leave together."""
 
-    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "loads")
+    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "known", "loads")
 
     def __init__(self, endpoint: EndpointSpec) -> None:
         self.endpoint = endpoint
@@ -37,17 +53,20 @@ class LoadBatch:
         self.joins: list[int] = []
         """Those that wait for it."""
         self.fetching: Fetching | None = None
+        self.known: Known | None = None
+        """In place of `fetching`."""
         self.is_shared = False
         self._size: tuple[int, list[bytes]] | None = None
 
     @property
     def is_over(self) -> bool:
-        return self.fetching is not None and self.fetching.is_over
+        return self.known is not None or (self.fetching is not None and self.fetching.is_over)
 
     def size(self) -> tuple[int, list[bytes]]:
         """How many bytes it brought, and these."""
         if self._size is None:
-            bodies = self.fetching.bodies() if self.fetching is not None else []
+            source = self.known or self.fetching
+            bodies = source.bodies() if source is not None else []
             self._size = sum(map(len, bodies)), bodies
         return self._size
 

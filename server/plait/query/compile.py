@@ -33,7 +33,7 @@ from graphql import (
     is_leaf_type,
     is_list_type,
 )
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from plait.backend.paths import Path, value_at
 from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Object, Property, Row
@@ -60,6 +60,18 @@ CODE_CHARACTERS_MAX = 60_000
 
 class NotCompiled(Exception):
     """Why an operation is not compiled."""
+
+
+class HeldFetch(Struct, frozen=True, kw_only=True):
+    """A field with an endpoint that hangs on what a resolver of the root returns."""
+
+    path: tuple[str, ...]
+    """Keys of the answer, outermost first."""
+    types: tuple[Any, ...]
+    """The types that the schema has for those above the last."""
+    type_name: str
+    """The type that it is a field of."""
+    nodes: Nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,6 +110,8 @@ class Join:
     computes: bool = False
     """Whether fields of its rows are computed: `build` gets what does that as its last
     parameter."""
+    is_held: bool = False
+    """Whether its parameters come from what a resolver of the root returns."""
 
     @property
     def may_be_absent(self) -> bool:
@@ -139,6 +153,8 @@ class Compiled:
     """What computes values of the root."""
     computes: bool = False
     """Whether anything is computed, at the root or for a row."""
+    held: tuple[int, ...] = ()
+    """The joins of the fields below what resolvers of the root return, in their order."""
     shared: frozenset[int] = field(default_factory=frozenset)
     """The joins whose endpoint others ask too, so that it is worth waiting for each other."""
 
@@ -151,9 +167,10 @@ def compiled(
     kinds: Mapping[str, Kind],
     plan: Plan,
     variables: Mapping[str, Any],
+    held: Sequence[HeldFetch] = (),
 ) -> Compiled:
-    """The code of a query whose plan is whole. `variables` are those that decide what is asked for.
-    Raises `NotCompiled`."""
+    """The code of a query whose plan is whole; `held` are fields below what resolvers of the root
+    return. `variables` are those that decide what is asked for. Raises `NotCompiled`."""
     if not plan.is_whole:
         raise NotCompiled(NOT_WHOLE)
     root = schema.query_type
@@ -161,7 +178,7 @@ def compiled(
     selections = Selections(schema, fragments, variables)
     writer = _Writer(selections, fields, kinds, plan)
     try:
-        return writer.operation(root, operation)
+        return writer.operation(root, operation, held)
     except TooLarge:
         raise NotCompiled("it has too many fields") from None
 
@@ -292,7 +309,12 @@ class _Writer:
         )
         self._joins: dict[int, dict[str, Any]] = {}
 
-    def operation(self, type_: GraphQLObjectType, operation: OperationDefinitionNode) -> Compiled:
+    def operation(
+        self,
+        type_: GraphQLObjectType,
+        operation: OperationDefinitionNode,
+        held: Sequence[HeldFetch],
+    ) -> Compiled:
         root: list[tuple[str, int | str | Resolver]] = []
         for key, nodes in self._selections.collected(
             type_, [(operation.selection_set, ())]
@@ -309,6 +331,7 @@ class _Writer:
                 raise NotCompiled(f"{type_.name}.{name} asks no endpoint")
             step = self._plan.places[(key,), type_.name]
             root.append((key, self._join(step, None, nodes)))
+        below = tuple(self._held(one) for one in held)
         source = "\n\n\n".join([*(one.text() for one in self._functions), *self._texts]) + "\n"
         if len(source) > CODE_CHARACTERS_MAX:
             raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
@@ -334,8 +357,16 @@ class _Writer:
             resolvers=tuple(one for _, one in root if isinstance(one, Resolver)),
             computes=any(one.computes for one in joins)
             or any(isinstance(one, Resolver) for _, one in root),
+            held=below,
             shared=_shared(joins),
         )
+
+    def _held(self, one: HeldFetch) -> int:
+        index = self._join(self._plan.places[one.path, one.type_name], None, one.nodes)
+        self._at[one.path, one.type_name] = index
+        join = self._joins[index]
+        join["types"], join["is_held"] = (*one.types, *join["types"]), True
+        return index
 
     def _resolver(
         self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom, place: str = ""
@@ -384,6 +415,7 @@ class _Writer:
             "names": 0,
             "properties": Counter(),
             "computes": False,
+            "is_held": False,
         }
         if place is not None and (parameters or place.frames):
             join["gather"] = self._gather(index, place, fetch, parameters)

@@ -8,7 +8,7 @@ again.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any
@@ -22,7 +22,8 @@ from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.encode import Load, load_of, loads_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched, LoadOutcome
+from plait.backend.flight import Fetched as FetchedRow
+from plait.backend.flight import LoadOutcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
 from plait.backend.numbers import encode
@@ -32,10 +33,11 @@ from plait.graph.execution import ERRORS_MAX
 from plait.graph.load import not_found_of
 from plait.graph.pages import Window
 from plait.query.arguments import Variables
-from plait.query.asked import Asked, LoadBatch, items_in, present, taken
+from plait.query.asked import Asked, Known, LoadBatch, items_in, present, taken
 from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow, Instead, Told, told_of
+from plait.query.held import Fetched
 from plait.query.leaves import Unusual, completed
 from plait.query.prepared import Prepared
 from plait.query.run import EARLY_KEYS_MAX
@@ -48,6 +50,11 @@ _KEY_KINDS = frozenset({int, str})
 """What a parameter may be that comes from a row. Of other kinds, values that are equal to Python
 may be different to a backend."""
 _KEY_OR_NULL = frozenset({*_KEY_KINDS, type(None)})
+
+
+def _fetched(shown: Sequence[Mapping[Any, Any]], held: Sequence[int], place: int, key: Any) -> Any:
+    """What a field with an endpoint shows that hangs on what a resolver returned."""
+    return shown[held[place]][key]
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +120,17 @@ class Direct:
         """What waits for its permissions, by its key in the answer."""
         self._refused: set[int] = set()
         """What these have not let ask."""
+        self._waits_for: set[str] = set()
+        """The resolvers that have not returned what others hang on, by their keys in the answer."""
+        self._returned: dict[int, list[Any]] = {}
+        """What hangs on what they have returned before it began: by joins, the values of the
+        parameters."""
+        self.loaders: Loaders | None = None
+        """What resolvers load with, for the same operation."""
         self.beside: Mapping[str, Any] = {}
         """What others have made of the answer."""
+        self.later: Mapping[str, Callable[[Fetched], Any]] = {}
+        """As `beside`, once it is known what fields with endpoints show in it."""
         self.order: Collection[str] = ()
         """The keys of the answer, where others make some of it."""
         self.is_late = False
@@ -124,9 +140,11 @@ class Direct:
 
     # --- from outside
 
-    def hold(self, keys: Collection[str]) -> None:
-        """Let nothing of these fields leave until they are granted."""
+    def hold(self, keys: Collection[str], resolvers: Collection[str]) -> None:
+        """Let nothing of these fields leave until they are granted, and nothing that hangs on what
+        resolvers return until they have."""
         joins = self._compiled.joins
+        self._waits_for = set(resolvers)
         self._held = {
             key: joins[of] for key, of in self._compiled.root if key in keys and type(of) is int
         }
@@ -135,18 +153,22 @@ class Direct:
         """Ask for what can be asked for at once. Raises nothing."""
         self._has_begun = True
         held = {one.index for one in self._held.values()}
-        self._to_come += len(held)
+        self._to_come += len(held) + len(self._waits_for)
         try:
+            for index, values in self._returned.items():
+                self._ask(self._compiled.joins[index], values)
             for join in self._prepared.roots:
                 if join.index not in held and join.index not in self._refused:
                     self._ask(join, [()])
-            self._leave(whole=not held)
+            self._leave(whole=not held and not self._waits_for)
         except Exception as error:
             self._give_in(error)
 
-    def decide(self, key: str, is_granted: bool) -> None:
+    def decide(self, key: str, *, is_granted: bool) -> None:
         """The permissions of a field have let it ask, or have not: then it shows nothing."""
-        join = self._held.pop(key)
+        join = self._held.pop(key, None)
+        if join is None:
+            return
         if not is_granted:
             self._refused.add(join.index)
         if not self._has_begun:
@@ -160,11 +182,28 @@ class Direct:
             self._ask(join, [()])
             self._leave(whole=False)
 
+    def returned(self, key: str, asked: Mapping[int, list[Any]]) -> None:
+        """What hangs on what a resolver has returned: the values of its parameters, by the places
+        in `Compiled.held`."""
+        if key not in self._waits_for:
+            return
+        self._waits_for.remove(key)
+        values = {self._compiled.held[place]: found for place, found in asked.items()}
+        if not self._has_begun:
+            self._returned.update(values)
+            return
+        self._to_come -= 1
+        if not self._is_left:
+            self._guarded(partial(self._go_on_below, values))
+
+    def _go_on_below(self, values: Mapping[int, list[Any]]) -> None:
+        if self.why is None:
+            for index, found in values.items():
+                self._ask(self._compiled.joins[index], found)
+            self._leave(whole=False)
+
     def withdraw(self) -> None:
         """Let graphql-core have it, once what is under way has come."""
-        if self._has_begun:
-            self._to_come -= len(self._held)
-        self._held = {}
         self._give_in(Unusual())
 
     @property
@@ -185,8 +224,10 @@ class Direct:
             raise Unusual
         shown = Shown(self._prepared, self._asked, self.computed, self.budget)
         data = shown.data()
-        if self.beside:
-            whole = {**data, **self.beside}
+        if self.beside or self.later:
+            of_fetches = partial(_fetched, shown.of, self._compiled.held)
+            later = {key: show(of_fetches) for key, show in self.later.items()}
+            whole = {**data, **self.beside, **later}
             data = {key: whole[key] for key in self.order}
         told = _NOTHING_TOLD
         if self._failed or self._instead or shown.absent:
@@ -404,6 +445,22 @@ class Direct:
         self, made: Asked, join: Join, loads: list[Load], *, early: bool = False
     ) -> list[Load]:
         """Have loads asked for. In place of those that were asked for already: these."""
+        if self.loaders is None:
+            return self._load_anew(made, join, loads, early=early)
+        endpoint = join.step.fetch.endpoint
+        identity = self._fetcher.identity(endpoint)
+        outcomes = [self.loaders.told(identity, load) for load in loads]
+        pairs = zip(loads, outcomes, strict=True)
+        known = {load: outcome for load, outcome in pairs if outcome is not None}
+        if known:
+            batch = LoadBatch(endpoint)
+            batch.loads, batch.known = list(known), Known(known)
+            made.batches.append(batch)
+        others = [load for load in loads if load not in known]
+        anew = iter(self._load_anew(made, join, others, early=early))
+        return [load if load in known else next(anew) for load in loads]
+
+    def _load_anew(self, made: Asked, join: Join, loads: list[Load], *, early: bool) -> list[Load]:
         if not loads:
             return []
         endpoint = join.step.fetch.endpoint
@@ -564,10 +621,10 @@ class Direct:
         def row(load: Load | None, value: Any) -> Any:
             if load is None:
                 return None
-            fetching = asked_in[load].fetching
-            assert fetching is not None
-            outcome = fetching.outcome(load)
-            if not isinstance(outcome, Fetched):
+            source = asked_in[load].known or asked_in[load].fetching
+            assert source is not None
+            outcome = source.outcome(load)
+            if not isinstance(outcome, FetchedRow):
                 return self._instead_of(join, asked, value, outcome)
             if outcome.stale_because is not None:
                 self._note(join, asked, value, Instead("stale", outcome.stale_because), outcome.row)
@@ -625,7 +682,11 @@ class Direct:
         return row
 
     def _give_in(self, error: BaseException) -> None:
-        """Let graphql-core have it. What is under way goes on: it will be needed."""
+        """Let graphql-core have it. What is under way goes on: it will be needed. What is not goes
+        its way there."""
+        if self._has_begun:
+            self._to_come -= len(self._held) + len(self._waits_for)
+        self._held, self._waits_for = {}, set()
         self.why = self.why or error
 
     def _too_late(self) -> None:

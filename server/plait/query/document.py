@@ -194,7 +194,13 @@ class Directs:
             if operation.operation is OperationType.QUERY:
                 plan = document.plan(operation, graph)
                 if not plan.is_whole and (
-                    mixed := mixed_of(operation, document.fragments, graph, variables)
+                    mixed := mixed_of(
+                        operation,
+                        document.fragments,
+                        graph,
+                        document.plan(operation, graph, is_granted=True),
+                        variables,
+                    )
                 ):
                     return mixed
                 if plan.steps or plan.is_whole:

@@ -301,8 +301,9 @@ class Running:
         self._direct = direct = executor.direct(self._request, code.prepared, variables)
         self._context = context = executor.context(self._request, direct)
         context.granting = code.guarded
-        context.loaders.elsewhere = direct.outcome_of
-        direct.hold(code.guarded)
+        # What one side has asked for already the other does not ask for again.
+        context.loaders.elsewhere, direct.loaders = direct.outcome_of, context.loaders
+        direct.hold(code.guarded, code.returning)
         direct.order = code.order
         self._resolving = resolving = Resolving(
             code.resolvers,
@@ -311,7 +312,7 @@ class Running:
             self._document,
             self._operation,
             executor.graph,
-            direct.decide,
+            direct,
         )
         # What permits at once is asked for with the others.
         resolving.begin(self._mixed, executor.limits.timeout_s + GRACE_S)
@@ -341,7 +342,7 @@ class Running:
         if resolving.defect is not None or resolving.is_late:
             self._tell_resolved()
             return
-        if has_failed and direct.why is None:
+        if has_failed:
             direct.withdraw()
         is_over = direct.is_over and (resolving.is_over or direct.why is not None)
         if not is_over and not direct.is_late:
@@ -349,7 +350,7 @@ class Running:
         self._executor.interpreter.tell(direct.absences())
         made = None
         if resolving.data is not None:
-            direct.beside = resolving.data
+            direct.beside, direct.later = resolving.data, resolving.later
             made = direct.made()
         if made is not None:
             self._tell_made(made, context, resolving.errors)

@@ -111,6 +111,11 @@ class _Counter:
             for below in inside.below.values():
                 self.visit(below, rows * factor, exact and not listed)
 
+        for one in selection.returned:
+            factor = self.rows_assumed if one.is_list else 1
+            for below in one.below.values():
+                self.visit(below, rows * factor, exact and not one.is_list)
+
     def _keys(self, step: Step, rows: int, exact: bool) -> _Count:
         bindings = step.fetch.bindings
         hangs_on_row = any(isinstance(one, Row) for one in bindings.values())
@@ -187,7 +192,7 @@ def _step(plan: Plan, step: Step, count: _Count, latency_of: LatencyOf) -> Expla
         early=is_early,
         guarded=step.is_guarded,
         waits_for=_waits_for(plan, step),
-        why=why if step.parent is not None and not is_early else "",
+        why=why if _waits_for(plan, step) is not None and not is_early else "",
         parameters=_parameters(fetch),
         keys=count.keys,
         is_exact=count.is_exact,
@@ -202,6 +207,8 @@ def _step(plan: Plan, step: Step, count: _Count, latency_of: LatencyOf) -> Expla
 
 def _waits_for(plan: Plan, step: Step) -> str | None:
     """The step whose rows must be there before this one leaves."""
+    if step.parent is None and step.after:
+        return step.after
     above = step.parent
     while above is not None and step.index in plan.early:
         step, above = above, above.parent

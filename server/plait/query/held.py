@@ -3,16 +3,20 @@
 A resolver may return objects of its author's classes, rows as a backend sent them, and lists of
 both. For each selection one function is written:
 
-    held(o, is_over)      an object or a row -> what the answer has of it
+    held(o, is_over, fetched, spend)   an object or a row -> what the answer has of it
+
+What fields with endpoints show is what `fetched` says of the values that their parameters have
+there. It is run twice: first to hear these, and once the rows are there to show them.
 
 An object is read where it merely holds what is selected: no code of its author's runs. Whatever is
 not as usual raises, as in `compile.py`, and graphql-core shows the same object instead; so does
-what takes longer than a turn of the loop.
+what takes longer than a turn of the loop, and what would be larger than an answer may be: each
+object is paid for as it is shown, for the same one may be shown a thousand times.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -23,33 +27,44 @@ from graphql import (
     GraphQLObjectType,
     OperationDefinitionNode,
     OperationType,
+    get_named_type,
     is_leaf_type,
 )
 from msgspec import Struct
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
+from plait.backend.paths import Path
 from plait.graph.field import DEFINITION
-from plait.graph.fields import Custom, Fetch, Property
+from plait.graph.fields import Custom, Fetch, Property, Row
+from plait.graph.rows import read
 from plait.graph.schema import PlaitSchema
+from plait.graph.sizes import NAME_BYTES, NUMBER_BYTES, size_of
 from plait.query.arguments import PlainArgument, plain_arguments
 from plait.query.compile import (
     CODE_CHARACTERS_MAX,
+    HeldFetch,
     Names,
     NotCompiled,
+    as_key,
     functions_of,
     unusual,
 )
 from plait.query.leaves import SCALARS, Unusual, completer
+from plait.query.plan import ASKED_FIRST
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 
 _PLAIN: Mapping[str, str] = {
     **SCALARS,
     "Float": f"{SCALARS['Float']} or not isfinite({{v}})",  # JSON has no others, and objects may
 }
-Show = Callable[[Any, Callable[[], bool]], Any]
-"""(what a resolver returned, whether the turn is over) -> what the answer has of it. Raises,
-whatever it may be, where graphql-core is to show it."""
+Fetched = Callable[[int, Any], Any]
+"""(which of the fields with endpoints, the values that its parameters have) -> what it shows."""
+Spend = Callable[[int], object]
+"""Takes so many bytes of what the answer may still have. Raises `Unusual` where there are none."""
+Show = Callable[[Any, Callable[[], bool], Fetched | None, Spend], Any]
+"""(what a resolver returned, whether the turn is over, what fields with endpoints show, what pays)
+-> what the answer has of it. Raises, whatever it may be, where graphql-core is to show it."""
 
 
 class RootField(Struct, frozen=True):
@@ -65,6 +80,8 @@ class RootField(Struct, frozen=True):
     """See `Custom`."""
     plain: tuple[PlainArgument, ...] | None
     """Its arguments, where they are plain."""
+    has_fetches: bool = False
+    """Whether fields with endpoints hang on what it returns."""
 
 
 class Resolvers(Struct, frozen=True, kw_only=True):
@@ -79,6 +96,8 @@ class Resolvers(Struct, frozen=True, kw_only=True):
     """The code, for who wants to read it."""
     has_lists: bool
     """Whether it shows lists of values, or lists with nothing in some of their places."""
+    fetches: tuple[HeldFetch, ...] = ()
+    """The fields with endpoints that hang on what they return: `Fetched` has their places here."""
 
 
 def resolvers_of(
@@ -88,14 +107,16 @@ def resolvers_of(
     variables: Mapping[str, Any],
     *,
     guarded: Collection[str] = (),
+    may_fetch: bool = False,
 ) -> Resolvers:
     """The code of an operation that asks nothing but resolvers, and the permissions of the fields
-    whose keys are `guarded`. `variables` are those that decide what is asked for. Raises
-    `NotCompiled`."""
+    whose keys are `guarded`; where it `may_fetch`, what they return may have fields with endpoints.
+    `variables` are those that decide what is asked for. Raises `NotCompiled`."""
     parent = schema._schema.get_root_type(operation.operation)
     if parent is None or operation.operation is OperationType.SUBSCRIPTION:
         raise NotCompiled(f"it is a {operation.operation.value}")
-    writer = _Writer(schema, Selections(schema._schema, fragments, variables))
+    selections = Selections(schema._schema, fragments, variables)
+    writer = _Writer(schema, selections, may_fetch=may_fetch)
     try:
         fields = writer.fields(parent, operation, guarded)
     except TooLarge:
@@ -106,6 +127,7 @@ def resolvers_of(
         is_serial=operation.operation is OperationType.MUTATION,
         source=writer.source,
         has_lists=writer.has_lists,
+        fetches=tuple(writer.fetches),
     )
 
 
@@ -119,14 +141,30 @@ def items(value: Any, is_over: Callable[[], bool]) -> Iterator[Any]:
         yield item
 
 
+class _At(NamedTuple):
+    """A place of the answer."""
+
+    path: tuple[str, ...]
+    types: tuple[Any, ...]
+
+
 class _Writer:
-    def __init__(self, schema: PlaitSchema, selections: Selections) -> None:
+    def __init__(self, schema: PlaitSchema, selections: Selections, *, may_fetch: bool) -> None:
         if schema.config.default_resolver is not getattr:
             raise NotCompiled("the graph reads objects in a way of its own")
         self._schema = schema
         self._selections = selections
-        self._names = Names(isfinite=isfinite, items=items, unusual=unusual)
+        self._names = Names(
+            as_key=as_key,
+            isfinite=isfinite,
+            items=items,
+            read=read,
+            size_of=size_of,
+            unusual=unusual,
+        )
         self._functions: list[str] = []
+        self._may_fetch = may_fetch
+        self.fetches: list[HeldFetch] = []
         self.source = ""
         self.has_lists = False
 
@@ -154,7 +192,8 @@ class _Writer:
                 if isinstance(entry, Fetch) and entry.is_guarded:
                     why = "asks an extension first, or its permission in a mutation"
                 raise NotCompiled(f"{parent.name}.{name} {why}")
-            shows[key] = self._root(parent.fields[name].type, below_of(nodes))
+            type_ = parent.fields[name].type
+            shows[key] = self._root(type_, below_of(nodes), _At((key,), (type_,)))
         self.source = "\n\n\n".join(self._functions) + "\n"
         if len(self.source) > CODE_CHARACTERS_MAX:
             raise NotCompiled(f"its code would have more than {CODE_CHARACTERS_MAX} characters")
@@ -173,82 +212,95 @@ class _Writer:
         definition, entry = parent.fields[name], self._schema.fields[parent.name][name]
         plain = plain_arguments(definition, nodes[0])
         call = entry.call if isinstance(entry, Custom) else None
-        return RootField(key, definition, nodes, show, call, plain)
+        has_fetches = any(one.path[0] == key for one in self.fetches)
+        return RootField(key, definition, nodes, show, call, plain, has_fetches)
 
-    def _root(self, type_: Any, parts: Sequence[Part]) -> str:
-        shown = self._shown("v", type_, parts)
+    def _root(self, type_: Any, parts: Sequence[Part], at: _At) -> str:
+        shown = self._shown("v", type_, parts, at)
         name = self._names.new("show")
-        self._functions.append(f"def {name}(v, is_over):\n    return {shown}")
+        self._functions.append(f"def {name}(v, is_over, fetched, spend):\n    return {shown}")
         return name
 
-    def _shown(self, value: str, type_: Any, parts: Sequence[Part]) -> str:
+    def _shown(self, value: str, type_: Any, parts: Sequence[Part], at: _At) -> str:
         """The expression of what the answer has of a value."""
         if isinstance(type_, GraphQLNonNull):
             bare = type_.of_type
             if is_leaf_type(bare):
                 return self._leaf(value, type_)
-            return self._present(value, bare, parts)  # what is null is neither object nor list
+            return self._present(value, bare, parts, at)  # what is null is neither object nor list
         if is_leaf_type(type_):
             return self._leaf(value, type_)
-        return f"(None if {value} is None else {self._present(value, type_, parts)})"
+        return f"(None if {value} is None else {self._present(value, type_, parts, at)})"
 
-    def _present(self, value: str, bare: Any, parts: Sequence[Part]) -> str:
+    def _present(self, value: str, bare: Any, parts: Sequence[Part], at: _At) -> str:
         if isinstance(bare, GraphQLList):
             inner = bare.of_type
             self.has_lists |= not isinstance(inner, GraphQLNonNull) or is_leaf_type(inner.of_type)
             item = self._names.new("x")
-            return (
-                f"[{self._shown(item, bare.of_type, parts)} for {item} in items({value}, is_over)]"
-            )
-        return f"{self._held(bare, parts)}({value}, is_over)"
+            shown = self._shown(item, bare.of_type, parts, at)
+            return f"[{shown} for {item} in items({value}, is_over)]"
+        return f"{self._held(bare, parts, at)}({value}, is_over, fetched, spend)"
 
     def _leaf(self, value: str, declared: Any) -> str:
         return f"{self._names.of('leaf', completer(declared))}({value})"
 
-    def _held(self, named: Any, parts: Sequence[Part]) -> str:
+    def _held(self, named: Any, parts: Sequence[Part], at: _At) -> str:
         """The name of the function that shows an object or a row."""
         possible = self._selections.possible(named)
         if isinstance(named, GraphQLObjectType):
-            return self._object(named, parts)
+            return self._object(named, parts, at)
         definition = named.extensions.get(DEFINITION)
         if getattr(definition, "resolve_type", None) is not None:
             raise NotCompiled(f"{named.name} is told apart by its author's code")
-        shows = {type_.name: self._object(type_, parts) for type_ in possible}
+        shows = {type_.name: self._object(type_, parts, at) for type_ in possible}
         name = self._names.new("held")
-        lines = [f"def {name}(o, is_over):"]
+        lines = [f"def {name}(o, is_over, fetched, spend):"]
         for type_ in possible:
             cls = self._names.of("cls", _class_of(type_))
-            lines.append(f"    if type(o) is {cls}: return {shows[type_.name]}(o, is_over)")
+            own = f"{shows[type_.name]}(o, is_over, fetched, spend)"
+            lines.append(f"    if type(o) is {cls}: return {own}")
         kind = self._schema.kinds.get(named.name)
         if kind is not None:
             lines += ["    if type(o) is dict:", f"        k = {self._names.of('kind', kind)}(o)"]
             for type_name, show in shows.items():
-                lines.append(f"        if k == {type_name!r}: return {show}(o, is_over)")
+                own = f"{show}(o, is_over, fetched, spend)"
+                lines.append(f"        if k == {type_name!r}: return {own}")
         self._functions.append("\n".join([*lines, "    unusual()"]))
         return name
 
-    def _object(self, type_: GraphQLObjectType, parts: Sequence[Part]) -> str:
+    def _object(self, type_: GraphQLObjectType, parts: Sequence[Part], at: _At) -> str:
         table = self._schema.fields.get(type_.name, {})
         shown, of_object, of_row, then = [], list[str](), list[str](), list[str]()
+        fixed, sizes = 0, list[str]()
         for key, nodes in self._selections.collected(type_, parts).items():
             name = nodes[0][0].name.value
+            fixed += len(key) + NAME_BYTES
             if name == "__typename":
+                fixed += len(type_.name) + 2
                 shown.append(f"{key!r}: {type_.name!r}")
                 continue
-            entry = table.get(name)
-            if not isinstance(entry, Property) or entry.is_guarded:
+            entry, path = table.get(name), (*at.path, key)
+            if isinstance(entry, Fetch | Property) and entry.is_guarded:
+                raise NotCompiled(f"{entry.label}: {ASKED_FIRST}")
+            if isinstance(entry, Fetch) and self._may_fetch:
+                shown.append(f"{key!r}: {self._fetched(type_.name, entry, nodes, path, at)}")
+                continue
+            if not isinstance(entry, Property):
                 raise NotCompiled(f"{type_.name}.{name} is not simply held")
             own, declared = self._names.new("v"), type_.fields[name].type
             of_object.append(f"{own} = h[{entry.attribute!r}]")
             if not self._schema.has_strict:
                 of_row.append(f"{own} = {self._names.of('get', entry.reader.get)}(o)")
-            then.append(self._checked(own, declared, below_of(nodes)))
+            inner = _At(path, (*at.types, declared))
+            then.append(self._checked(own, declared, below_of(nodes), inner))
+            if is_leaf_type(get_named_type(declared)):
+                sizes.append(_size(own, declared))
             shown.append(f"{key!r}: {own}")
         name, cls = self._names.new("held"), self._names.of("cls", _class_of(type_))
         if self._schema.has_strict:  # what is missing of a row is told by who knows its endpoint
             of_row = ["unusual()"]
         lines = [
-            f"def {name}(o, is_over):",
+            f"def {name}(o, is_over, fetched, spend):",
             f"    if type(o) is {cls}:",
             "        h = o.__dict__",
             f"        if {TYPE_CAST_ATTRIBUTE!r} in h: unusual()",
@@ -258,16 +310,48 @@ class _Writer:
             "    else:",
             "        unusual()",
             *(f"    {line}" for line in then),
+            f"    spend({' + '.join([str(fixed), *sizes])})",
             f"    return {{{', '.join(shown)}}}",
         ]
         self._functions.append("\n".join(lines))
         return name
 
-    def _checked(self, own: str, declared: Any, parts: Sequence[Part]) -> str:
+    def _fetched(
+        self, type_name: str, fetch: Fetch, nodes: Nodes, path: tuple[str, ...], at: _At
+    ) -> str:
+        """The expression of what a field with an endpoint shows."""
+        values = [
+            self._value(one.path, is_list=fetch.form == "many")
+            for one in fetch.bindings.values()
+            if isinstance(one, Row)
+        ]
+        key = values[0] if len(values) == 1 else f"({', '.join(values)})"
+        made = HeldFetch(path=path, types=at.types, type_name=type_name, nodes=nodes)
+        self.fetches.append(made)
+        return f"fetched({len(self.fetches) - 1}, {key})"
+
+    def _value(self, path: Path, *, is_list: bool) -> str:
+        value = f"read(o, {path!r})"
+        return f"as_key({value})" if is_list else value
+
+    def _checked(self, own: str, declared: Any, parts: Sequence[Part], at: _At) -> str:
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
-        shown = f"{own} = {self._shown(own, declared, parts)}"
+        shown = f"{own} = {self._shown(own, declared, parts, at)}"
         check = _PLAIN.get(bare.name) if is_leaf_type(bare) else None
         return f"if {check.format(v=own)}: {shown}" if check else shown
+
+
+def _size(own: str, declared: Any) -> str:
+    """The expression of how large a value is as JSON, roughly."""
+    bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
+    if not is_leaf_type(bare):
+        return f"size_of({own})"
+    match bare.name:
+        case "Int" | "Float" | "Boolean":
+            return str(NUMBER_BYTES)
+        case "String" | "ID":
+            return f"len({own})" if bare is not declared else f"len({own} or '')"
+    return f"size_of({own})"
 
 
 def _class_of(type_: GraphQLObjectType) -> type:

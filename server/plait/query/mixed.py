@@ -1,12 +1,14 @@
-"""Queries of which some fields of the root are resolvers or ask permissions, and others ask
-endpoints. Pure.
+"""Queries that ask endpoints and beside that have resolvers and permissions of the root, or hang
+on what these return. Pure.
 
 Each side is compiled as if it were an operation of its own: the resolvers as in `held.py`, the
 fetches as in `compile.py`. A fetch that asks permissions is on both: there its permissions alone
-are run, here it waits until they have let it.
+are run, here it waits until they have let it. So is one that hangs on what a resolver returns:
+there the values of its parameters are found, here it waits for these.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from graphql import (
@@ -23,7 +25,7 @@ from plait.graph.fields import Custom, Fetch
 from plait.graph.graph import Graph
 from plait.query.compile import NotCompiled
 from plait.query.held import Resolvers, resolvers_of
-from plait.query.plan import planned
+from plait.query.plan import Plan
 from plait.query.prepared import Prepared, prepared
 from plait.query.selection import Selections, TooLarge
 
@@ -35,6 +37,8 @@ class Mixed(Struct, frozen=True, kw_only=True):
     resolvers: Resolvers
     guarded: frozenset[str]
     """The fields that ask permissions before they ask an endpoint, by their keys in the answer."""
+    returning: frozenset[str]
+    """The resolvers that fields with endpoints hang on, as these."""
     order: tuple[str, ...]
     """The keys of the whole answer, in its order."""
     source: str
@@ -45,10 +49,11 @@ def mixed_of(
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     graph: Graph,
+    plan: Plan,
     variables: Mapping[str, Any],
 ) -> Mixed | None:
-    """The code of a query; `None` where it has but one side. `variables` are those that decide what
-    is asked for. Raises `NotCompiled`."""
+    """The code of a query; `None` where it has but one side. Its plan takes permissions to be
+    granted. `variables` are those that decide what is asked for. Raises `NotCompiled`."""
     root = graph.core.query_type
     assert root is not None
     try:
@@ -59,7 +64,7 @@ def mixed_of(
         return None  # which is told by who compiles it as a whole
     table, guarded = graph.fields.get(root.name, {}), set[str]()
     asked, resolved = list[FieldNode](), list[FieldNode]()
-    has_fetch = False
+    returning, has_fetch = set[str](), False
     for key, found in selected.items():
         nodes = [node for node, _ in found]
         name = nodes[0].name.value
@@ -70,25 +75,40 @@ def mixed_of(
         elif isinstance(entry, Custom) and not (
             not entry.may_load and is_leaf_type(get_named_type(root.fields[name].type))
         ):
+            returning.add(key)
             resolved += nodes
             continue
         has_fetch |= isinstance(entry, Fetch)
         asked += nodes
-    if not resolved or not has_fetch:
+    if not resolved:
         return None
-    own = _of(operation, asked)
-    plan = planned(own, fragments, graph.core, graph.fields, is_granted=True)
-    if not plan.is_whole:
-        first = plan.unplanned[0]
-        raise NotCompiled(f"{first.label}: {first.why}")
-    of_endpoints = prepared(own, fragments, graph, plan, variables)
     of_resolvers = resolvers_of(
-        _of(operation, resolved), fragments, graph.schema, variables, guarded=guarded
+        _of(operation, resolved),
+        fragments,
+        graph.schema,
+        variables,
+        guarded=guarded,
+        may_fetch=True,
+    )
+    if not has_fetch and not of_resolvers.fetches:
+        return None
+    for one in plan.unplanned:
+        is_asked = not one.path or one.path[0] in selected
+        if is_asked and (len(one.path) != 1 or one.path[0] not in returning):
+            raise NotCompiled(f"{one.label}: {one.why}")
+    of_endpoints = prepared(
+        _of(operation, asked),
+        fragments,
+        graph,
+        replace(plan, unplanned=()),
+        variables,
+        of_resolvers.fetches,
     )
     return Mixed(
         prepared=of_endpoints,
         resolvers=of_resolvers,
         guarded=frozenset(guarded),
+        returning=frozenset(one.path[0] for one in of_resolvers.fetches),
         order=tuple(selected),
         source=f"{of_endpoints.source}\n\n{of_resolvers.source}",
     )

@@ -16,7 +16,7 @@ calls of one. So none leaves early where that would take it from the others of i
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
@@ -29,6 +29,7 @@ from graphql import (
     OperationType,
     get_named_type,
     is_abstract_type,
+    is_list_type,
 )
 
 from plait.backend.identity import endpoint_identity
@@ -44,6 +45,8 @@ from plait.query.selection import (
     alternatives,
     below_of,
 )
+
+ASKED_FIRST = "a permission or an extension is asked first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +69,8 @@ class Step:
     """Why it must wait for its row; empty where it need not."""
     is_guarded: bool = False
     """Whether permissions are asked before it leaves."""
+    after: str = ""
+    """The path of the resolver that returns its row, where one does."""
     below: "dict[str, Selection]" = field(default_factory=dict)
     """What is asked of its rows, by their type."""
 
@@ -80,11 +85,22 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """A resolver of the root that returns objects of which something is asked."""
+
+    conditions: tuple[Condition, ...]
+    is_list: bool
+    below: "Mapping[str, Selection]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What is asked of the rows of one type, as far as it takes calls."""
 
     steps: tuple[Step, ...] = ()
     insides: tuple[Inside, ...] = ()
+    returned: tuple[Returned, ...] = ()
+    """What resolvers of the root return."""
 
     @property
     def is_empty(self) -> bool:
@@ -130,7 +146,8 @@ def planned(
     is_granted: bool = False,
 ) -> Plan:
     """The plan of an operation that fits the schema. With `is_granted`, what asks permissions at
-    the root is planned as if they had let it: nothing of it may leave before they have."""
+    the root is planned as if they had let it, and what hangs on what resolvers of the root return
+    too: nothing of it may leave before they have."""
     if operation.operation is not OperationType.QUERY:
         return _mutation(operation)
     root = schema.query_type
@@ -172,6 +189,8 @@ class _Above:
     """Properties whose values follow from what was asked for."""
     why_unknown: str = ""
     """Why nothing below may leave early."""
+    after: str = ""
+    """The path of the resolver that returns the rows."""
 
 
 class _Planner:
@@ -195,7 +214,7 @@ class _Planner:
     def selection(
         self, type_: GraphQLObjectType, parts: Sequence[Part], above: _Above
     ) -> Selection:
-        steps, insides = [], []
+        steps, insides, returned = list[Step](), list[Inside](), list[Returned]()
         for key, nodes in self._selections.collected(type_, parts).items():
             node = nodes[0][0]
             definition = type_.fields.get(node.name.value)
@@ -212,9 +231,11 @@ class _Planner:
                     ):
                         conditions = alternatives(nodes)
                         insides.append(Inside(property=entry, conditions=conditions, below=below))
+                case Custom() if self._is_granted and len(path) == 1:
+                    returned += self._returned(path, entry, definition, nodes)
                 case _:
                     self._custom(path, entry, definition, nodes)
-        return Selection(steps=tuple(steps), insides=tuple(insides))
+        return Selection(steps=tuple(steps), insides=tuple(insides), returned=tuple(returned))
 
     def _may_ask(self, entry: Fetch, path: tuple[str, ...]) -> bool:
         is_granted = self._is_granted and entry.asks_permissions and len(path) == 1
@@ -238,7 +259,8 @@ class _Planner:
             node=nodes[0][0],
             definition=definition,
             conditions=alternatives(nodes),
-            why_late=_why_late(fetch, above) if above.step else "",
+            why_late=_why_late(fetch, above) if above.step or above.after else "",
+            after=above.after,
             is_guarded=fetch.is_guarded,
         )
         self.steps.append(made)
@@ -279,8 +301,22 @@ class _Planner:
                 step=above.step,
                 known=known,
                 why_unknown=above.why_unknown,
+                after=above.after,
             ),
         )
+
+    def _returned(
+        self, path: tuple[str, ...], entry: Custom, definition: GraphQLField, nodes: Nodes
+    ) -> Iterator[Returned]:
+        """What hangs on what a resolver returns."""
+        if entry.may_load:
+            self.unplanned.append(Unplanned(path=path, label=entry.label, why=entry.why))
+        why = "its row is what the resolver returns"
+        above = _Above(path=path, why_unknown=why, after=".".join(path))
+        if below := self._below(definition, nodes, above):
+            type_: Any = getattr(definition.type, "of_type", definition.type)
+            is_list = is_list_type(definition.type) or is_list_type(type_)
+            yield Returned(conditions=alternatives(nodes), is_list=is_list, below=below)
 
     def _custom(
         self,
@@ -291,7 +327,7 @@ class _Planner:
     ) -> None:
         label = entry.label if entry is not None else ".".join(path)
         if isinstance(entry, Property | Fetch):
-            why = "a permission or an extension is asked first"
+            why = ASKED_FIRST
             may_load = isinstance(entry, Fetch)
         else:
             why = entry.why if isinstance(entry, Custom) else "Strawberry resolves it"
@@ -319,7 +355,7 @@ class _Planner:
         possible = self._selections.possible(named)
         if is_abstract_type(named) and len(possible) > 1:
             why = f"which kind of {named.name} it is shows when it is there"
-            above = _Above(path=above.path, step=above.step, why_unknown=why)
+            above = replace(above, known={}, why_unknown=why)
         found = {one.name: self.selection(one, parts, above) for one in possible}
         return {name: one for name, one in found.items() if not one.is_empty}
 
@@ -402,6 +438,6 @@ def _alike(steps: Sequence[Step]) -> list[list[Step]]:
 def _waves(steps: Sequence[Step], early: frozenset[int]) -> tuple[int, ...]:
     waves: list[int] = []
     for one in steps:  # a parent comes before what is below it
-        above = waves[one.parent.index] if one.parent else 0
+        above = waves[one.parent.index] if one.parent else int(bool(one.after))
         waves.append(above if one.index in early else above + 1)
     return tuple(waves)

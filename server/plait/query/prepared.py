@@ -8,7 +8,7 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode
 from plait.graph.graph import Graph
 from plait.graph.resolve import Bound
 from plait.query.arguments import Arguments
-from plait.query.compile import Compiled, Join, NotCompiled, compiled
+from plait.query.compile import Compiled, HeldFetch, Join, NotCompiled, compiled
 from plait.query.plan import Plan
 
 
@@ -29,7 +29,7 @@ class Prepared:
         for join in compiled.joins:
             if join.above is not None:
                 self.below[join.above].append(join)
-        self.roots = [one for one in compiled.joins if one.above is None]
+        self.roots = [one for one in compiled.joins if one.above is None and not one.is_held]
         self.early = [[one for one in below if one.early is not None] for below in self.below]
         self.is_alone = [
             one.index not in compiled.shared and one.early is None and one.step.fetch.form != "many"
@@ -48,13 +48,15 @@ def prepared(
     graph: Graph,
     plan: Plan,
     variables: Mapping[str, Any],
+    held: Sequence[HeldFetch] = (),
 ) -> Prepared:
-    """The code of an operation, for `variables` as far as they decide what is asked for. Raises
-    `NotCompiled`."""
+    """The code of an operation: see `compiled`. Raises `NotCompiled`."""
     schema = graph.schema
     if schema.has_strict:
         raise NotCompiled("a backend is strict")
-    made = compiled(operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables)
+    made = compiled(
+        operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables, held
+    )
     return Prepared(
         made,
         [schema.bound_of(join.step.fetch) for join in made.joins],

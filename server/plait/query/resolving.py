@@ -5,9 +5,10 @@ graphql-core makes the whole answer of what has run: no resolver of a request ru
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from graphql import GraphQLError, GraphQLNonNull, OperationDefinitionNode, located_error
 from graphql.execution.values import get_argument_values
@@ -23,8 +24,20 @@ from plait.query.arguments import Variables
 from plait.query.asked import items_in
 from plait.query.context import Context
 from plait.query.document import Document
-from plait.query.held import Resolvers, RootField
+from plait.query.held import Fetched, Resolvers, RootField, Show
 from plait.query.leaves import Unusual
+
+
+class Beside(Protocol):
+    """What asks endpoints for the same operation."""
+
+    def decide(self, key: str, *, is_granted: bool) -> None:
+        """The permissions of a field have let it ask, or have not."""
+        ...
+
+    def returned(self, key: str, asked: Mapping[int, list[Any]]) -> None:
+        """A resolver has returned: what is asked of it, by the places in `Resolvers.fetches`."""
+        ...
 
 
 class Resolving:
@@ -41,13 +54,12 @@ class Resolving:
         document: Document,
         operation: OperationDefinitionNode,
         graph: Graph,
-        decide: Callable[[str, bool], object] | None = None,
+        beside: Beside | None = None,
     ) -> None:
-        """`decide` is called with the key of each field that asks permissions, and whether these
-        have let it."""
+        """`beside` asks endpoints for the same operation."""
         context.variables = variables.values
         self._code = code
-        self._decide = decide
+        self._beside = beside
         self._variables = variables
         self._fields: Iterator[RootField | str] = iter(code.fields)
         self._waiting: dict[str, asyncio.Future[Any]] = {}
@@ -63,6 +75,8 @@ class Resolving:
         """What they returned, by their keys in the answer."""
         self.data: dict[str, Any] | None = None
         """What the answer has of them, where compiled code made it."""
+        self.later: dict[str, Callable[[Fetched], Any]] = {}
+        """What shows those that fields with endpoints hang on."""
         self.errors: list[GraphQLError] = []
         """What is told of those that show null."""
         self.is_late = False
@@ -185,8 +199,11 @@ class Resolving:
             return False
         self.errors.append(located_error(error, field.nodes, [field.key]))
         self._shown[field.key] = None
-        if field.show is None:
-            self._decided(field.key, is_granted=False)
+        assert self._beside is not None or not (field.show is None or field.has_fetches)
+        if self._beside is not None and field.show is None:
+            self._beside.decide(field.key, is_granted=False)
+        elif self._beside is not None and field.has_fetches:
+            self._beside.returned(field.key, {})
         return True
 
     def _take(self, field: RootField, value: Any) -> bool:
@@ -196,28 +213,53 @@ class Resolving:
             if value is not GRANTED:  # it is shown something in place of what it asks for
                 self._end()
                 return False
-            self._decided(field.key, is_granted=True)
+            assert self._beside is not None
+            self._beside.decide(field.key, is_granted=True)
             return True
-        pace, budget = self.context_value.pace, self.context_value.budget
+        if field.has_fetches:
+            return self._take_with_fetches(field, field.show, value)
+        pace = self.context_value.pace
         try:
             pace.begin()
-            shown = field.show(value, pace.is_over)
+            shown = field.show(value, pace.is_over, None, self._spend)
             if shown is not None:
-                body = encode(shown)
-                self._items += items_in(body, has_lists=self._code.has_lists)
-                self._size += len(body)
-                if not budget.has_room(self._items, self._size):
-                    raise Unusual
-                shown = Raw(body)
+                shown = Raw(self._encoded(shown))
         except Exception:  # it is told by who makes the answer instead
             self._end()
             return False
         self._shown[field.key] = shown
         return True
 
-    def _decided(self, key: str, *, is_granted: bool) -> None:
-        assert self._decide is not None
-        self._decide(key, is_granted)
+    def _take_with_fetches(self, field: RootField, show: Show, value: Any) -> bool:
+        """As `_take`, of what fields with endpoints hang on: it is shown when these are there."""
+        pace, asked = self.context_value.pace, defaultdict[int, list[Any]](list)
+
+        def noted(place: int, key: Any) -> None:
+            asked[place].append(key)
+
+        try:
+            pace.begin()
+            show(value, pace.is_over, noted, self._spend)
+        except Exception:  # it is told by who makes the answer instead
+            self._end()
+            return False
+        self.later[field.key] = lambda fetched: show(value, pace.is_over, fetched, _paid)
+        assert self._beside is not None
+        self._beside.returned(field.key, asked)
+        return True
+
+    def _spend(self, size: int) -> None:
+        self._size += size
+        if not self.context_value.budget.has_room(0, self._size):
+            raise Unusual
+
+    def _encoded(self, shown: Any) -> bytes:
+        """What is shown as JSON. Raises `Unusual` where that is too large."""
+        body = encode(shown)
+        self._items += items_in(body, has_lists=self._code.has_lists)
+        if not self.context_value.budget.has_room(self._items, len(body)):
+            raise Unusual
+        return body
 
     def _whole(self) -> None:
         shown = self._shown
@@ -248,6 +290,10 @@ class Resolving:
 
 class Unresolved(Exception):
     """A resolver did not run."""
+
+
+def _paid(size: int) -> None:
+    """For what was paid when it was looked at first."""
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

@@ -48,6 +48,8 @@ class Shown:
             shown[join.index] = {} if asked is None else self._shown(join, asked, shown)
             if sizes is not None and asked is not None:
                 sizes[join.index] = self._sizes(join, asked, shown[join.index], sizes)
+        if sizes is not None:
+            self._check_held(sizes)
         return {
             key: (None if self._asked[of] is None else shown[of][()])
             if type(of) is int
@@ -122,8 +124,9 @@ class Shown:
             asked = self._asked[join.index]
             if asked is None:
                 continue
-            if join.above is not None:
-                times[join.index] = times[join.above] * max(1, len(asked.values))
+            if join.above is not None or join.is_held:
+                above = 1 if join.above is None else times[join.above]
+                times[join.index] = above * max(1, len(asked.values))
             # No object is shorter than its braces, so there are no more of them than that.
             came = sum([batch.size()[0] for batch in asked.batches]) + asked.added
             total += times[join.index] * came * (_LONGER + join.names)
@@ -152,6 +155,17 @@ class Shown:
         if not self.budget.has_room(0, total):
             raise Unusual
         return {value: len(encode(one)) for value, one in shown.items()}
+
+    def _check_held(self, sizes: Mapping[int, Mapping[Any, int]]) -> None:
+        """Raises `Unusual` where what hangs on objects that resolvers returned would be more than
+        an answer may be."""
+        total = 0
+        for index in self._compiled.held:
+            asked = self._asked[index]
+            if asked is not None:
+                total += sum(map(sizes[index].__getitem__, asked.values))
+        if not self.budget.has_room(0, total):
+            raise Unusual
 
     def items(self) -> int:
         """List items that may be no objects."""
