@@ -159,6 +159,12 @@ def sights(count: int) -> Iterator[None]:
         yield
 
 
+def unwatched(patch: pytest.MonkeyPatch, of: Graph) -> None:
+    """Let nobody look at the first rows, which are read one by one for that."""
+    for bound in of.schema.bounds:
+        patch.setattr(bound.watch, "is_open", False)
+
+
 def asked(
     script: Mapping[str, Any],
     document: str,
@@ -183,6 +189,7 @@ def asked(
         test.sent.clear()
         with sights(0), pytest.MonkeyPatch.context() as patch:
             patch.setattr(Direct, "made", noted)
+            unwatched(patch, graph)
             for _ in range(times):
                 found = told(test.ask(document, variables))
         calls = test.calls.get("b", [])
@@ -885,12 +892,6 @@ def test_rows_of_which_the_cache_has_some_are_all_shown() -> None:
             assert [one["friend"]["name"] for one in answer["data"]["things"]] == ["one", "two"]
 
 
-def unwatched(patch: pytest.MonkeyPatch) -> None:
-    """Let nobody look at the first rows, which are read one by one for that."""
-    for bound in graph.schema.bounds:
-        patch.setattr(bound.watch, "is_open", False)
-
-
 KEPT_FIRST = reply(row(id=1, name="kept"), headers={"cache-control": "max-age=60"})
 
 
@@ -921,7 +922,7 @@ def test_what_the_cache_has_of_a_batch_and_what_comes_are_read_alike(
     }
     read: list[str] = []
     outcome = Fetching.outcome
-    unwatched(monkeypatch)
+    unwatched(monkeypatch, graph)
 
     def noted(self: Fetching, load: Any) -> Any:
         if self._inquiry.endpoint.batch:
@@ -970,7 +971,7 @@ def test_groups_of_which_the_cache_has_some(monkeypatch: pytest.MonkeyPatch) -> 
         "GET /parts?owner=3&owner=2": parts,
     }
     answers = []
-    unwatched(monkeypatch)
+    unwatched(monkeypatch, graph)
     for count in (1_000, 0):
         with GraphTest(graph, b=script) as test, sights(count):
             test.ask('{ thing(id: "1") { parts { name } } }')

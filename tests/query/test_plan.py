@@ -180,6 +180,9 @@ def test_what_would_tear_a_batch_apart_waits_for_it() -> None:
     # Orders of all users go in one batch, and those of the one with them.
     both = plan_of("{ user(id: 1) { orders { id } } all { orders { id } points { total } } }")
     assert waves(both) == {"user": 1, "user.orders": 2, "all": 1, "all.orders": 2, "all.points": 2}
+    # An endpoint without a batch form has no batch to wait for.
+    each = plan_of("{ user(id: 1) { points { total } } all { points { total } } }")
+    assert waves(each) == {"user": 1, "user.points": 1, "all": 1, "all.points": 2}
 
 
 @pytest.mark.parametrize(

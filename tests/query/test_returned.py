@@ -302,6 +302,23 @@ def test_what_is_explained() -> None:
     assert [one["path"] for one in made.unplanned] == ["me"]
 
 
+def test_what_hangs_on_a_resolver_keeps_nobody_from_leaving_early() -> None:
+    made = explain_text(
+        graph,
+        "{ me { badge { id } orders { id } } open(id: 3) { badge { id } orders { id } } }",
+        variables=None,
+        operation_name=None,
+        rows_assumed=10,
+    )
+    assert {one.path: (one.wave, one.early) for one in made.steps} == {
+        "me.badge": (2, False),
+        "me.orders": (2, False),
+        "open": (1, False),
+        "open.badge": (1, True),
+        "open.orders": (1, True),
+    }
+
+
 def test_in_a_mutation_it_is_for_graphql_core() -> None:
     """What a field shows there is read before the next one writes."""
 

@@ -11,7 +11,8 @@ not to be there is dropped; a row that says another key than it was asked for by
 called anew.
 
 Early is not always better: a step that leaves before its batch would have been complete makes two
-calls of one. So none leaves early where that would take it from the others of its batch.
+calls of one. So none leaves early where that would take it from the others of its batch. Where an
+endpoint has no batch form there are none.
 """
 
 import itertools
@@ -408,7 +409,9 @@ def _early(steps: Sequence[Step]) -> frozenset[int]:
         torn = [group for group in alike if not _keeps_order(group, own, waves)]
         if not torn:
             return frozenset(early)
-        early.difference_update(index for group in torn for one in group for index in _upward(one))
+        early.difference_update(
+            above.index for group in torn for one in group for above in _with_those_above(one)
+        )
 
 
 def _keeps_order(group: Sequence[Step], own: Sequence[int], waves: Sequence[int]) -> bool:
@@ -420,17 +423,20 @@ def _keeps_order(group: Sequence[Step], own: Sequence[int], waves: Sequence[int]
     )
 
 
-def _upward(step: Step | None) -> Iterator[int]:
+def _with_those_above(step: Step | None) -> Iterator[Step]:
     while step is not None:
-        yield step.index
+        yield step
         step = step.parent
 
 
 def _alike(steps: Sequence[Step]) -> list[list[Step]]:
-    """The steps that may ask for the same keys, or in the same batches, together."""
+    """The steps that may ask in the same batches, together. When a resolver will have returned what
+    some hang on nobody knows: these are in no group."""
     found: dict[str, list[Step]] = {}
     for one in steps:
         spec = one.fetch.endpoint
+        if spec.batch is None or any(above.after for above in _with_those_above(one)):
+            continue
         found.setdefault(endpoint_identity(spec, spec.backend.name), []).append(one)
     return list(found.values())
 
