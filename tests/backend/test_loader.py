@@ -111,6 +111,22 @@ def test_what_was_loaded_before_a_write_is_loaded_anew_and_not_older() -> None:
     asyncio.run(main())
 
 
+class Beside:
+    """Somebody else who asks: has told of key 1, and takes key 3 along."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Load, asyncio.Future[LoadOutcome]]] = []
+
+    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
+        return Fetched(row="known") if load.key == ("1",) else None
+
+    def join(self, identity: str, load: Load) -> asyncio.Future[LoadOutcome] | None:
+        if load.key != ("3",):
+            return None
+        self.taken.append((load, asyncio.get_running_loop().create_future()))
+        return self.taken[-1][1]
+
+
 def test_what_has_come_is_told_to_who_asks_beside() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -138,16 +154,42 @@ def test_what_has_come_is_told_to_who_asks_beside() -> None:
 def test_what_somebody_else_was_told_is_not_asked_for_again() -> None:
     async def main() -> None:
         made, recorder = loaders()
-        known = {("1",): Fetched(row="known")}
-        made.elsewhere = lambda identity, load: (
-            known.get(load.key) if identity == ENDPOINT.label else None
-        )
+        made.elsewhere = Beside()
         outcomes = [await made.load(ENDPOINT, {"id": id}) for id in (1, 2, 1)]
         assert [one.row for one in outcomes if isinstance(one, Fetched)] == ["known", 2, "known"]
         assert recorder.waves == [1]
         made.forget()  # and after a write it is
         await made.load(ENDPOINT, {"id": 1})
         assert recorder.waves == [1, 1]
+
+    asyncio.run(main())
+
+
+def test_what_leaves_with_somebody_else_comes_back_where_it_cannot() -> None:
+    async def main() -> None:
+        made, recorder = loaders()
+        made.elsewhere = beside = Beside()
+        first, second = (made.load(ENDPOINT, {"id": 3}) for _ in range(2))
+        assert first is second
+        await turns(2 * QUIET_TURNS)
+        assert recorder.waves == []
+        assert not made.is_idle
+        (load, future) = beside.taken[0]
+        made.take_back(ENDPOINT, load, future)
+        assert await first == Fetched(row=3)
+        assert recorder.waves == [1]
+        made.take_back(ENDPOINT, load, future)  # it has come
+        await turns(2 * QUIET_TURNS)
+        assert recorder.waves == [1]
+        assert made.is_idle
+        made.forget()
+        made.elsewhere = beside
+        third = made.load(ENDPOINT, {"id": 3})
+        beside.taken[1][1].set_result(Fetched(row="told there"))
+        assert await third == Fetched(row="told there")
+        await turns(2)
+        assert made.is_idle
+        await made.close()
 
     asyncio.run(main())
 

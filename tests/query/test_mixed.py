@@ -4,6 +4,7 @@ graphql-core's, nothing of an author's runs twice, and nothing leaves before its
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 
 from plait import Backend, Graph, arg, by_ids, this
+from plait.backend.encode import load_of
+from plait.query.asked import LoadBatch
 from plait.query.document import Directs, Documents
 from plait.query.document import DocumentLimits as Limits
 from plait.query.explain import explain_text, tree
@@ -24,6 +27,7 @@ from tests.query.test_resolving import noted
 
 b = Backend("b", "http://b.test")
 get_user = b.get("/users/{id}", batch=by_ids("/users", key="id", ids="id"), keyed_by="id")
+get_few = b.get("/few/{id}", batch=by_ids("/few", key="id", ids="id", size=3))
 get_orders = b.get("/orders/of/{id}")
 get_prices = b.get("/prices")
 RUNS: list[str] = []
@@ -92,6 +96,7 @@ class Query:
     many: list[User | None] = get_user.many(
         id=arg(list[strawberry.ID], name="ids"), permission_classes=[Asked]
     )
+    few: list[User | None] = get_few.many(id=arg(list[strawberry.ID], name="ids"))
     prices: list[float] = get_prices(permission_classes=[Asked])
     silent: User | None = get_user(
         id=arg(strawberry.ID),
@@ -132,6 +137,13 @@ class Query:
         return sum(of)
 
     @strawberry.field
+    async def one_of_few(self, info: strawberry.Info, id: strawberry.ID, turns: int = 0) -> str:
+        RUNS.append("one of few")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return str((await get_few.load(info, id=id))["name"])
+
+    @strawberry.field
     async def loaded(self, info: strawberry.Info, id: strawberry.ID) -> str | None:
         RUNS.append("loaded")
         if "word" in GATES:
@@ -159,9 +171,13 @@ class Script(dict[str, Any]):
         id = path.rpartition("/")[2]
         if path == "/prices":
             return [1.5, 2]
-        if query:
+        if path == "/few" or query:
             return [self.user(one.partition("=")[2]) for one in query.split("&")]
-        return self.user(id) if path.startswith("/users") else [{"id": 10, "userId": int(id) + 1}]
+        return (
+            self.user(id)
+            if path.startswith(("/users", "/few"))
+            else [{"id": 10, "userId": int(id) + 1}]
+        )
 
     def user(self, id: str) -> dict[str, Any]:
         return {"id": int(id), "name": f"n{id}"}
@@ -176,7 +192,7 @@ def both_ways(
         RUNS.clear()
         with GraphTest(graph, b=script) as test, noted() as ways, sights(count):
             answer = told(test.ask(document, variables, **headers))
-            found.append((list(RUNS), answer, sorted(test.calls.get("b", []))))
+            found.append((list(RUNS), answer, sorted(map(in_order, test.calls.get("b", [])))))
     (runs, answer, calls), (runs_by_code, answer_by_code, calls_by_code) = found
     assert json.dumps(answer_by_code) == json.dumps(answer)
     assert sorted(runs_by_code) == sorted(runs)
@@ -185,6 +201,12 @@ def both_ways(
     else:
         assert calls_by_code == calls
     return (ways[0] if ways else "core"), runs, answer, calls
+
+
+def in_order(call: str) -> str:
+    """A call, its keys in order."""
+    path, _, query = call.partition("?")
+    return f"{path}?{'&'.join(sorted(query.split('&')))}" if query else call
 
 
 FULL = "{ id name orders { id buyer { name } } }"
@@ -201,6 +223,17 @@ FULL = "{ id name orders { id buyer { name } } }"
         ("{ sum(of: [1, 2]) user(id: 1) { name } t: __typename word }", "code"),
         ("{ word open(id: 1) { name } w: word(fails: true) }", "code"),
         ("{ word prices loaded(id: 4) }", "code"),
+        # In one batch, and in one call for one key.
+        ("{ word open(id: 1) { name } loaded(id: 4) }", "code"),
+        ("{ loaded(id: 4) open(id: 1) { name } a: loaded(id: 1) b: loaded(id: 5) }", "code"),
+        ("{ loaded(id: 1) open(id: 1) { name } }", "code"),
+        ("{ few(ids: [1, 2, 3, 4]) { name } oneOfFew(id: 2) a: oneOfFew(id: 4) }", "code"),
+        ("{ few(ids: [1]) { id } a: oneOfFew(id: 2, turns: 3) }", "code"),
+        (
+            "{ few(ids: [1]) { id } a: oneOfFew(id: 3, turns: 3) b: oneOfFew(id: 2, turns: 7) }",
+            "code",
+        ),
+        ("{ silently(id: 9) { name } loaded(id: 4) open(id: 1) { name } }", "left"),
         ("{ ...F open(id: 3) { id } } fragment F on Query { user(id: 1) { name } word }", "code"),
         (
             "query ($id: ID!) { user(id: $id) @skip(if: false) { name } word @skip(if: true) }",
@@ -261,7 +294,7 @@ def test_permissions_see_the_request() -> None:
 
 def test_who_may_ask_at_once_asks_in_one_batch() -> None:
     document = "{ a: user(id: 1) { id } b: slow(id: 2) { id } open(id: 3) { id } }"
-    assert both_ways(document)[3] == ["GET /users?id=1&id=3&id=2"]
+    assert both_ways(document)[3] == ["GET /users?id=1&id=2&id=3"]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +311,22 @@ def test_permissions_of_rows_are_for_graphql_core(
     code = Documents(graph, Limits()).get(document)
     made = code.direct(code.operations[0], graph).code(None)
     assert made.why == "Order.secret: a permission or an extension is asked first"
+
+
+def test_a_defect_is_told_to_whoever_has_joined() -> None:
+    async def main() -> None:
+        batch = LoadBatch(get_user.spec)
+        defect = RuntimeError("made up")
+        batch.fetching = SimpleNamespace(defect=defect)  # type: ignore[assignment]
+        loop = asyncio.get_running_loop()
+        waiting, gone = loop.create_future(), loop.create_future()
+        gone.cancel()
+        load = load_of(get_user.spec, {"id": 1})
+        batch.guests = [(load, gone), (load, waiting)]
+        batch.tell_guests()
+        assert waiting.exception() is defect
+
+    asyncio.run(main())
 
 
 async def _until(holds: Callable[[], bool]) -> None:
@@ -360,6 +409,24 @@ def test_a_resolver_gets_what_was_asked_for_already(
             assert answer["data"]["loaded"] == ("n2" if others else "n1")
 
     asyncio.run(main())
+
+
+def test_what_is_in_one_batch_fails_alike() -> None:
+    down = Script({"GET /users?id=1&id=4": reply(status=503)})
+    way, _, answer, calls = both_ways("{ open(id: 1) { name } loaded(id: 4) }", script=down)
+    assert (way, calls) == ("code", ["GET /users?id=1&id=4"])
+    assert [one["path"] for one in answer["errors"]] == [["loaded"], ["open"]]
+
+
+def test_a_limit_on_calls_is_told_to_all_that_were_in_one_batch() -> None:
+    limits = GraphTest(graph).settings.model_copy(update={"request_calls_max": 1})
+    document = "{ prices open(id: 1) { name } loaded(id: 4) }"
+    answers = []
+    for count in (1_000, 0):
+        with GraphTest(graph, settings=limits, b=Script()) as test, sights(count):
+            answers.append(told(test.ask(document)))
+    assert answers[0] == answers[1]
+    assert answers[1]["data"] == {"prices": [1.5, 2.0], "open": None, "loaded": None}
 
 
 def test_a_limit_holds_for_both_sides_together() -> None:

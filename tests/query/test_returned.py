@@ -15,6 +15,7 @@ from plait import Backend, Graph, arg, by_ids, discriminator, grouped, this
 from plait.query.explain import explain_text, tree
 from plait.testing import GraphTest, Sent, reply
 from tests.query.test_compile import encoded, sights, told
+from tests.query.test_mixed import in_order
 from tests.query.test_resolving import noted
 
 b = Backend("b", "http://b.test")
@@ -161,16 +162,10 @@ def both_ways(
         RUNS.clear()
         with GraphTest(graph, b=script) as test, noted() as ways, sights(count):
             answer = told(test.ask(document, variables))
-            found.append((list(RUNS), answer, sorted(map(_told, test.calls.get("b", [])))))
+            found.append((list(RUNS), answer, sorted(map(in_order, test.calls.get("b", [])))))
     assert json.dumps(found[1][1]) == json.dumps(found[0][1])
     assert found[1] == found[0]
     return (ways[0] if ways else "core"), *found[1][1:]
-
-
-def _told(call: str) -> str:
-    """A call, its keys in order."""
-    path, _, query = call.partition("?")
-    return f"{path}?{'&'.join(sorted(query.split('&')))}" if query else call
 
 
 ALL = """{

@@ -14,8 +14,8 @@ needs.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
@@ -40,8 +40,17 @@ HANDED_OUT = 64
 _Batch: TypeAlias = tuple[EndpointSpec, list[tuple[Load, "asyncio.Future[LoadOutcome]"]]]
 
 
-Elsewhere: TypeAlias = Callable[[str, Load], LoadOutcome | None]
-"""(an endpoint's identity, a load) -> what has come of it, where somebody else has asked."""
+class Elsewhere(Protocol):
+    """Somebody else who asks for the same operation. Endpoints go by their identities."""
+
+    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
+        """What has come of a load, where it was asked for there."""
+        ...
+
+    def join(self, identity: str, load: Load) -> "asyncio.Future[LoadOutcome] | None":
+        """Have a load leave with those that are about to leave there; `None` where none are. What
+        cannot leave after all comes back: see `Loaders.take_back`."""
+        ...
 
 
 class Loaders:
@@ -83,21 +92,43 @@ class Loaders:
         known = self._known.setdefault(identity, {})
         future = known.get(load.identity)
         if future is None and self.elsewhere is not None:
-            outcome = self.elsewhere(identity, load)
+            outcome = self.elsewhere.outcome_of(identity, load)
             if outcome is not None:
                 self.prime(endpoint, load, outcome)
-                future = known[load.identity]
+                return known[load.identity]
         if future is None:
             self._budget.spend_key()
-            loop = asyncio.get_running_loop()
-            future = known[load.identity] = loop.create_future()
-            self._pending.add(future)
-            self._wave.setdefault(identity, (endpoint, []))[1].append((load, future))
-            self._loads += 1
-            if not self._watching:
-                self._watching = True
-                loop.call_soon(self._watch, loop, self._loads, 0)
+            future = self.elsewhere.join(identity, load) if self.elsewhere is not None else None
+            if future is not None:
+                self._pending.add(future)
+                future.add_done_callback(self._pending.discard)
+            else:
+                future = asyncio.get_running_loop().create_future()
+                self._ask(identity, endpoint, load, future)
+            known[load.identity] = future
         return future
+
+    def take_back(
+        self, endpoint: EndpointSpec, load: Load, future: "asyncio.Future[LoadOutcome]"
+    ) -> None:
+        """Ask for a load that was to leave elsewhere."""
+        if not future.done() and not self._is_closed:
+            self._ask(self._fetcher.identity(endpoint), endpoint, load, future)
+
+    def _ask(
+        self,
+        identity: str,
+        endpoint: EndpointSpec,
+        load: Load,
+        future: "asyncio.Future[LoadOutcome]",
+    ) -> None:
+        self._pending.add(future)
+        self._wave.setdefault(identity, (endpoint, []))[1].append((load, future))
+        self._loads += 1
+        if not self._watching:
+            self._watching = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._watch, loop, self._loads, 0)
 
     def prime(self, endpoint: EndpointSpec, load: Load, outcome: LoadOutcome) -> None:
         """Say what one load brings, for it has been asked for already: who asks for it gets this,

@@ -1,5 +1,6 @@
 """What one step of a compiled operation has asked for, and the rows that came of it."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,7 +46,16 @@ class Known:
 class LoadBatch:
     """Loads of one endpoint that leave together."""
 
-    __slots__ = ("_size", "endpoint", "fetching", "is_shared", "joins", "known", "loads")
+    __slots__ = (
+        "_size",
+        "endpoint",
+        "fetching",
+        "guests",
+        "is_shared",
+        "joins",
+        "known",
+        "loads",
+    )
 
     def __init__(self, endpoint: EndpointSpec) -> None:
         self.endpoint = endpoint
@@ -53,10 +63,32 @@ class LoadBatch:
         self.joins: list[int] = []
         """Those that wait for it."""
         self.fetching: Fetching | None = None
+        self.guests: list[tuple[Load, asyncio.Future[LoadOutcome]]] = []
+        """What resolvers have leave with them, and where they wait for it."""
         self.known: Known | None = None
         """In place of `fetching`."""
         self.is_shared = False
         self._size: tuple[int, list[bytes]] | None = None
+
+    def all_loads(self) -> list[Load]:
+        """Those of guests too."""
+        own = {one.identity for one in self.loads}
+        return [*self.loads, *(one for one, _ in self.guests if one.identity not in own)]
+
+    def tell_guests(self) -> None:
+        """Tell guests what has come."""
+        fetching = self.fetching
+        assert fetching is not None
+        for load, future in self.guests:
+            if future.done():
+                continue
+            try:
+                if fetching.defect is not None:
+                    raise fetching.defect
+                future.set_result(fetching.outcome(load))
+            except Exception as defect:
+                future.set_exception(defect)
+                future.exception()  # seen: whoever waits for it gets it all the same
 
     @property
     def is_over(self) -> bool:

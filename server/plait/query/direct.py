@@ -127,6 +127,10 @@ class Direct:
         parameters."""
         self.loaders: Loaders | None = None
         """What resolvers load with, for the same operation."""
+        self.is_joined = False
+        """Whether resolvers may still load what could leave with its own."""
+        self._guests = 0
+        """How many they have had leave with its own."""
         self.beside: Mapping[str, Any] = {}
         """What others have made of the answer."""
         self.later: Mapping[str, Callable[[Fetched], Any]] = {}
@@ -160,7 +164,7 @@ class Direct:
             for join in self._prepared.roots:
                 if join.index not in held and join.index not in self._refused:
                     self._ask(join, [()])
-            self._leave(whole=not held and not self._waits_for)
+            self._leave(whole=not held and not self._waits_for and not self.is_joined)
         except Exception as error:
             self._give_in(error)
 
@@ -293,6 +297,25 @@ class Direct:
                 if one.identity == load.identity and fetching.has(one):
                     return fetching.outcome(one)
         return None
+
+    def join(self, identity: str, load: Load) -> "asyncio.Future[LoadOutcome] | None":
+        """Have a resolver's load leave with what is pending for an endpoint: see `Elsewhere`."""
+        batch = self._pending.get(identity)
+        if batch is None:
+            return None
+        same = next((one for one in batch.loads if one.identity == load.identity), load)
+        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
+        batch.guests.append((same, future))
+        self._guests += 1
+        return future
+
+    def _send_back(self, batches: Iterable[LoadBatch]) -> None:
+        """Have guests leave with who has sent them."""
+        for batch in batches:
+            guests, batch.guests = batch.guests, []
+            for load, future in guests:
+                assert self.loaders is not None
+                self.loaders.take_back(batch.endpoint, load, future)
 
     def hand_on(self, loaders: Loaders, budget: Budget) -> None:
         """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from
@@ -472,6 +495,7 @@ class Direct:
             self._spend_keys(len(loads))
             batch = self._pending[identity] = LoadBatch(endpoint)
             batch.loads = loads
+            batch.is_shared = self.is_joined and endpoint.batch is not None
             made.batches.append(batch)
             if self._prepared.early[join.index]:
                 for load in loads:
@@ -498,7 +522,8 @@ class Direct:
         if new:
             self._spend_keys(len(new))
             assert pending is not None
-            pending.is_shared |= join.index in self._compiled.shared
+            is_joined = self.is_joined and endpoint.batch is not None
+            pending.is_shared |= is_joined or join.index in self._compiled.shared
             if early:
                 self._early.update(load_key(identity, load, scope) for load in new)
             if self._prepared.early[join.index]:
@@ -539,7 +564,7 @@ class Direct:
             batch.fetching = Fetching(
                 self._fetcher,
                 self._fetcher.inquiry(batch.endpoint, self._alone),
-                batch.loads,
+                batch.all_loads() if batch.guests else batch.loads,
                 then=partial(self._came, batch),
             )
             try:
@@ -547,19 +572,23 @@ class Direct:
             except Exception:
                 self._to_come -= left
                 batch.fetching.leave()  # nothing comes of it, and nobody may wait for it
+                self._send_back(leaving[-left:])
                 raise
             left -= 1
         if self._pending and not self._is_watching:
             self._is_watching = True
-            self._watch(len(self._known), 0)
+            self._watch(self._awaited(), 0)
 
-    def _watch(self, known: int, quiet: int) -> None:
+    def _awaited(self) -> int:
+        return len(self._known) + self._guests
+
+    def _watch(self, awaited: int, quiet: int) -> None:
         if self._is_left:
             return
-        if len(self._known) != known:
+        if self._awaited() != awaited:
             quiet = 0
         if quiet < QUIET_TURNS:
-            again = partial(self._watch, len(self._known), quiet + 1)
+            again = partial(self._watch, self._awaited(), quiet + 1)
             asyncio.get_running_loop().call_soon(again)
             return
         self._is_watching = False
@@ -570,6 +599,7 @@ class Direct:
     def _came(self, batch: LoadBatch) -> None:
         self._to_come -= 1
         if not self._is_left:
+            batch.tell_guests()
             self._guarded(partial(self._go_on, batch))
 
     def _go_on(self, batch: LoadBatch) -> None:
@@ -687,6 +717,7 @@ class Direct:
         if self._has_begun:
             self._to_come -= len(self._held) + len(self._waits_for)
         self._held, self._waits_for = {}, set()
+        self._send_back(self._pending.values())
         self.why = self.why or error
 
     def _too_late(self) -> None:

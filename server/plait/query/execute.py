@@ -302,7 +302,7 @@ class Running:
         self._context = context = executor.context(self._request, direct)
         context.granting = code.guarded
         # What one side has asked for already the other does not ask for again.
-        context.loaders.elsewhere, direct.loaders = direct.outcome_of, context.loaders
+        context.loaders.elsewhere, direct.loaders = direct, context.loaders
         direct.hold(code.guarded, code.returning)
         direct.order = code.order
         self._resolving = resolving = Resolving(
@@ -319,6 +319,7 @@ class Running:
         if resolving.is_over and resolving.data is None:
             direct.withdraw()
         else:
+            direct.is_joined = not resolving.is_over
             direct.begin()
         if not direct.is_over:
             direct.then(self._mixed, executor.limits.timeout_s)
@@ -338,6 +339,7 @@ class Running:
         assert resolving is not None
         assert direct is not None
         assert context is not None
+        direct.is_joined = not resolving.is_over
         has_failed = resolving.is_over and resolving.data is None
         if resolving.defect is not None or resolving.is_late:
             self._tell_resolved()
