@@ -114,7 +114,7 @@ SCENARIOS = (
     ),
     Scenario(name="an envelope, two types, decimals", query=CATALOG, settings=ALONE, graph="shop"),
     Scenario(
-        name="the same after a permission, with a resolver",
+        name="the same, permission and resolver",
         query=MEMBERS,
         settings=ALONE,
         graph="shop",
