@@ -23,7 +23,7 @@ from plait.query.explain import explain_text, tree
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, reply
 from tests.query.test_compile import sights, told
-from tests.query.test_resolving import noted
+from tests.query.test_resolving import in_one_turn, noted
 
 b = Backend("b", "http://b.test")
 get_user = b.get("/users/{id}", batch=by_ids("/users", key="id", ids="id"), keyed_by="id")
@@ -190,7 +190,7 @@ def both_ways(
     found: list[tuple[list[str], Any, list[str]]] = []
     for count in (1_000, 0):
         RUNS.clear()
-        with GraphTest(graph, b=script) as test, noted() as ways, sights(count):
+        with GraphTest(graph, b=script) as test, noted() as ways, sights(count), in_one_turn():
             answer = told(test.ask(document, variables, **headers))
             found.append((list(RUNS), answer, sorted(map(in_order, test.calls.get("b", [])))))
     (runs, answer, calls), (runs_by_code, answer_by_code, calls_by_code) = found

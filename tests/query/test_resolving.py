@@ -378,6 +378,14 @@ def noted() -> Iterator[list[str]]:
         yield ways
 
 
+@contextlib.contextmanager
+def in_one_turn() -> Iterator[None]:
+    """As on a machine where nothing takes longer than a turn of the loop may."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pace, "is_over", lambda _: False)
+        yield
+
+
 def both_ways(
     document: str, variables: Any = None, script: Any = SCRIPT, graph: Graph = graph, **headers: str
 ) -> tuple[str, list[str], Any]:
@@ -392,8 +400,7 @@ def both_ways(
         RUNS.clear()
         test.sent.clear()
     with GraphTest(graph, b=script) as test, noted() as ways, sights(0):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Pace, "is_over", lambda _: False)
+        with in_one_turn():
             found = told(test.ask(document, variables, **headers))
         assert [(one.method, one.target, one.body) for _, one in test.sent] == [
             (one.method, one.target, one.body) for one in sent

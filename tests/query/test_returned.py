@@ -16,7 +16,7 @@ from plait.query.explain import explain_text, tree
 from plait.testing import GraphTest, Sent, reply
 from tests.query.test_compile import encoded, sights, told
 from tests.query.test_mixed import in_order
-from tests.query.test_resolving import noted
+from tests.query.test_resolving import in_one_turn, noted
 
 b = Backend("b", "http://b.test")
 get_user = b.get("/users/{id}", batch=by_ids("/users", key="id", ids="id"))
@@ -160,7 +160,7 @@ def both_ways(
     found: list[tuple[list[str], Any, list[str]]] = []
     for count in (1_000, 0):
         RUNS.clear()
-        with GraphTest(graph, b=script) as test, noted() as ways, sights(count):
+        with GraphTest(graph, b=script) as test, noted() as ways, sights(count), in_one_turn():
             answer = told(test.ask(document, variables))
             found.append((list(RUNS), answer, sorted(map(in_order, test.calls.get("b", [])))))
     assert json.dumps(found[1][1]) == json.dumps(found[0][1])
