@@ -19,6 +19,7 @@ import plait.query.asked
 import plait.query.compile
 import plait.query.direct
 import plait.query.document
+import plait.query.resolving
 import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.backend.fetch import Fetching
@@ -208,7 +209,13 @@ def encoded() -> Iterator[list[int]]:
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (plait.query.direct, plait.query.shown, plait.backend.fetch):
+        made_by = (
+            plait.query.direct,
+            plait.query.shown,
+            plait.query.resolving,
+            plait.backend.fetch,
+        )
+        for module in made_by:
             patch.setattr(module, "encode", noted)
         yield sizes
 

@@ -16,7 +16,6 @@ from strawberry.permission import BasePermission
 from strawberry.relay import GlobalID, to_base64
 from strawberry.schema.config import StrawberryConfig
 
-import plait.query.resolving
 from plait import (
     Backend,
     Graph,
@@ -30,7 +29,7 @@ from plait.clock import Pace
 from plait.query.execute import Running
 from plait.settings import Settings
 from plait.testing import GraphTest, reply
-from tests.query.test_compile import sights, told
+from tests.query.test_compile import encoded, sights, told
 
 b = Backend("b", "http://b.test", idempotency_key="Idempotency-Key")
 get_thing = b.get("/things/{id}")
@@ -641,20 +640,10 @@ def test_a_slow_resolver_is_given_up_in_time_and_its_writes_are_told() -> None:
     assert [one["outcome"] for one in answer["extensions"]["plait"]["writes"]] == ["succeeded"]
 
 
-def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sizes: list[int] = []
-    encode = plait.query.resolving.encode
-
-    def noted_sizes(value: Any) -> bytes:
-        made = encode(value)
-        sizes.append(len(made))
-        return made
-
-    monkeypatch.setattr(plait.query.resolving, "encode", noted_sizes)
+def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit() -> None:
     names = " ".join(f"a{number}: name" for number in range(200))
-    way, _, found = both_ways(f'{{ made(how: "large") {{ {names} }} }}')
+    with encoded() as sizes:
+        way, _, found = both_ways(f'{{ made(how: "large") {{ {names} }} }}')
     assert way == "left"
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert max(sizes, default=0) < 1_000_000

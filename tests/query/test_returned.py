@@ -10,7 +10,6 @@ import pytest
 import strawberry
 from graphql import GraphQLError
 
-import plait.query.direct
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, this
 from plait.query.explain import explain_text, tree
 from plait.testing import GraphTest, Sent, reply
@@ -257,19 +256,11 @@ def test_it_is_never_larger_than_it_may_be() -> None:
     assert answers[1]["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
 
 
-def test_what_a_resolver_has_loaded_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    encode = plait.query.direct.encode
-
-    def noted_sizes(value: Any) -> bytes:
-        made = encode(value)
-        sizes.append(len(made))
-        return made
-
-    monkeypatch.setattr(plait.query.direct, "encode", noted_sizes)
+def test_what_a_resolver_has_loaded_counts_too() -> None:
     script = Script({"GET /users/4": {"id": 4, "name": "x" * 1_000_000}})
     twins = " ".join(f"t{number}: twin {{ name }}" for number in range(20))
-    way, answer, _ = both_ways(f"{{ loaded(id: 4) {{ id {twins} }} }}", script=script)
+    with encoded() as sizes:
+        way, answer, _ = both_ways(f"{{ loaded(id: 4) {{ id {twins} }} }}", script=script)
     assert way == "left"
     assert answer["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
     assert max(sizes, default=0) < 2_000_000
@@ -293,6 +284,7 @@ def test_what_is_explained() -> None:
         ("box.users.twin", 2, "box", 1),
     ]
     assert "│    after me: its row is what the resolver returns" in list(tree(made))
+    assert made.longest == ("me", "me.orders", "me.orders.badge")
     assert not made.is_exact
     assert [one["path"] for one in made.unplanned] == ["me"]
 
@@ -312,6 +304,17 @@ def test_what_hangs_on_a_resolver_keeps_nobody_from_leaving_early() -> None:
         "open.badge": (1, True),
         "open.orders": (1, True),
     }
+
+
+def test_the_longest_way_may_begin_with_a_resolver() -> None:
+    made = explain_text(
+        graph,
+        "{ open(id: 3) { badge { id } } me { badge { id } } }",
+        variables=None,
+        operation_name=None,
+        rows_assumed=10,
+    )
+    assert made.longest == ("me", "me.badge")
 
 
 def test_in_a_mutation_it_is_for_graphql_core() -> None:

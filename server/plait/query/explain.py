@@ -255,11 +255,13 @@ def _longest(plan: Plan, steps: tuple[Explained, ...]) -> tuple[tuple[str, ...],
     known = all(one.p50_ms is not None for one in steps)
     best = max(
         ways,
-        key=lambda way: (sum(one.p50_ms or 0 for one in way) if known else 0, len(way)),
+        key=lambda way: (sum(one.p50_ms or 0 for one in way) if known else 0, way[0].wave),
         default=(),
     )
     ms = sum(one.p50_ms or 0 for one in best) if best and known else None
-    return tuple(one.path for one in reversed(best)), None if ms is None else round(ms, 1)
+    resolver = best[-1].waits_for if best else None  # whose rows it begins with, where it does
+    way = (*((resolver,) if resolver else ()), *(one.path for one in reversed(best)))
+    return way, None if ms is None else round(ms, 1)
 
 
 def _upward(step: Explained | None, by_path: Mapping[str, Explained]) -> Iterator[Explained]:

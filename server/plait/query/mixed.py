@@ -51,9 +51,10 @@ def mixed_of(
     graph: Graph,
     plan: Plan,
     variables: Mapping[str, Any],
-) -> Mixed | None:
-    """The code of a query; `None` where it has but one side. Its plan takes permissions to be
-    granted. `variables` are those that decide what is asked for. Raises `NotCompiled`."""
+) -> Mixed | Resolvers | None:
+    """The code of a query; of resolvers alone where it has nothing else, and `None` where it has
+    none of them. Its plan takes permissions to be granted. `variables` are those that decide what
+    is asked for. Raises `NotCompiled`."""
     root = graph.core.query_type
     assert root is not None
     try:
@@ -91,7 +92,7 @@ def mixed_of(
         may_fetch=True,
     )
     if not has_fetch and not of_resolvers.fetches:
-        return None
+        return of_resolvers if not asked else None
     for one in plan.unplanned:
         is_asked = not one.path or one.path[0] in selected
         if is_asked and (len(one.path) != 1 or one.path[0] not in returning):

@@ -199,11 +199,11 @@ class Resolving:
             return False
         self.errors.append(located_error(error, field.nodes, [field.key]))
         self._shown[field.key] = None
-        assert self._beside is not None or not (field.show is None or field.has_fetches)
-        if self._beside is not None and field.show is None:
-            self._beside.decide(field.key, is_granted=False)
-        elif self._beside is not None and field.has_fetches:
-            self._beside.returned(field.key, {})
+        if self._beside is not None:
+            if field.show is None:
+                self._beside.decide(field.key, is_granted=False)
+            elif field.has_fetches:
+                self._beside.returned(field.key, {})
         return True
 
     def _take(self, field: RootField, value: Any) -> bool:
