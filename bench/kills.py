@@ -11,6 +11,7 @@ failed may have one, and no write may be left pending.
 
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -144,7 +145,7 @@ class Client:
         try:
             with urllib.request.urlopen(request, timeout=10) as reply:
                 answer: dict[str, Any] = json.load(reply)
-        except (OSError, ValueError, urllib.error.URLError):
+        except (OSError, ValueError, http.client.HTTPException):  # it was killed, maybe half way
             return None
         data = answer.get("data") or {}
         if not data.get("do"):
