@@ -18,12 +18,13 @@ import plait.query.document
 import plait.query.interpret
 from bench.graphs.jsonplaceholder import graph
 from plait import Backend, Graph
+from plait.backend.boarded import Boarded, Inquiry
 from plait.backend.budget import Allowance
 from plait.backend.call import Origin
-from plait.backend.encode import Load
-from plait.backend.fetch import Boarded, Fetcher, Inquiry
-from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome
+from plait.backend.fetch import Fetcher
+from plait.backend.flight import Brought, Flight
 from plait.backend.freshness import CacheEntry
+from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import SystemClock, Turns

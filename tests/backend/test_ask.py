@@ -7,13 +7,14 @@ from urllib.parse import unquote
 import pytest
 
 from plait import Backend, by_ids, grouped
-from plait.backend.ask import SPLIT_CALLS_MAX, Asker, Asking
+from plait.backend.ask import Asker
+from plait.backend.asking import SPLIT_CALLS_MAX, Asking
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.encode import load_of
-from plait.backend.flight import Fetched
 from plait.backend.freshness import CacheEntry
 from plait.backend.keep import Keeper
+from plait.backend.loads import Fetched
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock
 from plait.errors import BackendHttpError, BackendTimeout, BadBackendResponse

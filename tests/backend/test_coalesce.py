@@ -4,8 +4,9 @@ from typing import Any
 
 from plait import Backend, grouped
 from plait.backend.coalesce import Coalescer
-from plait.backend.encode import Load, load_of
+from plait.backend.encode import load_of
 from plait.backend.flight import Brought, Flight
+from plait.backend.loads import Load
 
 b = Backend("b", "http://b.test")
 ROWS = b.get("/{team}/rows/{id}", query=("q",), batch=grouped("/{team}/rows", key="id")).spec

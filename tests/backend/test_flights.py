@@ -9,8 +9,8 @@ from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.encode import load_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.identity import endpoint_identity, server_identity
+from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock, TestClock

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plait.backend import http11
-from plait.backend.http11 import ExchangeError, Failure, Peer, RawReply, ReplyLimits
+from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
+from plait.backend.http11 import Peer
 from tests.conftest import needs
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]

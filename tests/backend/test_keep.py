@@ -9,11 +9,11 @@ import pytest
 from plait import Backend, by_ids
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Reply
-from plait.backend.encode import Load
 from plait.backend.forget import Stale
 from plait.backend.freshness import CacheEntry
 from plait.backend.identity import LoadKey
 from plait.backend.keep import Keeper
+from plait.backend.loads import Load
 from plait.clock import TestClock
 from plait.errors import BackendError
 from plait.events import Events

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from plait import Backend, by_ids, cursor_pages, grouped
-from plait.backend.ask import Asker, Asking
+from plait.backend.ask import Asker
+from plait.backend.asking import Asking
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.encode import load_of
-from plait.backend.flight import Fetched, Flight
+from plait.backend.flight import Flight
 from plait.backend.identity import key_in
 from plait.backend.keep import Keeper
+from plait.backend.loads import Fetched
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from plait.backend.call import Origin
-from plait.backend.encode import Load, load_of
+from plait.backend.encode import load_of
 from plait.backend.fetch import Fetcher
-from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import HANDED_OUT, QUIET_TURNS, Loaders
+from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.spec import BackendSpec, Batch, EndpointSpec
 from plait.backend.template import PathTemplate
 

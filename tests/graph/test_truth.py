@@ -24,7 +24,7 @@ from plait import (
     grouped,
     this,
 )
-from plait.backend.ask import SPLIT_CALLS_MAX
+from plait.backend.asking import SPLIT_CALLS_MAX
 from plait.backend.transport import scripted
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, _settings, reply

@@ -24,7 +24,8 @@ import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.backend.fetch import Fetching
 from plait.events import RowsUnexpected
-from plait.query.direct import Answered, Direct
+from plait.query.answered import Answered
+from plait.query.direct import Direct
 from plait.query.failed import Told
 from plait.testing import GraphTest, reply
 

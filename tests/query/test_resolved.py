@@ -15,8 +15,9 @@ from strawberry.permission import BasePermission
 from plait import Backend, Connection, Graph, arg, by_ids, cursor_pages, discriminator, this
 from plait.clock import Pace
 from plait.graph.absent import ROWS_WATCHED
+from plait.query.answered import Answered
 from plait.query.computed import Computed
-from plait.query.direct import Answered, Direct
+from plait.query.direct import Direct
 from plait.query.interpret import Interpreter
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import encoded, sights, told

@@ -4,13 +4,13 @@ when it is refused, a list's further pages."""
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from plait.backend.call import Call, Ended, Handler, Origin, Reply
+from plait.backend.asking import Asking
+from plait.backend.call import Call, Reply
 from plait.backend.decode import (
-    Row,
     bad_reply,
     batch_rows,
     is_plain_json,
@@ -19,11 +19,12 @@ from plait.backend.decode import (
     page_call,
     single_row,
 )
-from plait.backend.encode import Load, batch_call, single_call
-from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome, LoadOutcomes
+from plait.backend.encode import batch_call, single_call
+from plait.backend.flight import Brought, Flight
 from plait.backend.freshness import CacheEntry, Lifetime, conditional_headers
-from plait.backend.identity import Family, key_in
+from plait.backend.identity import key_in
 from plait.backend.keep import Keeper
+from plait.backend.loads import Fetched, Load, LoadOutcome, LoadOutcomes, Row
 from plait.backend.numbers import decode, encode
 from plait.backend.paths import Path
 from plait.backend.spec import Batch, EndpointSpec
@@ -31,62 +32,8 @@ from plait.clock import Clock
 from plait.errors import BackendError, BackendHttpError, PlaitError
 from plait.events import Events, RowsUnexpected
 
-SPLIT_CALLS_MAX = 32
-"""How many further calls one refused batch may cause."""
 ONE_KEY_IS_BAD = frozenset({400, 404, 410, 413, 414, 422})
 """What a backend answers to a whole batch because of one of its keys, or of their number."""
-
-
-class Server(Protocol):
-    """One backend as it is called here."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def identity(self) -> str:
-        """Where calls go and what goes with each of them, as one text."""
-        ...
-
-    @property
-    def call(self) -> Handler: ...
-
-    def begin(self, call: Call, then: Ended) -> Callable[[], None] | None:
-        """As `call` where nothing need be waited for: see `Client.begin`."""
-        ...
-
-
-class Asking(msgspec.Struct, kw_only=True):
-    """Loads of one endpoint that can go in one call, on somebody's behalf."""
-
-    endpoint: EndpointSpec
-    server: Server
-    origin: Origin
-    family: Family
-    entries: Mapping[Load, CacheEntry] = {}
-    """Kept copies that a validator may confirm."""
-    extra_calls: int = SPLIT_CALLS_MAX
-    first: Reply | BaseException | None = None
-    """What the first call has brought, where it is over already."""
-
-    def may_call_again(self) -> bool:
-        """Pay for a call that was not planned, if there is one left."""
-        budget = self.origin.budget
-        if self.extra_calls == 0 or (budget is not None and not budget.may_call(1)):
-            return False
-        self.extra_calls -= 1
-        if budget is not None:
-            budget.spend_calls(1)
-        return True
-
-    async def call(self, call: Call) -> Reply:
-        """Make a call, if it has not been made already. Raises `BackendError`."""
-        first, self.first = self.first, None
-        if first is None:
-            return await self.server.call(call)
-        if isinstance(first, BaseException):
-            raise first
-        return first
 
 
 class Asker:

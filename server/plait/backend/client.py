@@ -21,7 +21,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from plait.backend.call import Call, Ended, Handler, Layer, Origin, Reply, label_of
-from plait.backend.http11 import ExchangeError, RawReply
+from plait.backend.exchanged import ExchangeError, RawReply
 from plait.backend.identity import server_identity
 from plait.backend.record import Recorder, layers_of
 from plait.backend.slots import Slots

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from plait.backend.encode import Load
 from plait.backend.flight import Flight
 from plait.backend.identity import Family, Scope
+from plait.backend.loads import Load
 
 _Flying: TypeAlias = dict[tuple[str, ...], Flight]
 _NONE: Mapping[tuple[str, ...], Flight] = {}

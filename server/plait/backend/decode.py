@@ -13,16 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from plait.backend.call import Call, Reply
-from plait.backend.encode import Load
+from plait.backend.loads import Load, Row
 from plait.backend.numbers import decode
 from plait.backend.paths import Path, is_absent, path_text, property_of
 from plait.backend.spec import Batch, EndpointSpec
 from plait.backend.template import query_text
 from plait.errors import BackendRefused, BadBackendResponse
-
-Row = Any
-"""JSON: what one key gets. A dict, a list of them, a scalar; `None` where the backend has no such
-row."""
 
 
 def single_row(endpoint: EndpointSpec, reply: Reply) -> Row:

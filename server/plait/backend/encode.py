@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
-
 from plait.backend.call import Call, Origin
+from plait.backend.loads import Load
 from plait.backend.numbers import encode
 from plait.backend.spec import Batch, EndpointSpec
 from plait.backend.template import (
@@ -22,31 +21,6 @@ from plait.backend.template import (
 from plait.errors import BadUserInput
 
 KEY_CHARACTERS_SHOWN = 80
-
-
-LoadId: TypeAlias = tuple[tuple[str, ...], str]
-"""What tells apart the loads of one endpoint, on behalf of one caller: key, and what is shared."""
-
-
-class Load(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One row, or group of rows, asked for. Compared by itself: see `identity`.
-
-    Equal `key` and `shared` on one endpoint mean the same thing to the backend: `7` and `"7"` are
-    one key, because they are one text on the wire.
-    """
-
-    values: Mapping[str, Any]
-    key: tuple[str, ...]
-    """What tells it apart from the others in its batch."""
-    shared: str
-    """What a whole batch has in common: the parameters that are no keys."""
-    alone: bool = False
-    """Whether it cannot go in a batch, and goes in the single form whatever else is asked for."""
-
-    @property
-    def identity(self) -> LoadId:
-        """Equal for loads that ask for the same thing."""
-        return self.key, self.shared
 
 
 def load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load:

@@ -18,64 +18,26 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from plait.backend.ask import Asker, Asking, Server
+from plait.backend.ask import Asker
+from plait.backend.asking import Asking, Server
+from plait.backend.boarded import Boarded, Inquiry
 from plait.backend.cache import RowCache
 from plait.backend.call import Call, Origin
 from plait.backend.client import forwarded_headers
 from plait.backend.coalesce import Coalescer
-from plait.backend.encode import Load
-from plait.backend.flight import Brought, Fetched, Flight, LoadOutcome
+from plait.backend.flight import Brought, Flight
 from plait.backend.forget import linked_uris, stale_after
 from plait.backend.freshness import CacheEntry, Use, usable_on_error, use_of
-from plait.backend.identity import LoadKey, Scope, endpoint_identity, load_key
+from plait.backend.identity import LoadKey, endpoint_identity, load_key
 from plait.backend.keep import Keeper
+from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import Clock
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_retryable
 from plait.events import CacheRead, Events
-
-
-class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
-    """What of one endpoint is asked for, on whose behalf."""
-
-    endpoint: EndpointSpec
-    identity: str
-    """The endpoint's."""
-    scope: Scope
-    origin: Origin
-    since: float = 0.0
-    """What was asked for until then is not used."""
-
-
-class Boarded(msgspec.Struct, kw_only=True):
-    """The calls that some loads have joined or started."""
-
-    flights: Sequence[Flight] = ()
-    whole: Flight | None = None
-    """The one that brings all of them, where there is such a one."""
-    by_load: dict[Load, Flight] = {}
-    """Which one brings which, where there are several."""
-    joined: Mapping[Load, Flight] = {}
-    """Those that were under way already, for somebody else."""
-
-    def flight_of(self, load: Load) -> Flight | None:
-        """What brings one load."""
-        return self.whole or self.by_load.get(load)
-
-    def again(self, loads: Sequence[Load], anew: "Boarded") -> "Boarded":
-        """The same, but for some of the loads, which have boarded anew."""
-        late = {load: flight for load in loads if (flight := anew.flight_of(load)) is not None}
-        by_load = {**self.by_load, **late}
-        joined = {one: flight for one, flight in self.joined.items() if one not in late}
-        return Boarded(
-            flights=[*self.flights, *anew.flights],
-            by_load=by_load,
-            joined={**joined, **anew.joined},
-        )
 
 
 class Fetcher:

@@ -1,28 +1,8 @@
 """What is under way for some keys, whoever waits for it, and what it brings."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable
 
-import msgspec
-
-from plait.backend.decode import Row
-from plait.errors import BackendError, PlaitError
-
-
-class Fetched(msgspec.Struct, frozen=True, kw_only=True):
-    """The row, or rows, of one load. `row` is `None` when the backend has none. It is shared: who
-    hands it to somebody that may change it makes a copy."""
-
-    row: Row
-    status: int | None = None
-    """What the backend answered to say that there is none, where it said so by a status."""
-    stale_because: BackendError | None = None
-    """Set when the backend failed and a stale copy stands in."""
-
-
-LoadOutcome: TypeAlias = Fetched | PlaitError
-LoadOutcomes: TypeAlias = Mapping[tuple[str, ...], LoadOutcome]
-"""By the keys of the loads, which share all else."""
+from plait.backend.loads import LoadOutcomes
 
 
 class Brought:

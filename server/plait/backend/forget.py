@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from plait.backend.encode import Load, load_of
+from plait.backend.encode import load_of
+from plait.backend.loads import Load
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadUserInput
 

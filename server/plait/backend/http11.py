@@ -12,13 +12,13 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 from functools import lru_cache, partial
 from math import inf
 from typing import TypeAlias, cast
 
 import httptools
-import msgspec
+
+from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
 
 HEADERS_BYTES_MAX = 64 * 1024
 """The largest head of a reply."""
@@ -27,52 +27,6 @@ DRAINED_WITHIN_S = 1.0
 """What is read of a body that nobody wants, and for how long, so that its connection can stay."""
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-
-class Failure(Enum):
-    """How an exchange failed."""
-
-    CONNECT = auto()
-    CONNECT_TIMEOUT = auto()
-    READ_TIMEOUT = auto()
-    TIMEOUT = auto()
-    """The exchange as a whole took longer than it may."""
-    FORBIDDEN = auto()
-    """The request is none that HTTP allows. It was not sent."""
-    PROTOCOL = auto()
-    """What came is no HTTP."""
-    CLOSED = auto()
-    """The other side ended the connection before its reply was whole."""
-    TOO_LARGE = auto()
-    """The reply has more bytes than may be read."""
-
-
-class ExchangeError(Exception):
-    """An exchange that brought no reply. Its cause is the system's error, where there is one."""
-
-    def __init__(self, failure: Failure, told: str = "") -> None:
-        super().__init__(told or failure.name.lower())
-        self.failure = failure
-        self.is_stale = False
-        """Whether not a byte had come: a kept connection may have been closed long before."""
-
-
-class RawReply(msgspec.Struct, frozen=True):
-    """A reply as it came: names in lower case, the body still encoded."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of a reply's body."""
-
-    bytes_max: int
-    error_bytes_max: int
-    """Of a reply that is no success and whose type is `error_type`."""
-    error_type: bytes | None
-    """`None`: whatever its type, and all of it or nothing."""
 
 
 Then: TypeAlias = Callable[[RawReply | ExchangeError], object]

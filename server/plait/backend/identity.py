@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TypeAlias
 
-from plait.backend.encode import Load
+from plait.backend.loads import Load
 from plait.backend.numbers import encode
 from plait.backend.spec import Batch, EndpointSpec
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from plait.backend.cache import Name, RowCache
 from plait.backend.call import Reply
-from plait.backend.decode import Row
 from plait.backend.forget import Stale
 from plait.backend.freshness import (
     CacheEntry,
@@ -14,6 +13,7 @@ from plait.backend.freshness import (
     renewed,
 )
 from plait.backend.identity import LoadKey, cache_key, endpoint_mark, load_key, row_mark
+from plait.backend.loads import Row
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import Clock

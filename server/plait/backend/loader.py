@@ -21,9 +21,9 @@ from msgspec.structs import replace
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
-from plait.backend.encode import Load, key_told, load_of
+from plait.backend.encode import key_told, load_of
 from plait.backend.fetch import Fetcher
-from plait.backend.flight import Fetched, LoadOutcome
+from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.span import KEYS_SHOWN, Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace

@@ -5,7 +5,7 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -17,15 +17,8 @@ import httpx
 import msgspec
 
 from plait.backend.call import Call, Reply
-from plait.backend.http11 import (
-    ExchangeError,
-    Failure,
-    Peer,
-    RawReply,
-    ReplyLimits,
-    Then,
-    header_lines,
-)
+from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits, WireReply
+from plait.backend.http11 import Peer, Then, header_lines
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
@@ -67,17 +60,6 @@ class _Pool:
 
 AGAIN = object()
 """In place of a reply: the connection turned out to be stale, and the call can be made anew."""
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """What came, before anything is made of it."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-    is_decoded: bool = False
-    """Whether its content encoding is undone already."""
 
 
 class HttpTransport:
@@ -168,7 +150,7 @@ class HttpTransport:
             return AGAIN if again else _failed(raw, call.endpoint, within_s)
         try:
             # A redirect, of which the target would be needed, is an error: it is not followed here.
-            return self._made(call, b"", _Answer(raw.status, _joined(raw.headers), raw.body))
+            return self._made(call, b"", WireReply(raw.status, _joined(raw.headers), raw.body))
         except BackendError as error:
             return error
 
@@ -176,7 +158,7 @@ class HttpTransport:
         query = f"?{call.query}" if call.query else ""
         return f"{self._prefix}{call.path}{query}".encode("ascii")
 
-    def _made(self, call: Call, target: bytes, answer: _Answer) -> Reply | bytes:
+    def _made(self, call: Call, target: bytes, answer: WireReply) -> Reply | bytes:
         """The reply that an answer is, or where it says that it can be had. Raises
         `BackendError`."""
         if answer.status < 300 or answer.status == 304:
@@ -214,7 +196,7 @@ class HttpTransport:
             raise _error(BackendRedirected, call.endpoint, "redirected to another origin")
         return found.raw_path
 
-    def _refused(self, answer: _Answer, endpoint: EndpointSpec) -> BackendError:
+    def _refused(self, answer: WireReply, endpoint: EndpointSpec) -> BackendError:
         return _error(
             BackendHttpError,
             endpoint,
@@ -226,7 +208,7 @@ class HttpTransport:
 
     # --- over connections of our own
 
-    async def _ask(self, call: Call, target: bytes) -> _Answer:
+    async def _ask(self, call: Call, target: bytes) -> WireReply:
         assert self._connections is not None
         ready, headers = self._headers_of(call)
         try:
@@ -241,7 +223,7 @@ class HttpTransport:
             )
         except ExchangeError as error:
             raise _failed(error, call.endpoint) from None
-        return _Answer(raw.status, _joined(raw.headers), raw.body)
+        return WireReply(raw.status, _joined(raw.headers), raw.body)
 
     def _headers_of(self, call: Call) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The headers of a call: those that are always the same, ready to be sent, and the rest.
@@ -278,7 +260,7 @@ class HttpTransport:
         self._pools.append(_Pool(client))
         return self._pools[-1]
 
-    async def _by_httpx(self, call: Call, target: bytes) -> _Answer:
+    async def _by_httpx(self, call: Call, target: bytes) -> WireReply:
         pool = self._pool()
         pool.busy += 1
         try:
@@ -332,7 +314,7 @@ def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-def _reply(answer: _Answer, endpoint: EndpointSpec) -> Reply:
+def _reply(answer: WireReply, endpoint: EndpointSpec) -> Reply:
     if answer.status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
         return Reply(status=answer.status, headers=answer.headers, body=b"")
     limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
@@ -376,38 +358,35 @@ _GZIP_BYTES = 1024
 """By how much what does not compress may be larger than its content."""
 
 
-async def _read(response: httpx.Response, endpoint: EndpointSpec) -> _Answer:
+async def _read(response: httpx.Response, endpoint: EndpointSpec) -> WireReply:
     """What httpx got. Of what is no success only a problem document is read."""
     status = response.status_code
     headers = {name.lower(): value for name, value in response.headers.items()}
     if response.is_stream_consumed:  # a transport, such as a mock, that gives the body whole
-        return _Answer(status, headers, response.content, is_decoded=True)
+        return WireReply(status, headers, response.content, is_decoded=True)
     limit = (endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max) + _GZIP_BYTES
     if status in (204, 205, 304):
         limit = 0
     elif not 200 <= status < 300:
         limit = PROBLEM_BYTES_MAX if _is_problem(headers) else 0
+    if not limit:
+        return WireReply(status, headers, b"")
     body = bytearray()
-    async for piece in response.aiter_raw() if limit else _nothing():
+    async for piece in response.aiter_raw():
         body += piece
         if len(body) > limit:
             if status < 300:
                 raise _too_large(endpoint, limit - _GZIP_BYTES)
             body.clear()
             break
-    return _Answer(status, headers, bytes(body))
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for piece in tuple[bytes, ...]():
-        yield piece
+    return WireReply(status, headers, bytes(body))
 
 
 def _too_large(endpoint: EndpointSpec, limit: int) -> BackendError:
     return _error(ResponseTooLarge, endpoint, f"sent a reply of more than {limit} bytes")
 
 
-def _decoded(answer: _Answer, endpoint: EndpointSpec, limit: int) -> Iterator[bytes]:
+def _decoded(answer: WireReply, endpoint: EndpointSpec, limit: int) -> Iterator[bytes]:
     """The body, decompressed. It is never held beyond the limit, whatever it claims or inflates
     to."""
     encoding = answer.headers.get("content-encoding", "identity").strip().lower()
@@ -468,7 +447,7 @@ def _is_problem(headers: Mapping[str, str]) -> bool:
     return content_type.encode("latin-1", "replace") == _PROBLEM_TYPE
 
 
-def _problem(answer: _Answer, endpoint: EndpointSpec) -> str | None:
+def _problem(answer: WireReply, endpoint: EndpointSpec) -> str | None:
     """The title and detail of a problem document (RFC 9457), on one line."""
     if not _is_problem(answer.headers):
         return None

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from plait.backend.http11 import ExchangeError, Failure, Peer, RawReply, ReplyLimits
+from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
+from plait.backend.http11 import Peer
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REPLY_BYTES_MAX = 10 * 1024 * 1024

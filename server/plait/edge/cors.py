@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 
-from plait.edge.exchange import Headers as Pairs
+from plait.edge.response import Headers as Pairs
 
 AddedFor: TypeAlias = Callable[[str | None], Pairs]
 """The headers that an answer gets, by the request's `Origin`."""

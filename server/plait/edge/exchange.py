@@ -4,7 +4,7 @@ other.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import msgspec
 
@@ -13,6 +13,7 @@ from plait.clock import Clock
 from plait.edge.body import HttpError, body_of_query, decoded_body
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
 from plait.edge.negotiate import MediaType, status_of
+from plait.edge.response import Headers, Response
 from plait.errors import PlaitError
 from plait.events import Events, FieldFailed, RequestFinished
 from plait.query.context import WARNINGS_HEADER
@@ -21,23 +22,12 @@ from plait.query.done import Done, Request
 from plait.query.execute import Executor, Running
 from plait.query.interpret import EXPLAIN_HEADER
 
-Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
-
 CLIENT_LEFT = 499
 """What logs have as the status of a request whose client left before it was answered."""
 
 
-class Response(msgspec.Struct, frozen=True):
-    """What is sent back."""
-
-    status: int
-    content_type: str
-    headers: Headers
-    """Beside those that tell of the body."""
-    body: bytes
-
-
-class Shared(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
     """What all exchanges of an app have in common."""
 
     executor: Callable[[], Executor]

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 from plait.clock import Clock
 from plait.edge.body import HttpError
 from plait.edge.cors import AddedFor
-from plait.edge.exchange import Exchange, Headers, Response, Shared
+from plait.edge.exchange import Exchange, Shared
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
 from plait.edge.negotiate import headers_of, media_type_of
+from plait.edge.response import Headers, Response
 from plait.events import Events
 from plait.query.execute import Executor
 

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from plait.edge.exchange import Exchange, Response
+from plait.edge.exchange import Exchange
 from plait.edge.http import typed
+from plait.edge.response import Response
 
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 """Headers as they came, their names in lower case."""

@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import Loaders
+from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.numbers import copied
 from plait.backend.spec import EndpointSpec
 from plait.errors import NotFound, PlaitError, own

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from plait.backend.flight import Fetched, LoadOutcome
 from plait.backend.loader import Loaders
+from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.paths import is_absent, path_text
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse, BadUserInput, PlaitError, own

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plait.backend.decode import grouped
-from plait.backend.encode import Load
 from plait.backend.fetch import Fetching
-from plait.backend.flight import Brought, Fetched, LoadOutcome
+from plait.backend.flight import Brought
+from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.query.compile import Join, Typed

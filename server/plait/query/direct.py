@@ -13,25 +13,24 @@ from functools import partial
 from math import inf
 from typing import Any
 
-import msgspec
-from graphql import GraphQLError
 from msgspec.structs import replace
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.client import forwarded_headers
-from plait.backend.encode import Load, load_of, loads_of
+from plait.backend.encode import load_of, loads_of
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.flight import Fetched as FetchedRow
-from plait.backend.flight import LoadOutcome
 from plait.backend.identity import LoadKey, load_key
 from plait.backend.loader import QUIET_TURNS, Loaders
+from plait.backend.loads import Fetched as FetchedRow
+from plait.backend.loads import Load, LoadOutcome
 from plait.backend.numbers import encode
 from plait.errors import PlaitError
 from plait.graph.absent import Absence, Watch
 from plait.graph.execution import ERRORS_MAX
 from plait.graph.load import not_found_of
 from plait.graph.pages import Window
+from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, Known, LoadBatch, items_in, present, taken
 from plait.query.compile import Join
@@ -55,22 +54,6 @@ _KEY_OR_NULL = frozenset({*_KEY_KINDS, type(None)})
 def _fetched(shown: Sequence[Mapping[Any, Any]], held: Sequence[int], place: int, key: Any) -> Any:
     """What a field with an endpoint shows that hangs on what a resolver returned."""
     return shown[held[place]][key]
-
-
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """What compiled code made."""
-
-    body: bytes
-    """The whole answer, where there are no errors."""
-    data: dict[str, Any] | None
-    errors: list[GraphQLError] = []
-    fallbacks: list[dict[str, Any]] = []
-    """What it tells of fields that show something else than what was asked for just now."""
-
-    @property
-    def is_all(self) -> bool:
-        """Whether there is nothing to tell beside the data."""
-        return not self.errors and not self.fallbacks
 
 
 class Direct:

@@ -18,10 +18,11 @@ from plait.errors import BadUserInput, RequestTimeout
 from plait.events import Events
 from plait.graph.graph import Graph
 from plait.graph.ran import Ran
+from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.computed import Computed
 from plait.query.context import WARNINGS_HEADER, Context
-from plait.query.direct import Answered, Direct
+from plait.query.direct import Direct
 from plait.query.document import Document, DocumentErrors, Documents
 from plait.query.done import Done, Request
 from plait.query.held import Resolvers

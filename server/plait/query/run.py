@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from plait.backend.flight import Fetched
 from plait.backend.loader import Loaders
+from plait.backend.loads import Fetched
 from plait.backend.paths import Path
 from plait.clock import Pace
 from plait.graph.fields import Fetch, Object, Row

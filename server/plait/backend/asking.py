@@ -1,0 +1,67 @@
+"""Loads of one endpoint that go in one call, and where it goes."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from plait.backend.call import Call, Ended, Handler, Origin, Reply
+from plait.backend.freshness import CacheEntry
+from plait.backend.identity import Family
+from plait.backend.loads import Load
+from plait.backend.spec import EndpointSpec
+
+SPLIT_CALLS_MAX = 32
+"""How many further calls one refused batch may cause."""
+
+
+class Server(Protocol):
+    """One backend as it is called here."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def identity(self) -> str:
+        """Where calls go and what goes with each of them, as one text."""
+        ...
+
+    @property
+    def call(self) -> Handler: ...
+
+    def begin(self, call: Call, then: Ended) -> Callable[[], None] | None:
+        """As `call` where nothing need be waited for: see `Client.begin`."""
+        ...
+
+
+class Asking(msgspec.Struct, kw_only=True):
+    """Loads of one endpoint that can go in one call, on somebody's behalf."""
+
+    endpoint: EndpointSpec
+    server: Server
+    origin: Origin
+    family: Family
+    entries: Mapping[Load, CacheEntry] = {}
+    """Kept copies that a validator may confirm."""
+    extra_calls: int = SPLIT_CALLS_MAX
+    first: Reply | BaseException | None = None
+    """What the first call has brought, where it is over already."""
+
+    def may_call_again(self) -> bool:
+        """Pay for a call that was not planned, if there is one left."""
+        budget = self.origin.budget
+        if self.extra_calls == 0 or (budget is not None and not budget.may_call(1)):
+            return False
+        self.extra_calls -= 1
+        if budget is not None:
+            budget.spend_calls(1)
+        return True
+
+    async def call(self, call: Call) -> Reply:
+        """Make a call, if it has not been made already. Raises `BackendError`."""
+        first, self.first = self.first, None
+        if first is None:
+            return await self.server.call(call)
+        if isinstance(first, BaseException):
+            raise first
+        return first

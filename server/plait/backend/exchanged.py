@@ -1,0 +1,63 @@
+"""What an exchange is asked, what it brings, and how it fails."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+import msgspec
+
+
+class Failure(Enum):
+    """How an exchange failed."""
+
+    CONNECT = auto()
+    CONNECT_TIMEOUT = auto()
+    READ_TIMEOUT = auto()
+    TIMEOUT = auto()
+    """The exchange as a whole took longer than it may."""
+    FORBIDDEN = auto()
+    """The request is none that HTTP allows. It was not sent."""
+    PROTOCOL = auto()
+    """What came is no HTTP."""
+    CLOSED = auto()
+    """The other side ended the connection before its reply was whole."""
+    TOO_LARGE = auto()
+    """The reply has more bytes than may be read."""
+
+
+class ExchangeError(Exception):
+    """An exchange that brought no reply. Its cause is the system's error, where there is one."""
+
+    def __init__(self, failure: Failure, told: str = "") -> None:
+        super().__init__(told or failure.name.lower())
+        self.failure = failure
+        self.is_stale = False
+        """Whether not a byte had come: a kept connection may have been closed long before."""
+
+
+class RawReply(msgspec.Struct, frozen=True):
+    """A reply as it came: names in lower case, the body still encoded."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of a reply's body."""
+
+    bytes_max: int
+    error_bytes_max: int
+    """Of a reply that is no success and whose type is `error_type`."""
+    error_type: bytes | None
+    """`None`: whatever its type, and all of it or nothing."""
+
+
+class WireReply(msgspec.Struct, frozen=True):
+    """A reply with its headers joined, whoever brought it."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    is_decoded: bool = False
+    """Whether its content encoding is undone already."""
