@@ -1,13 +1,18 @@
-# Two stages: one that installs, and one that holds what was installed.
-FROM python:3.11-slim AS build
+# Two stages: one that builds, and one that holds what was installed. What runs with every request is
+# compiled here: see server/plait/compiled.py. The first image has a compiler, the second has none.
+FROM python:3.11 AS build
 WORKDIR /build
 RUN python -m venv /opt/plait
-COPY requirements-build.lock requirements.lock ./
+RUN python -m venv /opt/tools
+COPY requirements-build.lock requirements-compile.lock requirements.lock ./
 RUN /opt/plait/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements-build.lock
 RUN /opt/plait/bin/python -m pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+RUN /opt/tools/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements-build.lock
+RUN /opt/tools/bin/python -m pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements-compile.lock
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY server server
-RUN /opt/plait/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN PLAIT_MYPYC=1 /opt/tools/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels .
+RUN /opt/plait/bin/python -m pip install --no-cache-dir --no-deps --no-index wheels/*.whl
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 plait && mkdir -p /var/lib/plait /graph && chown plait /var/lib/plait

@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: demo test fuzz bench mutants lock clean
+.PHONY: demo test compiled fuzz bench mutants lock clean
 
 # make demo PORT=9000 BASE_PORT=9100
 demo: $(VENV)/.installed
@@ -18,9 +19,11 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/plait schema --check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --at-first-sight \
-		tests/edge tests/graph tests/writes tests/test_app.py
+	PLAIT_COMPILED=off $(PYTEST) --cov --cov-report=term
+	@$(MAKE) --no-print-directory compiled
+	$(PYTEST) --compiled --at-first-sight tests/edge tests/graph tests/writes tests/test_app.py \
+		tests/test_compiled.py
+	$(PYTEST) --compiled tests/backend tests/query
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plait needs Python 3.11 or later, and this is " + sys.version.split()[0] + ": make demo PYTHON=/path/to/python3.11")'
@@ -38,6 +41,13 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing what the tests need"
 	@.ci/install $(BIN)/python requirements-dev.lock
 	@touch $@
+
+# What runs with every request as machine code: see server/plait/compiled.py. It takes a minute and a
+# C compiler, and is not used for sources that have been changed since.
+compiled: $(VENV)/.installed-dev
+	@$(BIN)/python -c 'import plait.compiled as c, sys; sys.exit(c.USE != "yes")' || { \
+		echo "Compiling what runs with every request: about a minute"; \
+		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --inplace; }
 
 # How much of what decides things the tests hold: see tests/mutants.py.
 mutants: $(VENV)/.installed-dev
@@ -57,6 +67,7 @@ bench: $(VENV)/.installed-dev
 lock: $(VENV)/.installed-dev
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra compile -c requirements-dev.lock -o requirements-compile.lock
 	$(COMPILE) pyproject.toml --extra dev --extra mutants -c requirements-dev.lock -o requirements-mutants.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(COMPILE) - -o requirements-build.lock
 

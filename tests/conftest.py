@@ -19,6 +19,7 @@ import pytest
 import plait.query.document
 from plait import Graph, create_app
 from plait.clock import Clock
+from plait.compiled import USE
 from plait.events import Event
 from plait.settings import Settings
 
@@ -29,12 +30,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """See `--help`."""
     told = "compile operations the first time that they come, and not when they come again"
     parser.addoption("--at-first-sight", action="store_true", help=told)
+    told = "fail unless what runs with every request is machine code: see server/plait/compiled.py"
+    parser.addoption("--compiled", action="store_true", help=told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests ask most things once, and so of graphql-core: with this, of compiled code."""
     if config.getoption("--at-first-sight"):
         plait.query.document.SIGHTS_BEFORE_COMPILED = 0
+    if config.getoption("--compiled") and USE != "yes":
+        raise pytest.UsageError(f"Machine code is used: {USE}. Run `make compiled`.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What reaches into a module's inside finds nothing there when it is machine code."""
+    if USE == "yes":
+        skipped = pytest.mark.skip(reason="it reaches into a source, and machine code runs")
+        for item in items:
+            if item.get_closest_marker("sources"):
+                item.add_marker(skipped)
 
 
 @dataclass

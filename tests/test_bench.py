@@ -38,6 +38,7 @@ def test_the_gateway_is_measured_beside_a_plain_app(tmp_path: Path) -> None:
     assert "a flat list, each alone" in svg.read_text()
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("case", engine.CASES)
 def test_the_engine_is_measured_by_itself(case: str) -> None:
     of, query, row_of = engine.CASES[case]

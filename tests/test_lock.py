@@ -19,6 +19,10 @@ ASKED = PROJECT["project"]["dependencies"]
 LOCKS = {
     "requirements.lock": ASKED,
     "requirements-dev.lock": [*ASKED, *PROJECT["project"]["optional-dependencies"]["dev"]],
+    "requirements-compile.lock": [
+        *ASKED,
+        *PROJECT["project"]["optional-dependencies"]["compile"],
+    ],
     "requirements-build.lock": PROJECT["build-system"]["requires"],
 }
 RELOCK = "run `make lock`"

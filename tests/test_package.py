@@ -122,11 +122,11 @@ def test_the_containers_steps_work_by_hand(tmp_path: Path) -> None:
             )
             if "-r requirements" in command:  # all of it must be here already, as locked
                 command += " --no-index"
-            subprocess.run(["sh", "-c", command], cwd=build, check=True, timeout=120)
+            subprocess.run(["sh", "-c", command], cwd=build, check=True, timeout=400)
         elif name == "ENV":
             settings |= dict(part.split("=", 1) for part in shlex.split(rest))
         if stages == 1 and "venv /opt" in rest:
-            (packages,) = (opt / "plait" / "lib").glob("python*/site-packages")
+            (packages,) = (opt / Path(rest).name / "lib").glob("python*/site-packages")
             for bundled in packages.glob("setuptools*"):  # older Pythons bring one of their own
                 shutil.rmtree(bundled)
             (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
@@ -142,17 +142,26 @@ def test_the_containers_steps_work_by_hand(tmp_path: Path) -> None:
         "PLAIT_PORT": str(port),
         "PLAIT_LEDGER_PATH": str(data / "ledger.sqlite3"),
         "PLAIT_GRAPH": "library:graph",
+        "PLAIT_COMPILED": "on",
     }
     with running([str(opt / "plait" / "bin" / "plait"), "serve"], port, cwd=graph, **chosen):
         (health,) = [rest for name, rest in instructions() if name == "HEALTHCHECK"]
         assert "/health/live" in health
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as reply:
             assert reply.status == 200
+    look = "import plait.compiled; print(plait.compiled.USE)"
+    python = opt / "plait" / "bin" / "python"
+    here = {**os.environ, "PLAIT_COMPILED": "on"}
+    used = subprocess.run(
+        [python, "-c", look], cwd=graph, env=here, stdout=subprocess.PIPE, check=True
+    )
+    assert used.stdout == b"yes\n"
 
 
 def copied(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        left_out = (ROOT / ".dockerignore").read_text().replace("**/", "").split()
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*left_out))
     else:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)

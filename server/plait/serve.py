@@ -17,6 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from plait.app import App, create_app
+from plait.compiled import USE
 from plait.edge.protocol import ArrivalLimits, BoundedProtocol
 from plait.errors import PlaitError, SettingsError
 from plait.find import load_graph
@@ -67,7 +68,15 @@ def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) ->
     logger = logger_of(settings.log_level, settings.log_format)
     for name in foreign(variables()):
         logger.warning("setting_unknown", variable=name)
-    logger.info("listening", url=address(settings), workers=settings.workers, graph=graph_name)
+    if USE == "stale":
+        logger.warning("not_compiled", reason="sources have changed since: run `make compiled`")
+    logger.info(
+        "listening",
+        url=address(settings),
+        workers=settings.workers,
+        graph=graph_name,
+        compiled=USE == "yes",
+    )
     status = 0
     if stop.asked:
         return status

@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         description="Who speaks HTTP/1.1 with backends: Plait's own connections, or httpx's, which "
         "take a multiple of the CPU.",
     )
+    compiled: Literal["on", "off"] = Field(
+        "on",
+        description="Whether what was compiled to machine code runs as such, where anything was. "
+        "From the environment alone: it decides what is imported.",
+    )
     ledger_path: Path = Field(
         Path(".plait/ledger.sqlite3"),
         description="The ledger of writes; `:memory:` forgets on exit, and holds 200,000 entries.",

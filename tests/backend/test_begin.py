@@ -412,6 +412,7 @@ def test_no_header_of_a_call_becomes_two(value: str) -> None:
     assert len(calls.requests) == 1
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("place", ["begin", "found"])
 def test_a_defect_ends_its_call_and_gives_its_slot_back(
     place: str, monkeypatch: pytest.MonkeyPatch

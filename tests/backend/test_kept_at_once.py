@@ -183,6 +183,7 @@ def test_a_row_is_kept_as_it_came() -> None:
     assert begun(server, 1, 2)[1] == [b'{ "id" : 1 }', b'{"id":2, "price":19.10}']
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("broken", [(Keeper, "store_here"), (Server, "begin")])
 def test_a_defect_ends_its_flight(
     broken: tuple[type, str], monkeypatch: pytest.MonkeyPatch

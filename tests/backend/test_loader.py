@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
+
 from plait.backend.call import Origin
 from plait.backend.encode import load_of
 from plait.backend.fetch import Fetcher
@@ -56,6 +58,7 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.sources
 def test_a_wave_leaves_after_some_quiet_turns() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -70,6 +73,7 @@ def test_a_wave_leaves_after_some_quiet_turns() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.sources
 def test_no_wave_leaves_while_somebody_is_about_to_load_more() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -85,6 +89,7 @@ def test_no_wave_leaves_while_somebody_is_about_to_load_more() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.sources
 def test_what_is_loaded_while_rows_are_handed_out_leaves_as_one_wave() -> None:
     async def main() -> list[int]:
         made, recorder = loaders()
@@ -99,6 +104,7 @@ def test_what_is_loaded_while_rows_are_handed_out_leaves_as_one_wave() -> None:
     assert asyncio.run(main()) == [5 * HANDED_OUT - 1] * 2
 
 
+@pytest.mark.sources
 def test_what_was_loaded_before_a_write_is_loaded_anew_and_not_older() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -127,6 +133,7 @@ class Beside:
         return self.taken[-1][1]
 
 
+@pytest.mark.sources
 def test_what_has_come_is_told_to_who_asks_beside() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -151,6 +158,7 @@ def test_what_has_come_is_told_to_who_asks_beside() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.sources
 def test_what_somebody_else_was_told_is_not_asked_for_again() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -165,6 +173,7 @@ def test_what_somebody_else_was_told_is_not_asked_for_again() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.sources
 def test_what_leaves_with_somebody_else_comes_back_where_it_cannot() -> None:
     async def main() -> None:
         made, recorder = loaders()
@@ -194,6 +203,7 @@ def test_what_leaves_with_somebody_else_comes_back_where_it_cannot() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.sources
 def test_what_is_still_waited_for_is_given_up_at_the_end() -> None:
     async def main() -> None:
         made, recorder = loaders()

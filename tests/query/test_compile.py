@@ -903,6 +903,7 @@ def test_rows_of_which_the_cache_has_some_are_all_shown() -> None:
 KEPT_FIRST = reply(row(id=1, name="kept"), headers={"cache-control": "max-age=60"})
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize(
     ("rest", "is_typed"),
     [

@@ -313,6 +313,7 @@ def test_permissions_of_rows_are_for_graphql_core(
     assert made.why == "Order.secret: a permission or an extension is asked first"
 
 
+@pytest.mark.sources
 def test_a_defect_is_told_to_whoever_has_joined() -> None:
     async def main() -> None:
         batch = LoadBatch(get_user.spec)

@@ -15,6 +15,7 @@ before are no longer served from the cache, nor by joining the call that asks fo
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -96,13 +97,8 @@ class Fetcher:
         """One outcome for each load, in order. A failed key is an outcome too; only defects
         raise. Nothing that was asked for until `since` is used."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def then() -> None:
-            if not over.done():
-                over.set_result(None)
-
         inquiry = self.inquiry(endpoint, origin, since)
-        fetching = Fetching(self, inquiry, loads, then=then)
+        fetching = Fetching(self, inquiry, loads, then=partial(_tell, over))
         try:
             fetching.begin()
             left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
@@ -221,6 +217,11 @@ class Fetcher:
                 "name it in Graph(backends=[...])."
             )
         return server
+
+
+def _tell(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def _keys(inquiry: Inquiry, loads: Sequence[Load]) -> list[LoadKey]:

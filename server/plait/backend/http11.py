@@ -194,15 +194,7 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, request: bytes, wanted: ReplyLimits) -> RawReply:
         """Send a request, and wait for its reply. Raises `ExchangeError`."""
         reply: asyncio.Future[RawReply] = asyncio.get_running_loop().create_future()
-
-        def then(found: RawReply | ExchangeError) -> None:
-            if reply.done():
-                return
-            if isinstance(found, ExchangeError):
-                reply.set_exception(found)
-            else:
-                reply.set_result(found)
-
+        then = partial(_told, reply)
         self.start(request, wanted, then)
         try:
             return await reply
@@ -444,6 +436,16 @@ _NAME_CHARACTERS = frozenset(
 
 _BREAK = re.compile(rb"[\r\n\0]")
 _TARGET = re.compile(rb"/[!-~]*")
+
+
+def _told(reply: "asyncio.Future[RawReply]", found: RawReply | ExchangeError) -> None:
+    """Tell who waits for a reply what came."""
+    if reply.done():
+        return
+    if isinstance(found, ExchangeError):
+        reply.set_exception(found)
+    else:
+        reply.set_result(found)
 
 
 def _request(

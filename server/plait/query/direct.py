@@ -630,31 +630,39 @@ class Direct:
 
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
         asked_in = {load: batch for batch in asked.batches for load in batch.loads}
-
-        def row(load: Load | None, value: Any) -> Any:
-            if load is None:
-                return None
-            source = asked_in[load].known or asked_in[load].fetching
-            assert source is not None
-            outcome = source.outcome(load)
-            if not isinstance(outcome, FetchedRow):
-                return self._instead_of(join, asked, value, outcome)
-            if outcome.stale_because is not None:
-                self._note(join, asked, value, Instead("stale", outcome.stale_because), outcome.row)
-            if outcome.row is None and not join.may_be_absent:
-                absent = not_found_of(join.step.fetch.endpoint, outcome.status)
-                return self._instead_of(join, asked, value, absent)
-            if is_paged:
-                page = outcome.row
-                return None if page is None else self._page(join, asked, page, watch)
-            if watch.is_open:
-                watch.see(outcome.row)
-            return outcome.row
-
-        is_paged = join.step.fetch.form == "connection"
+        row = partial(self._row, join, watch, asked, asked_in)
         for value, load in asked.loads.items():
             many = type(load) is list
-            asked.rows[value] = [row(one, value) for one in load] if many else row(load, value)
+            asked.rows[value] = [row(value, one) for one in load] if many else row(value, load)
+
+    def _row(
+        self,
+        join: Join,
+        watch: Watch,
+        asked: Asked,
+        asked_in: Mapping[Load, LoadBatch],
+        value: Any,
+        load: Load | None,
+    ) -> Any:
+        """What came for one load of a value, or what stands in for it."""
+        if load is None:
+            return None
+        source = asked_in[load].known or asked_in[load].fetching
+        assert source is not None
+        outcome = source.outcome(load)
+        if not isinstance(outcome, FetchedRow):
+            return self._instead_of(join, asked, value, outcome)
+        row = outcome.row
+        if outcome.stale_because is not None:
+            self._note(join, asked, value, Instead("stale", outcome.stale_because), row)
+        if row is None and not join.may_be_absent:
+            absent = not_found_of(join.step.fetch.endpoint, outcome.status)
+            return self._instead_of(join, asked, value, absent)
+        if join.step.fetch.form == "connection":
+            return None if row is None else self._page(join, asked, row, watch)
+        if watch.is_open:
+            watch.see(row)
+        return row
 
     def _instead_of(self, join: Join, asked: Asked, value: Any, error: PlaitError) -> Any:
         """What stands in for the row of a load that failed."""
