@@ -1,14 +1,14 @@
-# Two stages: one that builds, and one that holds what was installed. What runs with every request is
-# compiled here: see server/plait/compiled.py. The first image has a compiler, the second has none.
+# Two stages: one that builds, and one that holds what was installed. What runs with every request
+# becomes machine code: see server/plait/native.py. The first image has a compiler, the second has none.
 FROM python:3.11 AS build
 WORKDIR /build
 RUN python -m venv /opt/plait
 RUN python -m venv /opt/tools
-COPY requirements-build.lock requirements-compile.lock requirements.lock ./
+COPY requirements-build.lock requirements-native.lock requirements.lock ./
 RUN /opt/plait/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements-build.lock
 RUN /opt/plait/bin/python -m pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements.lock
 RUN /opt/tools/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements-build.lock
-RUN /opt/tools/bin/python -m pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements-compile.lock
+RUN /opt/tools/bin/python -m pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements-native.lock
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY server server
 RUN PLAIT_MYPYC=1 /opt/tools/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels .

@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: demo test compiled fuzz bench mutants lock clean
+.PHONY: demo test native fuzz bench mutants lock clean
 
 # make demo PORT=9000 BASE_PORT=9100
 demo: $(VENV)/.installed
@@ -19,11 +19,11 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/plait schema --check
-	PLAIT_COMPILED=off $(PYTEST) --cov --cov-report=term
-	@$(MAKE) --no-print-directory compiled
-	$(PYTEST) --compiled --at-first-sight tests/edge tests/graph tests/writes tests/test_app.py \
-		tests/test_compiled.py
-	$(PYTEST) --compiled tests/backend tests/query
+	PLAIT_NATIVE=off $(PYTEST) --cov --cov-report=term
+	@$(MAKE) --no-print-directory native
+	$(PYTEST) --native --at-first-sight tests/edge tests/graph tests/writes tests/test_app.py \
+		tests/test_native.py
+	$(PYTEST) --native tests/backend tests/query
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plait needs Python 3.11 or later, and this is " + sys.version.split()[0] + ": make demo PYTHON=/path/to/python3.11")'
@@ -42,10 +42,10 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@.ci/install $(BIN)/python requirements-dev.lock
 	@touch $@
 
-# What runs with every request as machine code: see server/plait/compiled.py. It takes a minute and a
+# What runs with every request as machine code: see server/plait/native.py. It takes a minute and a
 # C compiler, and is not used for sources that have been changed since.
-compiled: $(VENV)/.installed-dev
-	@$(BIN)/python -c 'import plait.compiled as c, sys; sys.exit(c.USE != "yes")' || { \
+native: $(VENV)/.installed-dev
+	@$(BIN)/python -c 'import plait.native as c, sys; sys.exit(c.USE != "yes")' || { \
 		echo "Compiling what runs with every request: about a minute"; \
 		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --inplace; }
 
@@ -60,14 +60,14 @@ fuzz: $(VENV)/.installed-dev
 		$(if $(SEED),--seed $(SEED))
 
 # The gateway beside a plain Strawberry app, over the same services: see bench/compare.
-bench: $(VENV)/.installed-dev
+bench: native
 	$(BIN)/python -m bench.compare $(if $(SVG),--svg $(SVG))
 
 # For every Python and platform at once, so that the lock does not depend on who wrote it.
 lock: $(VENV)/.installed-dev
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
-	$(COMPILE) pyproject.toml --extra compile -c requirements-dev.lock -o requirements-compile.lock
+	$(COMPILE) pyproject.toml --extra native -c requirements-dev.lock -o requirements-native.lock
 	$(COMPILE) pyproject.toml --extra dev --extra mutants -c requirements-dev.lock -o requirements-mutants.lock
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(COMPILE) - -o requirements-build.lock
 

@@ -1,7 +1,7 @@
 """Builds Plait. All else about the package is in pyproject.toml.
 
 With PLAIT_MYPYC=1 the modules that run with every request become machine code beside their sources:
-mypyc makes C of them, the machine's compiler does the rest. See server/plait/compiled.py.
+mypyc makes C of them, the machine's compiler does the rest. See server/plait/native.py.
 """
 
 import os
@@ -17,8 +17,8 @@ from setuptools.dist import Distribution
 ROOT = Path(__file__).resolve().parent
 PACKAGE = ROOT / "server" / "plait"
 WANTED = os.environ.get("PLAIT_MYPYC") == "1"
-compiled: dict[str, Any] = runpy.run_path(str(PACKAGE / "compiled.py"))
-SUMS: Path = PACKAGE / compiled["SUMS"]
+native: dict[str, Any] = runpy.run_path(str(PACKAGE / "native.py"))
+SUMS: Path = PACKAGE / native["SUMS"]
 
 
 class Compiling(build_ext):
@@ -28,7 +28,7 @@ class Compiling(build_ext):
         from mypyc.build import mypycify  # only here: it is needed for nothing else
 
         os.chdir(ROOT)
-        sources = [compiled["source_of"](PACKAGE, name) for name in compiled["MODULES"]]
+        sources = [native["source_of"](PACKAGE, name) for name in native["MODULES"]]
         files = [str(source.relative_to(ROOT)) for source in sources]
         self.distribution.ext_modules = mypycify(
             ["--config-file=pyproject.toml", *files], group_name="plait"
@@ -36,7 +36,7 @@ class Compiling(build_ext):
         super().finalize_options()
 
     def run(self) -> None:
-        sums = compiled["sums"](PACKAGE)  # of what is about to be read
+        sums = native["sums"](PACKAGE)  # of what is about to be read
         SUMS.unlink(missing_ok=True)
         super().run()
         SUMS.write_text(sums)
@@ -47,7 +47,7 @@ class Copying(build_py):
 
     def run(self) -> None:
         if WANTED and not self.editable_mode:
-            SUMS.write_text(compiled["sums"](PACKAGE))
+            SUMS.write_text(native["sums"](PACKAGE))
         super().run()
 
 

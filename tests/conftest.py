@@ -19,8 +19,8 @@ import pytest
 import plait.query.document
 from plait import Graph, create_app
 from plait.clock import Clock
-from plait.compiled import USE
 from plait.events import Event
+from plait.native import USE
 from plait.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -30,16 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """See `--help`."""
     told = "compile operations the first time that they come, and not when they come again"
     parser.addoption("--at-first-sight", action="store_true", help=told)
-    told = "fail unless what runs with every request is machine code: see server/plait/compiled.py"
-    parser.addoption("--compiled", action="store_true", help=told)
+    told = "fail unless what runs with every request is machine code: see server/plait/native.py"
+    parser.addoption("--native", action="store_true", help=told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests ask most things once, and so of graphql-core: with this, of compiled code."""
     if config.getoption("--at-first-sight"):
         plait.query.document.SIGHTS_BEFORE_COMPILED = 0
-    if config.getoption("--compiled") and USE != "yes":
-        raise pytest.UsageError(f"Machine code is used: {USE}. Run `make compiled`.")
+    if config.getoption("--native") and USE != "yes":
+        raise pytest.UsageError(f"Machine code is used: {USE}. Run `make native`.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "server" / "plait"
 LAYERS = ["errors", "events", "clock", "settings", "backend", "writes", "graph", "query"]
 SERVED = ["edge", "observe", "gateway", "app", "testing", "find", "remote", "serve", "cli"]
-ROOMS = [*LAYERS, "compiled", *SERVED, "__main__"]
+ROOMS = [*LAYERS, "native", *SERVED, "__main__"]
 TOP_LEVEL = {
     *("server", "resolvers", "tests", "bench", "demo", "schema.graphql", "Dockerfile"),
     *("pyproject.toml", "Makefile", ".ci", ".dockerignore", ".gitignore"),
     *("requirements.lock", "requirements-build.lock", "requirements-dev.lock"),
-    *("requirements-mutants.lock", "requirements-compile.lock", "setup.py"),
+    *("requirements-mutants.lock", "requirements-native.lock", "setup.py"),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

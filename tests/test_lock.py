@@ -19,9 +19,9 @@ ASKED = PROJECT["project"]["dependencies"]
 LOCKS = {
     "requirements.lock": ASKED,
     "requirements-dev.lock": [*ASKED, *PROJECT["project"]["optional-dependencies"]["dev"]],
-    "requirements-compile.lock": [
+    "requirements-native.lock": [
         *ASKED,
-        *PROJECT["project"]["optional-dependencies"]["compile"],
+        *PROJECT["project"]["optional-dependencies"]["native"],
     ],
     "requirements-build.lock": PROJECT["build-system"]["requires"],
 }

@@ -142,16 +142,16 @@ def test_the_containers_steps_work_by_hand(tmp_path: Path) -> None:
         "PLAIT_PORT": str(port),
         "PLAIT_LEDGER_PATH": str(data / "ledger.sqlite3"),
         "PLAIT_GRAPH": "library:graph",
-        "PLAIT_COMPILED": "on",
+        "PLAIT_NATIVE": "on",
     }
     with running([str(opt / "plait" / "bin" / "plait"), "serve"], port, cwd=graph, **chosen):
         (health,) = [rest for name, rest in instructions() if name == "HEALTHCHECK"]
         assert "/health/live" in health
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as reply:
             assert reply.status == 200
-    look = "import plait.compiled; print(plait.compiled.USE)"
+    look = "import plait.native; print(plait.native.USE)"
     python = opt / "plait" / "bin" / "python"
-    here = {**os.environ, "PLAIT_COMPILED": "on"}
+    here = {**os.environ, "PLAIT_NATIVE": "on"}
     used = subprocess.run(
         [python, "-c", look], cwd=graph, env=here, stdout=subprocess.PIPE, check=True
     )

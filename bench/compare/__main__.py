@@ -26,6 +26,7 @@ from rich.table import Table
 
 from bench.compare.load import Load, load, request_of
 from bench.compare.picture import picture
+from plait.native import USE
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 125
@@ -93,6 +94,12 @@ SCENARIOS = (
     Scenario(name="a field of rows that a resolver computes", query=HEADLINES, settings=ALONE),
     Scenario(name="no call at all", query="{ greet }"),
     Scenario(name="three waves, each request another", query=DEEP, variables=another_id),
+    Scenario(
+        name="the same, from the sources alone",
+        query=DEEP,
+        variables=another_id,
+        settings={"PLAIT_NATIVE": "off"},
+    ),
     Scenario(
         name="the same, over httpx's client",
         query=DEEP,
@@ -196,7 +203,9 @@ def main() -> None:
 
 def show(results: Sequence[Result], bare: Load) -> None:
     """Print what came of it."""
-    table = Table(title="CPU a request takes, in µs, and the median time to an answer, in ms")
+    hot = "in part machine code" if USE == "yes" else "all Python"
+    title = f"CPU a request takes, in µs, and the median time to an answer, in ms (Plait {hot})"
+    table = Table(title=title)
     for name in ("", "Plait", "Strawberry", "times less", "", "Plait ms", "its ms", "a row"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for one in results:

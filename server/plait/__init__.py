@@ -3,7 +3,7 @@
 What a graph author imports; a test holds this list.
 """
 
-import plait.compiled  # noqa: F401 - first: it decides which files the others are
+import plait.native  # noqa: F401 - first: it decides which files the others are
 from plait.app import create_app
 from plait.errors import BackendError, BadUserInput, GraphError, PlaitError, SettingsError
 from plait.graph.bindings import arg, this

@@ -17,10 +17,10 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from plait.app import App, create_app
-from plait.compiled import USE
 from plait.edge.protocol import ArrivalLimits, BoundedProtocol
 from plait.errors import PlaitError, SettingsError
 from plait.find import load_graph
+from plait.native import USE
 from plait.observe.logs import logger_of
 from plait.settings import Settings, foreign, read_settings, variables
 
@@ -69,13 +69,13 @@ def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) ->
     for name in foreign(variables()):
         logger.warning("setting_unknown", variable=name)
     if USE == "stale":
-        logger.warning("not_compiled", reason="sources have changed since: run `make compiled`")
+        logger.warning("native_stale", reason="Sources have changed since: run `make native`.")
     logger.info(
         "listening",
         url=address(settings),
         workers=settings.workers,
         graph=graph_name,
-        compiled=USE == "yes",
+        native=USE == "yes",
     )
     status = 0
     if stop.asked:

@@ -95,9 +95,9 @@ class Settings(BaseSettings):
         description="Who speaks HTTP/1.1 with backends: Plait's own connections, or httpx's, which "
         "take a multiple of the CPU.",
     )
-    compiled: Literal["on", "off"] = Field(
+    native: Literal["on", "off"] = Field(
         "on",
-        description="Whether what was compiled to machine code runs as such, where anything was. "
+        description="Whether modules that were made machine code run as such, where any were. "
         "From the environment alone: it decides what is imported.",
     )
     ledger_path: Path = Field(

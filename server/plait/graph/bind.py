@@ -34,7 +34,7 @@ from plait.graph.bindings import Argument, This, path_of
 from plait.graph.blame import endpoint_above
 from plait.graph.field import DEFINITION, GRAPHQL_NAME, DeclaredField, Form, PropertyField, Spelling
 from plait.graph.fields import (
-    NATIVE,
+    JSON_KINDS,
     Binding,
     Constant,
     Custom,
@@ -453,7 +453,7 @@ def _table(
                     is_guarded=bool(field.extensions),
                     place=field.place if isinstance(field, PropertyField) else None,
                     attribute=field.python_name,
-                    native=_native(graphql_field.type)
+                    json_kind=_json_kind(graphql_field.type)
                     if is_plain and not field.extensions
                     else None,
                 ),
@@ -462,12 +462,12 @@ def _table(
             yield name, _custom(schema, f"{type_.name}.{name}", field, self_of)
 
 
-def _native(type_: Any) -> type | None:
+def _json_kind(type_: Any) -> type | None:
     """The kind of value that is shown as it is."""
     named = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
     if not isinstance(named, GraphQLScalarType) or not is_specified_scalar_type(named):
         return None
-    return NATIVE.get(named.name)
+    return JSON_KINDS.get(named.name)
 
 
 def _custom(

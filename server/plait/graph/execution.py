@@ -213,7 +213,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         def advance() -> bool:
             for part in parts:
                 name = part.name
-                if part.how is How.NATIVE and source_value is not None:
+                if part.how is How.AS_IS and source_value is not None:
                     value: Any = source_value.get(part.key)
                     if type(value) is str is part.kind:
                         self._budget.spend_bytes(len(value) + 2)
@@ -335,7 +335,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         something unusual was in it."""
         size, is_usual = 0, True
         get = row.get
-        for name, key, kind, null_is_null, is_id, part in quick.native:
+        for name, key, kind, null_is_null, is_id, part in quick.looks:
             value: Any = get(key)
             found: type = type(value)
             if found is str:
@@ -368,7 +368,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         """One field of a row; by graphql-core where there is anything unusual about it."""
         try:
             match part.how:
-                case How.NATIVE | How.LEAF if source is not None:
+                case How.AS_IS | How.LEAF if source is not None:
                     value = part.get(source)
                     if value is not None:
                         return self._leaf_shown(part, parent_type, source, value, path)
@@ -672,6 +672,6 @@ def _is_in_range(kind: type, value: Any) -> bool:
 
 def _held(name: str, details: Any, fields: Mapping[str, Field]) -> _Held:
     entry = fields.get(details[0].node.name.value)
-    if type(entry) is not Property or entry.native is None:
+    if type(entry) is not Property or entry.json_kind is None:
         return _Held(name, details)
-    return _Held(name, details, entry.attribute, entry.native, entry.owner)
+    return _Held(name, details, entry.attribute, entry.json_kind, entry.owner)

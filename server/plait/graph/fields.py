@@ -23,7 +23,7 @@ LEFT_OUT: Any = UNSET
 """The value of an argument that the client did not give."""
 
 
-NATIVE: Mapping[str, type] = {
+JSON_KINDS: Mapping[str, type] = {
     "String": str,
     "ID": str,
     "Int": int,
@@ -172,7 +172,7 @@ class Property:
     """Where it is declared, where that is known."""
     attribute: str = ""
     """What objects that resolvers make have it under."""
-    native: type | None = None
+    json_kind: type | None = None
     """The kind of value that is shown as it is, of those that JSON has; `None` where there is none,
     or where it is not simply read from an object."""
 

@@ -41,7 +41,7 @@ from plait.graph.field import DEFINITION, Spelling, property_paths
 
 _GIVEN = "__plait_given__"
 _SERIALIZE = "plait_serialize"
-_NATIVE = frozenset({"JSON", "DateTime", "Date", "Time", "Decimal", "UUID", "GlobalID"})
+_OWN = frozenset({"JSON", "DateTime", "Date", "Time", "Decimal", "UUID", "GlobalID"})
 """Scalars whose Python values have a JSON of their own."""
 _AS_IT_IS = frozenset({str, int, bool, float, type(None)})
 
@@ -121,7 +121,7 @@ def serializer_of(type_: GraphQLInputType) -> Callable[[Any], Any] | None:
     if (
         not isinstance(named, GraphQLScalarType)
         or is_specified_scalar_type(named)
-        or named.name in _NATIVE
+        or named.name in _OWN
     ):
         return None
     return named.coerce_output_value

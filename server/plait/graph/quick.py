@@ -21,14 +21,14 @@ from graphql import (
     is_list_type,
 )
 
-from plait.graph.fields import NATIVE, Fetch, FieldTable, Property
+from plait.graph.fields import JSON_KINDS, Fetch, FieldTable, Property
 from plait.graph.sizes import NAME_BYTES
 
 
 class How(Enum):
     """How a field is shown."""
 
-    NATIVE = auto()
+    AS_IS = auto()
     """A property that JSON and GraphQL have alike."""
     LEAF = auto()
     """A property that is converted."""
@@ -51,7 +51,7 @@ class QuickPart:
     definition: GraphQLField
     how: How
     key: str = ""
-    """Of a native property, the name that it is read under first."""
+    """Of a property shown as it is, the name that it is read under first."""
     kind: type | None = None
     """What of JSON is shown as it is."""
     null_is_null: bool = False
@@ -75,7 +75,7 @@ class Quick:
     of: Any
     """graphql-core's own set of fields: kept, so that no other takes its identity."""
     parts: Sequence[QuickPart]
-    native: Sequence[tuple[str, str, type | None, bool, bool, QuickPart]]
+    looks: Sequence[tuple[str, str, type | None, bool, bool, QuickPart]]
     """Of each part its name, key, kind, `null_is_null` and `is_id`, and itself: what is looked at
     for every value of an answer stands together."""
     name_bytes: int
@@ -96,11 +96,11 @@ def quick(
     """How the fields of `grouped` are shown. `step_of` finds the plan's step by a field's key."""
     fields = table.get(parent.name, {})
     parts = list(_parts(parent, grouped, definition_of, fields, is_strict, step_of))
-    flat = (How.NATIVE, How.LEAF, How.TYPENAME)
+    flat = (How.AS_IS, How.LEAF, How.TYPENAME)
     return Quick(
         of=grouped,
         parts=parts,
-        native=[(one.name, one.key, one.kind, one.null_is_null, one.is_id, one) for one in parts],
+        looks=[(one.name, one.key, one.kind, one.null_is_null, one.is_id, one) for one in parts],
         name_bytes=sum(len(name) + NAME_BYTES for name in grouped),
         is_flat=all(one.how in flat for one in parts),
     )
@@ -141,8 +141,8 @@ def _of_property(part: QuickPart, entry: Property, is_strict: bool) -> None:
         return
     part.type = type_
     path = entry.reader.paths[0]
-    if type_.name in NATIVE and len(path) == 1:
-        part.how, part.key, part.kind = How.NATIVE, path[0], NATIVE[type_.name]
+    if type_.name in JSON_KINDS and len(path) == 1:
+        part.how, part.key, part.kind = How.AS_IS, path[0], JSON_KINDS[type_.name]
         part.is_id = type_.name == "ID"
         has_one_name = len(entry.reader.paths) == 1 and not entry.reader.has_default
         part.null_is_null = part.nullable and has_one_name and not is_strict

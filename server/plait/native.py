@@ -1,8 +1,8 @@
 """Which modules may run as machine code, and whether they do.
 
-`make compiled`, and a wheel that is built with `PLAIT_MYPYC=1`, put machine code beside the sources
+`make native`, and a wheel that is built with `PLAIT_MYPYC=1`, put machine code beside the sources
 of the modules below, with a sum of each source. Python itself prefers it to the source. It is not
-to be believed where a source has been changed since, nor wanted with `PLAIT_COMPILED=off`; then all
+to be believed where a source has been changed since, nor wanted with `PLAIT_NATIVE=off`; then all
 of the sources run, for the modules know each other's insides.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeAlias
 
-SUMS = "compiled.json"
+SUMS = "native.json"
 
 MODULES = (
     "plait.backend.ask",
@@ -89,7 +89,7 @@ def sums(package: Path) -> str:
 
 
 def use_of(package: Path, wanted: str | None) -> Use:
-    """Whether the machine code beside the sources is to run. `wanted` is what PLAIT_COMPILED
+    """Whether the machine code beside the sources is to run. `wanted` is what PLAIT_NATIVE
     says."""
     try:
         noted = (package / SUMS).read_text()
@@ -104,6 +104,6 @@ def use_of(package: Path, wanted: str | None) -> Use:
     return "yes" if noted == sums(package) else "stale"
 
 
-USE = use_of(Path(__file__).parent, os.environ.get("PLAIT_COMPILED"))
+USE = use_of(Path(__file__).parent, os.environ.get("PLAIT_NATIVE"))
 if USE != "yes":
     sys.meta_path.insert(0, Sources(MODULES))

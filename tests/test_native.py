@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from plait import compiled
-from plait.compiled import MODULES, SUMS, Sources, source_of, sums, use_of
+from plait import native
+from plait.native import MODULES, SUMS, Sources, source_of, sums, use_of
 
-PACKAGE = Path(compiled.__file__).parent
-LOOK = "import plait.compiled, plait.query.direct as one; print(plait.compiled.USE, one.__file__)"
+PACKAGE = Path(native.__file__).parent
+LOOK = "import plait.native, plait.query.direct as one; print(plait.native.USE, one.__file__)"
 
 
 def made(folder: Path) -> Path:
@@ -78,7 +78,7 @@ def test_the_package_runs_from_its_sources_where_machine_code_is_not_to_be_used(
     direct = package / "query" / "direct.py"
     assert looked(tmp_path) == f"no {direct}"
     (package / SUMS).write_text(sums(package))
-    assert looked(tmp_path, PLAIT_COMPILED="off") == f"off {direct}"
+    assert looked(tmp_path, PLAIT_NATIVE="off") == f"off {direct}"
     direct.write_text(direct.read_text() + "\n")
     assert looked(tmp_path) == f"stale {direct}"
     (package / SUMS).write_text(sums(package))
@@ -87,7 +87,7 @@ def test_the_package_runs_from_its_sources_where_machine_code_is_not_to_be_used(
 
 def looked(folder: Path, **environment: str) -> str:
     """Whether machine code runs in a new process, and which file of `plait` is imported there."""
-    own = {name: one for name, one in os.environ.items() if name != "PLAIT_COMPILED"}
+    own = {name: one for name, one in os.environ.items() if name != "PLAIT_NATIVE"}
     ended = subprocess.run(
         [sys.executable, "-c", LOOK],
         cwd=folder,
@@ -101,9 +101,9 @@ def looked(folder: Path, **environment: str) -> str:
 
 
 def test_it_runs_where_the_tests_say_so(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--compiled"):
+    if not request.config.getoption("--native"):
         pytest.skip("it is not said")
-    assert compiled.USE == "yes"
+    assert native.USE == "yes"
     for name in MODULES:
         __import__(name)
         assert str(sys.modules[name].__file__).endswith(EXTENSION_SUFFIXES[0]), name
