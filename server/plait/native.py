@@ -45,6 +45,7 @@ MODULES = (
     "plait.observe.logs",
     "plait.query.arguments",
     "plait.query.asked",
+    "plait.query.batches",
     "plait.query.direct",
     "plait.query.run",
     "plait.query.shown",

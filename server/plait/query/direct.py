@@ -10,20 +10,14 @@ again.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from math import inf
 from typing import Any
-
-from msgspec.structs import replace
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
-from plait.backend.client import forwarded_headers
 from plait.backend.encode import load_of, loads_of
-from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.identity import LoadKey, load_key
-from plait.backend.loader import QUIET_TURNS, Loaders
+from plait.backend.fetch import Fetcher
 from plait.backend.loads import Fetched as FetchedRow
-from plait.backend.loads import Load, LoadOutcome
+from plait.backend.loads import Load
 from plait.backend.numbers import encode
 from plait.errors import PlaitError
 from plait.graph.absent import Absence, Watch
@@ -32,7 +26,8 @@ from plait.graph.load import not_found_of
 from plait.graph.pages import Window
 from plait.query.answered import Answered
 from plait.query.arguments import Variables
-from plait.query.asked import Asked, Known, LoadBatch, items_in, present, taken
+from plait.query.asked import Asked, LoadBatch, items_in, present, taken
+from plait.query.batches import Batches
 from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow, Instead, Told, told_of
@@ -71,18 +66,12 @@ class Direct:
         self._compiled = prepared.compiled
         self._fetcher = fetcher
         self.origin = origin
+        self.batches = Batches(fetcher, origin, budget, self._came, self._quiet)
         self.computed = Computed(prepared.compiled.resolvers, variables, origin.pace)
-        self._alone = replace(origin, deadline=None)  # who waits has it, and no call
         self.budget = budget
         self._variables = variables
         self._asked: list[Asked | None] = [None] * len(prepared.compiled.joins)
-        self._known: dict[LoadKey, tuple[Load, LoadBatch]] = {}
-        self._pending: dict[str, LoadBatch] = {}
-        self._batches: list[LoadBatch] = []
-        self._early: set[LoadKey] = set()
-        """What was asked for and no row has said yet."""
         self._made: tuple[Answered | None] | None = None
-        self._is_watching = False
         self._is_left = False
         self._has_begun = False
         self._failed: set[int] = set()
@@ -92,11 +81,9 @@ class Direct:
         values of their parameters."""
         self._under_way = 0
         """Steps whose rows are still to come."""
-        self._to_come = 0
-        """Batches that have left and are not there yet."""
+        self._undecided = 0
+        """What others have still to decide before more can be asked for."""
         self._rows = 0
-        self._keys = 0
-        """How many of the budget's were spent here."""
         self._then: Callable[[], object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held: dict[str, Join] = {}
@@ -108,12 +95,6 @@ class Direct:
         self._returned: dict[int, list[Any]] = {}
         """What hangs on what they have returned before it began: by joins, the values of the
         parameters."""
-        self.loaders: Loaders | None = None
-        """What resolvers load with, for the same operation."""
-        self.is_joined = False
-        """Whether resolvers may still load what could leave with its own."""
-        self._guests = 0
-        """How many they have had leave with its own."""
         self.beside: Mapping[str, Any] = {}
         """What others have made of the answer."""
         self.later: Mapping[str, Callable[[Fetched], Any]] = {}
@@ -140,14 +121,14 @@ class Direct:
         """Ask for what can be asked for at once. Raises nothing."""
         self._has_begun = True
         held = {one.index for one in self._held.values()}
-        self._to_come += len(held) + len(self._waits_for)
+        self._undecided = len(held) + len(self._waits_for)
         try:
             for index, values in self._returned.items():
                 self._ask(self._compiled.joins[index], values)
             for join in self._prepared.roots:
                 if join.index not in held and join.index not in self._refused:
                     self._ask(join, [()])
-            self._leave(whole=not held and not self._waits_for and not self.is_joined)
+            self._leave(whole=not self._undecided and not self.batches.is_joined)
         except Exception as error:
             self._give_in(error)
 
@@ -160,7 +141,7 @@ class Direct:
             self._refused.add(join.index)
         if not self._has_begun:
             return  # it is asked for with the others
-        self._to_come -= 1
+        self._undecided -= 1
         if not self._is_left:
             self._guarded(partial(self._go_on_with, join))
 
@@ -179,7 +160,7 @@ class Direct:
         if not self._has_begun:
             self._returned.update(values)
             return
-        self._to_come -= 1
+        self._undecided -= 1
         if not self._is_left:
             self._guarded(partial(self._go_on_below, values))
 
@@ -196,7 +177,10 @@ class Direct:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to come."""
-        return not self._to_come and (self.why is not None or not self._pending)
+        batches = self.batches
+        if self._undecided or batches.under_way:
+            return False
+        return self.why is not None or batches.is_empty
 
     def then(self, go_on: Callable[[], object], within_s: float) -> None:
         """Call `go_on`, once, when nothing more is to come, or after so long."""
@@ -262,73 +246,13 @@ class Direct:
         """The endpoints that it may ask, by their identities."""
         return {self._fetcher.identity(one.step.fetch.endpoint) for one in self._compiled.joins}
 
-    def fresh_until(self) -> float:
-        """Until when all that the answer was made of is fresh, in seconds since 1970; 0 where
-        nobody says so of all of it."""
-        until = inf
-        for batch in self._batches:
-            until = min(until, batch.fetching.fresh_until() if batch.fetching else 0.0)
-        return until if self._batches else 0.0
-
-    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
-        """What has come of a load of an endpoint, whoever asks for it now."""
-        for batch in self._batches:
-            fetching = batch.fetching
-            if fetching is None or self._fetcher.identity(batch.endpoint) != identity:
-                continue
-            for one in batch.loads:
-                if one.identity == load.identity and fetching.has(one):
-                    return fetching.outcome(one)
-        return None
-
-    def join(self, identity: str, load: Load) -> "asyncio.Future[LoadOutcome] | None":
-        """Have a resolver's load leave with what is pending for an endpoint: see `Elsewhere`."""
-        batch = self._pending.get(identity)
-        if batch is None:
-            return None
-        same = next((one for one in batch.loads if one.identity == load.identity), load)
-        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
-        batch.guests.append((same, future))
-        self._guests += 1
-        return future
-
-    def _send_back(self, batches: Iterable[LoadBatch]) -> None:
-        """Have guests leave with who has sent them."""
-        for batch in batches:
-            guests, batch.guests = batch.guests, []
-            for load, future in guests:
-                assert self.loaders is not None
-                self.loaders.take_back(batch.endpoint, load, future)
-
-    def hand_on(self, loaders: Loaders, budget: Budget) -> None:
-        """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from
-        now on: for the rest they are asked again."""
-        primed = 0
-        for batch in self._batches:
-            fetching = batch.fetching
-            for load in batch.loads:
-                if fetching is not None and fetching.has(load):
-                    try:
-                        outcome = fetching.outcome(load)
-                    except Exception:
-                        continue  # a defect: it is met again
-                    loaders.prime(batch.endpoint, load, outcome)
-                    primed += 1
-        if budget is self.budget:
-            budget.give_back_keys(self._keys - primed)
-            self._keys = primed
-        else:
-            budget.spend_keys(primed)
-
     def leave(self) -> None:
         """Nothing that is still to come is waited for. Who joined has been told before."""
         self._is_left = True
         self._then = None
         if self._timer is not None:
             self._timer.cancel()
-        for batch in self._batches:
-            if batch.fetching is not None:
-                batch.fetching.leave()
+        self.batches.give_up()
 
     def absences(self) -> Iterable[Absence]:
         """What the graph reads in vain, as far as it was seen now."""
@@ -336,10 +260,6 @@ class Direct:
             yield from bound.watch.absences
 
     # --- asking
-
-    def _spend_keys(self, count: int) -> None:
-        self.budget.spend_keys(count)
-        self._keys += count
 
     def _ask(self, join: Join, values: list[Any]) -> None:
         """Ask for what a join shows, for the values that its parameters have."""
@@ -448,70 +368,22 @@ class Direct:
         return [None if item is None else next(found) for item in items]
 
     def _load(
-        self, made: Asked, join: Join, loads: list[Load], *, early: bool = False
+        self, made: Asked, join: Join, loads: list[Load], *, is_early: bool = False
     ) -> list[Load]:
-        """Have loads asked for. In place of those that were asked for already: these."""
-        if self.loaders is None:
-            return self._load_anew(made, join, loads, early=early)
-        endpoint = join.step.fetch.endpoint
-        identity = self._fetcher.identity(endpoint)
-        outcomes = [self.loaders.told(identity, load) for load in loads]
-        pairs = zip(loads, outcomes, strict=True)
-        known = {load: outcome for load, outcome in pairs if outcome is not None}
-        if known:
-            batch = LoadBatch(endpoint)
-            batch.loads, batch.known = list(known), Known(known)
-            made.batches.append(batch)
-        others = [load for load in loads if load not in known]
-        anew = iter(self._load_anew(made, join, others, early=early))
-        return [load if load in known else next(anew) for load in loads]
-
-    def _load_anew(self, made: Asked, join: Join, loads: list[Load], *, early: bool) -> list[Load]:
-        if not loads:
-            return []
-        endpoint = join.step.fetch.endpoint
-        identity = self._fetcher.identity(endpoint)
-        if self._prepared.is_alone[join.index] and (
-            len(loads) == 1 or len({load.key for load in loads}) == len(loads)
-        ):
-            # Nobody else asks this endpoint, so none of it has been asked for.
-            self._spend_keys(len(loads))
-            batch = self._pending[identity] = LoadBatch(endpoint)
-            batch.loads = loads
-            batch.is_shared = self.is_joined and endpoint.batch is not None
-            made.batches.append(batch)
-            if self._prepared.early[join.index]:
-                for load in loads:
-                    self._ask_early(join, load)
-            return loads
-        pending = self._pending.get(identity)
-        scope = forwarded_headers(endpoint.backend, self.origin)
-        found: list[Load] = []
-        new: list[Load] = []
-        for load in loads:
-            key = load_key(identity, load, scope)
-            known = self._known.get(key)
-            if known is None:
-                if pending is None:
-                    pending = self._pending[identity] = LoadBatch(endpoint)
-                pending.loads.append(load)
-                known = self._known[key] = load, pending
-                new.append(load)
-            elif not early:
-                self._early.discard(key)
-            found.append(known[0])
-            if known[1] not in made.batches:
-                made.batches.append(known[1])
-        if new:
-            self._spend_keys(len(new))
-            assert pending is not None
-            is_joined = self.is_joined and endpoint.batch is not None
-            pending.is_shared |= is_joined or join.index in self._compiled.shared
-            if early:
-                self._early.update(load_key(identity, load, scope) for load in new)
-            if self._prepared.early[join.index]:
-                for load in new:
-                    self._ask_early(join, load)
+        """Have loads asked for, and what hangs on nothing else of their rows. In place of those
+        that were asked for already: these."""
+        prepared, index = self._prepared, join.index
+        found, new = self.batches.load(
+            made,
+            join.step.fetch.endpoint,
+            loads,
+            is_alone=prepared.is_alone[index],
+            is_shared=index in self._compiled.shared,
+            is_early=is_early,
+        )
+        if prepared.early[index]:
+            for load in new:
+                self._ask_early(join, load)
         return found
 
     def _ask_early(self, join: Join, load: Load) -> None:
@@ -522,68 +394,23 @@ class Direct:
             if not _KEY_KINDS.issuperset(map(type, values)):
                 continue
             fixed = self._fixed(below)
-            if fixed is None or len(self._early) >= EARLY_KEYS_MAX:
+            if fixed is None or len(self.batches.early) >= EARLY_KEYS_MAX:
                 continue
             named = dict(zip(below.parameters, values, strict=True))
             own = load_of(below.step.fetch.endpoint, {**fixed, **named})
-            self._load(Asked([]), below, [own], early=True)
-
-    # --- leaving
+            self._load(Asked([]), below, [own], is_early=True)
 
     def _leave(self, *, whole: bool) -> None:
-        """Send what is pending. What others may still join waits for some turns of the loop, unless
-        there is nothing that could."""
-        if not self._pending or self.why is not None:
-            return  # who makes the answer instead asks for it
-        pending = self._pending
-        self._pending = {
-            identity: one for identity, one in pending.items() if one.is_shared and not whole
-        }
-        leaving = [one for identity, one in pending.items() if identity not in self._pending]
-        left = len(leaving)
-        self._to_come += left  # all of them: one may be there before the next has left
-        for batch in leaving:
-            self._batches.append(batch)
-            batch.fetching = Fetching(
-                self._fetcher,
-                self._fetcher.inquiry(batch.endpoint, self._alone),
-                batch.all_loads() if batch.guests else batch.loads,
-                then=partial(self._came, batch),
-            )
-            try:
-                batch.fetching.begin()
-            except Exception:
-                self._to_come -= left
-                batch.fetching.leave()  # nothing comes of it, and nobody may wait for it
-                self._send_back(leaving[-left:])
-                raise
-            left -= 1
-        if self._pending and not self._is_watching:
-            self._is_watching = True
-            self._watch(self._awaited(), 0)
+        if self.why is None:  # else who makes the answer instead asks for it
+            self.batches.leave(whole=whole)
 
-    def _awaited(self) -> int:
-        return len(self._known) + self._guests
-
-    def _watch(self, awaited: int, quiet: int) -> None:
-        if self._is_left:
-            return
-        if self._awaited() != awaited:
-            quiet = 0
-        if quiet < QUIET_TURNS:
-            again = partial(self._watch, self._awaited(), quiet + 1)
-            asyncio.get_running_loop().call_soon(again)
-            return
-        self._is_watching = False
-        self._guarded(lambda: self._leave(whole=True))
+    def _quiet(self) -> None:
+        self._guarded(partial(self._leave, whole=True))
 
     # --- landing
 
     def _came(self, batch: LoadBatch) -> None:
-        self._to_come -= 1
-        if not self._is_left:
-            batch.tell_guests()
-            self._guarded(partial(self._go_on, batch))
+        self._guarded(partial(self._go_on, batch))
 
     def _go_on(self, batch: LoadBatch) -> None:
         assert batch.fetching is not None
@@ -706,9 +533,9 @@ class Direct:
         """Let graphql-core have it. What is under way goes on: it will be needed. What is not goes
         its way there."""
         if self._has_begun:
-            self._to_come -= len(self._held) + len(self._waits_for)
+            self._undecided = 0
         self._held, self._waits_for = {}, set()
-        self._send_back(self._pending.values())
+        self.batches.send_back()
         self.why = self.why or error
 
     def _too_late(self) -> None:

@@ -303,7 +303,7 @@ class Running:
         self._context = context = executor.context(self._request, direct)
         context.granting = code.guarded
         # What one side has asked for already the other does not ask for again.
-        context.loaders.elsewhere, direct.loaders = direct, context.loaders
+        context.loaders.elsewhere, direct.batches.loaders = direct.batches, context.loaders
         direct.hold(code.guarded, code.returning)
         direct.order = code.order
         self._resolving = resolving = Resolving(
@@ -320,7 +320,7 @@ class Running:
         if resolving.is_over and resolving.data is None:
             direct.withdraw()
         else:
-            direct.is_joined = not resolving.is_over
+            direct.batches.is_joined = not resolving.is_over
             direct.begin()
         if not direct.is_over:
             direct.then(self._mixed, executor.limits.timeout_s)
@@ -340,7 +340,7 @@ class Running:
         assert resolving is not None
         assert direct is not None
         assert context is not None
-        direct.is_joined = not resolving.is_over
+        direct.batches.is_joined = not resolving.is_over
         has_failed = resolving.is_over and resolving.data is None
         if resolving.defect is not None or resolving.is_late:
             self._tell_resolved()
@@ -378,7 +378,7 @@ class Running:
 
     def _hand_on(self, direct: Direct, context: Context, ran: Mapping[str, Ran]) -> None:
         """Have graphql-core make the answer of what was fetched and computed already."""
-        direct.hand_on(context.loaders, context.budget)
+        direct.batches.hand_on(context.loaders, context.budget)
         context.ran = {**direct.computed.ran, **ran}
         context.ran_of_rows = direct.computed.ran_of_rows()
         self._interpret(context)
@@ -463,7 +463,9 @@ class Running:
         """Tell those that have joined; those that are told nothing go on by themselves."""
         lead, self._lead = self._lead, None
         if lead is not None:
-            fresh_until = direct.fresh_until() if done is not None and direct is not None else 0.0
+            fresh_until = 0.0
+            if done is not None and direct is not None:
+                fresh_until = direct.batches.fresh_until()
             lead.end(done, fresh_until, direct)
 
 

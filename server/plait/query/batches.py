@@ -1,0 +1,275 @@
+"""The loads of one compiled operation: which of them leave together, what has left, and what came
+of it.
+
+Nothing is asked for twice: what is asked for again is found by what it is (`load_key`). What
+resolvers of the same operation load, beside compiled code, is known here, and what is known here
+they are told (`Elsewhere`).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import inf
+
+from msgspec.structs import replace
+
+from plait.backend.budget import Budget
+from plait.backend.call import Origin
+from plait.backend.client import forwarded_headers
+from plait.backend.fetch import Fetcher, Fetching
+from plait.backend.identity import LoadKey, load_key
+from plait.backend.loader import QUIET_TURNS, Loaders
+from plait.backend.loads import Load, LoadOutcome
+from plait.backend.spec import EndpointSpec
+from plait.query.asked import Asked, Known, LoadBatch
+
+
+class Batches:
+    """What one operation asks backends for. `came` is called with each batch that has come, in the
+    turn of the loop in which it did; `quiet` when what others could have joined has waited for them
+    long enough, and is to leave."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        origin: Origin,
+        budget: Budget,
+        came: Callable[[LoadBatch], object],
+        quiet: Callable[[], object],
+    ) -> None:
+        self._fetcher = fetcher
+        self._origin = replace(origin, deadline=None)  # who waits has it, and no call
+        self._budget = budget
+        self._came = came
+        self._quiet = quiet
+        self._known: dict[LoadKey, tuple[Load, LoadBatch]] = {}
+        self._pending: dict[str, LoadBatch] = {}
+        self._left: list[LoadBatch] = []
+        """Those that have left."""
+        self.early: set[LoadKey] = set()
+        """What was asked for and no row has said yet."""
+        self.under_way = 0
+        """How many have left and are not there yet."""
+        self._keys = 0
+        """How many of the budget's were spent here."""
+        self._is_watching = False
+        self._is_given_up = False
+        self.loaders: Loaders | None = None
+        """What resolvers load with, for the same operation."""
+        self.is_joined = False
+        """Whether resolvers may still load what could leave with its own."""
+        self._guests = 0
+        """How many they have had leave with its own."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to leave."""
+        return not self._pending
+
+    def load(
+        self,
+        made: Asked,
+        endpoint: EndpointSpec,
+        loads: list[Load],
+        *,
+        is_alone: bool,
+        is_shared: bool,
+        is_early: bool,
+    ) -> tuple[list[Load], Sequence[Load]]:
+        """Have loads asked for. In place of those that were asked for already: these; and those
+        that are asked for anew. `is_alone` says that nobody else asks the endpoint, `is_shared`
+        that others may still, `is_early` that no row has said so yet. Raises `RequestTooLarge`."""
+        if self.loaders is None:
+            return self._load_anew(made, endpoint, loads, is_alone, is_shared, is_early)
+        identity = self._fetcher.identity(endpoint)
+        outcomes = [self.loaders.told(identity, load) for load in loads]
+        pairs = zip(loads, outcomes, strict=True)
+        known = {load: outcome for load, outcome in pairs if outcome is not None}
+        if known:
+            batch = LoadBatch(endpoint)
+            batch.loads, batch.known = list(known), Known(known)
+            made.batches.append(batch)
+        others = [load for load in loads if load not in known]
+        found, new = self._load_anew(made, endpoint, others, is_alone, is_shared, is_early)
+        anew = iter(found)
+        return [load if load in known else next(anew) for load in loads], new
+
+    def _load_anew(
+        self,
+        made: Asked,
+        endpoint: EndpointSpec,
+        loads: list[Load],
+        is_alone: bool,
+        is_shared: bool,
+        is_early: bool,
+    ) -> tuple[list[Load], Sequence[Load]]:
+        if not loads:
+            return [], ()
+        identity = self._fetcher.identity(endpoint)
+        is_shared |= self.is_joined and endpoint.batch is not None
+        if is_alone and (len(loads) == 1 or len({load.key for load in loads}) == len(loads)):
+            # Nobody else asks this endpoint, so none of it has been asked for.
+            self._spend_keys(len(loads))
+            batch = self._pending[identity] = LoadBatch(endpoint)
+            batch.loads, batch.is_shared = loads, is_shared
+            made.batches.append(batch)
+            return loads, loads
+        pending = self._pending.get(identity)
+        scope = forwarded_headers(endpoint.backend, self._origin)
+        found: list[Load] = []
+        new: list[Load] = []
+        for load in loads:
+            key = load_key(identity, load, scope)
+            known = self._known.get(key)
+            if known is None:
+                if pending is None:
+                    pending = self._pending[identity] = LoadBatch(endpoint)
+                pending.loads.append(load)
+                known = self._known[key] = load, pending
+                new.append(load)
+                if is_early:
+                    self.early.add(key)
+            elif not is_early:
+                self.early.discard(key)
+            found.append(known[0])
+            if known[1] not in made.batches:
+                made.batches.append(known[1])
+        if new:
+            assert pending is not None
+            pending.is_shared |= is_shared
+            self._spend_keys(len(new))
+        return found, new
+
+    def _spend_keys(self, count: int) -> None:
+        self._budget.spend_keys(count)
+        self._keys += count
+
+    # --- leaving
+
+    def leave(self, *, whole: bool) -> None:
+        """Send what is pending. What others may still join waits for some turns of the loop, unless
+        it is told that there is nothing that could."""
+        if not self._pending:
+            return
+        pending = self._pending
+        self._pending = {
+            identity: one for identity, one in pending.items() if one.is_shared and not whole
+        }
+        leaving = [one for identity, one in pending.items() if identity not in self._pending]
+        left = len(leaving)
+        self.under_way += left  # all of them: one may be there before the next has left
+        for batch in leaving:
+            self._left.append(batch)
+            batch.fetching = Fetching(
+                self._fetcher,
+                self._fetcher.inquiry(batch.endpoint, self._origin),
+                batch.all_loads() if batch.guests else batch.loads,
+                then=partial(self._landed, batch),
+            )
+            try:
+                batch.fetching.begin()
+            except Exception:
+                self.under_way -= left
+                batch.fetching.leave()  # nothing comes of it, and nobody may wait for it
+                self._send_back(leaving[-left:])
+                raise
+            left -= 1
+        if self._pending and not self._is_watching:
+            self._is_watching = True
+            self._watch(self._awaited(), 0)
+
+    def _awaited(self) -> int:
+        return len(self._known) + self._guests
+
+    def _watch(self, awaited: int, quiet: int) -> None:
+        if self._is_given_up:
+            return
+        if self._awaited() != awaited:
+            quiet = 0
+        if quiet < QUIET_TURNS:
+            again = partial(self._watch, self._awaited(), quiet + 1)
+            asyncio.get_running_loop().call_soon(again)
+            return
+        self._is_watching = False
+        self._quiet()
+
+    def _landed(self, batch: LoadBatch) -> None:
+        self.under_way -= 1
+        if not self._is_given_up:
+            batch.tell_guests()
+            self._came(batch)
+
+    def give_up(self) -> None:
+        """Nothing that is still to come is waited for."""
+        self._is_given_up = True
+        self._came = self._quiet = _nothing  # who made this is not kept by it
+        for batch in self._left:
+            if batch.fetching is not None:
+                batch.fetching.leave()
+
+    # --- what others have of it
+
+    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
+        """What has come of a load of an endpoint, whoever asks for it now."""
+        for batch in self._left:
+            fetching = batch.fetching
+            if fetching is None or self._fetcher.identity(batch.endpoint) != identity:
+                continue
+            for one in batch.loads:
+                if one.identity == load.identity and fetching.has(one):
+                    return fetching.outcome(one)
+        return None
+
+    def join(self, identity: str, load: Load) -> "asyncio.Future[LoadOutcome] | None":
+        """Have a resolver's load leave with what is pending for an endpoint: see `Elsewhere`."""
+        batch = self._pending.get(identity)
+        if batch is None:
+            return None
+        same = next((one for one in batch.loads if one.identity == load.identity), load)
+        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
+        batch.guests.append((same, future))
+        self._guests += 1
+        return future
+
+    def send_back(self) -> None:
+        """Nothing leaves any more: who has sent guests has them leave with others."""
+        self._send_back(self._pending.values())
+
+    def _send_back(self, batches: Iterable[LoadBatch]) -> None:
+        for batch in batches:
+            guests, batch.guests = batch.guests, []
+            for load, future in guests:
+                assert self.loaders is not None
+                self.loaders.take_back(batch.endpoint, load, future)
+
+    def hand_on(self, loaders: Loaders, budget: Budget) -> None:
+        """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from
+        now on: for the rest they are asked again."""
+        primed = 0
+        for batch in self._left:
+            fetching = batch.fetching
+            for load in batch.loads:
+                if fetching is not None and fetching.has(load):
+                    try:
+                        outcome = fetching.outcome(load)
+                    except Exception:
+                        continue  # a defect: it is met again
+                    loaders.prime(batch.endpoint, load, outcome)
+                    primed += 1
+        if budget is self._budget:
+            budget.give_back_keys(self._keys - primed)
+            self._keys = primed
+        else:
+            budget.spend_keys(primed)
+
+    def fresh_until(self) -> float:
+        """Until when all that has come is fresh, in seconds since 1970; 0 where nobody says so of
+        all of it."""
+        until = inf
+        for batch in self._left:
+            until = min(until, batch.fetching.fresh_until() if batch.fetching else 0.0)
+        return until if self._left else 0.0
+
+
+def _nothing(*_: object) -> None:
+    pass
