@@ -47,7 +47,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 native: $(VENV)/.installed-dev
 	@$(BIN)/python -c 'import plait.native as c, sys; sys.exit(c.USE != "yes")' || { \
 		echo "Compiling what runs with every request: about a minute"; \
-		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --inplace; }
+		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --build-lib build/native; }
 
 # How much of what decides things the tests hold: see tests/mutants.py.
 mutants: $(VENV)/.installed-dev
@@ -72,4 +72,4 @@ lock: $(VENV)/.installed-dev
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(COMPILE) - -o requirements-build.lock
 
 clean:
-	rm -rf $(VENV) .mutants .mypy_cache .ruff_cache .pytest_cache tests/artefacts
+	rm -rf $(VENV) build .mutants .mypy_cache .ruff_cache .pytest_cache tests/artefacts

@@ -1,7 +1,7 @@
 """Builds Plait. All else about the package is in pyproject.toml.
 
-With PLAIT_MYPYC=1 the modules that run with every request become machine code beside their sources:
-mypyc makes C of them, the machine's compiler does the rest. See server/plait/native.py.
+With PLAIT_MYPYC=1 the modules that run with every request become machine code: mypyc makes C of
+them, the machine's compiler does the rest. See server/plait/native.py.
 """
 
 import os
@@ -11,18 +11,15 @@ from typing import Any
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
-from setuptools.command.build_py import build_py
 from setuptools.dist import Distribution
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = ROOT / "server" / "plait"
-WANTED = os.environ.get("PLAIT_MYPYC") == "1"
 native: dict[str, Any] = runpy.run_path(str(PACKAGE / "native.py"))
-SUMS: Path = PACKAGE / native["SUMS"]
 
 
 class Compiling(build_ext):
-    """Makes machine code."""
+    """Makes machine code, and notes of which sources."""
 
     def finalize_options(self) -> None:
         from mypyc.build import mypycify  # only here: it is needed for nothing else
@@ -37,18 +34,10 @@ class Compiling(build_ext):
 
     def run(self) -> None:
         sums = native["sums"](PACKAGE)  # of what is about to be read
-        SUMS.unlink(missing_ok=True)
+        for left in Path(self.build_lib).rglob("*.so"):
+            left.unlink()  # of modules that are no longer among them
         super().run()
-        SUMS.write_text(sums)
-
-
-class Copying(build_py):
-    """Copies the sources, with what says that machine code was made of them."""
-
-    def run(self) -> None:
-        if WANTED and not self.editable_mode:
-            SUMS.write_text(native["sums"](PACKAGE))
-        super().run()
+        (Path(self.build_lib) / "plait" / native["SUMS"]).write_text(sums)
 
 
 class Platform(Distribution):
@@ -58,7 +47,7 @@ class Platform(Distribution):
         return True
 
 
-if WANTED:
-    setup(cmdclass={"build_ext": Compiling, "build_py": Copying}, distclass=Platform)
+if os.environ.get("PLAIT_MYPYC") == "1":
+    setup(cmdclass={"build_ext": Compiling}, distclass=Platform)
 else:
     setup()

@@ -11,78 +11,118 @@ from pathlib import Path
 import pytest
 
 from plait import native
-from plait.native import MODULES, SUMS, Sources, source_of, sums, use_of
+from plait.native import (
+    MODULES,
+    SHARED,
+    SUMS,
+    Chosen,
+    folder_of,
+    machine_code_of,
+    source_of,
+    sums,
+    use_of,
+)
 
 PACKAGE = Path(native.__file__).parent
 LOOK = "import plait.native, plait.query.direct as one; print(plait.native.USE, one.__file__)"
 
 
-def made(folder: Path) -> Path:
-    """A package whose modules have machine code beside them that cannot be loaded."""
-    package = folder / "plait"
+def made(folder: Path) -> tuple[Path, Path]:
+    """A package, and a folder with machine code of its modules that cannot be loaded."""
+    package, code = folder / "server" / "plait", folder / "build" / "native"
     for name in MODULES:
         source = source_of(package, name)
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(f"NAME = {name!r}\n")
-        source.with_suffix(EXTENSION_SUFFIXES[0]).write_bytes(b"no machine code")
-    (package / SUMS).write_text(sums(package))
-    return package
+    compiled(package, code)
+    return package, code
+
+
+def compiled(package: Path, folder: Path) -> None:
+    """Put what stands for machine code in its place."""
+    for name in (*MODULES, SHARED):
+        code = machine_code_of(folder, name)
+        code.parent.mkdir(parents=True, exist_ok=True)
+        code.write_bytes(b"no machine code")
+    (folder / "plait" / SUMS).write_text(sums(package))
 
 
 def test_machine_code_runs_where_it_was_made_of_these_sources(tmp_path: Path) -> None:
-    package = made(tmp_path)
-    assert use_of(package, None) == "yes"
-    assert use_of(package, "on") == "yes"
-    assert use_of(package, " OFF ") == "off"
+    package, code = made(tmp_path)
+    assert use_of(package, code, None) == "yes"
+    assert use_of(package, code, "on") == "yes"
+    assert use_of(package, code, " OFF ") == "off"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_it_does_not_where_any_source_is_another_one(tmp_path: Path, name: str) -> None:
-    package = made(tmp_path)
+    package, code = made(tmp_path)
     source_of(package, name).write_text("NAME = 'changed'\n")
-    assert use_of(package, None) == "stale"
-    assert use_of(package, "off") == "off"
+    assert use_of(package, code, None) == "stale"
+    assert use_of(package, code, "off") == "off"
 
 
-def test_it_does_not_where_there_is_none(tmp_path: Path) -> None:
-    package = made(tmp_path)
-    source_of(package, MODULES[3]).with_suffix(EXTENSION_SUFFIXES[0]).unlink()
-    assert use_of(package, None) == "no"
-    package = made(tmp_path)
-    (package / SUMS).unlink()
-    assert use_of(package, None) == "no"
+@pytest.mark.parametrize("name", [MODULES[3], SHARED])
+def test_it_does_not_where_some_is_missing(tmp_path: Path, name: str) -> None:
+    package, code = made(tmp_path)
+    machine_code_of(code, name).unlink()
+    assert use_of(package, code, None) == "no"
 
 
-def test_sources_are_found_whatever_is_beside_them(tmp_path: Path) -> None:
-    package = made(tmp_path)
+def test_it_does_not_where_nobody_says_what_it_was_made_of(tmp_path: Path) -> None:
+    package, code = made(tmp_path)
+    (code / "plait" / SUMS).unlink()
+    assert use_of(package, code, None) == "no"
+
+
+def test_it_is_in_the_build_of_a_checkout_else_beside_the_sources(tmp_path: Path) -> None:
+    package, code = made(tmp_path)
+    assert folder_of(package) == package.parent
+    (tmp_path / "setup.py").touch()
+    assert folder_of(package) == code
+
+
+def test_each_module_is_found_as_what_it_is_to_run_as(tmp_path: Path) -> None:
+    package, code = made(tmp_path)
     name = MODULES[0]
-    folder = str(source_of(package, name).parent)
-    found = Sources([name]).find_spec(name, [folder])
-    assert found is not None
-    assert found.origin == str(source_of(package, name))
-    assert Sources([name]).find_spec("plait.query.other", [folder]) is None
-    assert Sources([name]).find_spec(name, None) is None
+    for folder, file in [(code, machine_code_of(code, name)), (None, source_of(package, name))]:
+        found = Chosen(package, folder).find_spec(name, None)
+        assert found is not None
+        assert found.origin == str(file)
+        assert Chosen(package, folder).find_spec("plait.query.execute", None) is None
+    shared = Chosen(package, code).find_spec(SHARED, None)
+    assert shared is not None
+    assert shared.origin == str(machine_code_of(code, SHARED))
+    assert Chosen(package, None).find_spec(SHARED, None) is None
 
 
-def test_the_package_runs_from_its_sources_where_machine_code_is_not_to_be_used(
-    tmp_path: Path,
-) -> None:
-    """Of a copy, whose machine code would not load at all."""
-    package = tmp_path / "plait"
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The package's own sources, in another folder."""
+    package = tmp_path / "server" / "plait"
     for path in PACKAGE.rglob("*.py"):
-        copy = package / path.relative_to(PACKAGE)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    for name in MODULES:
-        source_of(package, name).with_suffix(EXTENSION_SUFFIXES[0]).write_bytes(b"none")
-    direct = package / "query" / "direct.py"
-    assert looked(tmp_path) == f"no {direct}"
-    (package / SUMS).write_text(sums(package))
-    assert looked(tmp_path, PLAIT_NATIVE="off") == f"off {direct}"
+        place = package / path.relative_to(PACKAGE)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+    return package
+
+
+@pytest.mark.parametrize("is_checkout", [True, False])
+def test_sources_run_where_machine_code_is_not_to(copy: Path, is_checkout: bool) -> None:
+    """Whose machine code would not load at all."""
+    folder, direct = copy.parent, copy / "query" / "direct.py"
+    code = folder
+    if is_checkout:
+        (folder.parent / "setup.py").touch()
+        code = folder.parent / "build" / "native"
+    assert looked(folder) == f"no {direct}"
+    compiled(copy, code)
+    assert "ImportError" in looked(folder)  # it is used, and is none
+    assert looked(folder, PLAIT_NATIVE="off") == f"off {direct}"
     direct.write_text(direct.read_text() + "\n")
-    assert looked(tmp_path) == f"stale {direct}"
-    (package / SUMS).write_text(sums(package))
-    assert "ImportError" in looked(tmp_path)
+    assert looked(folder) == f"stale {direct}"
+    (code / "plait" / SUMS).unlink()
+    assert looked(folder) == f"no {direct}"
 
 
 def looked(folder: Path, **environment: str) -> str:
