@@ -61,7 +61,7 @@ class LoadBatch:
         self.endpoint = endpoint
         self.loads: list[Load] = []
         self.joins: list[int] = []
-        """Those that wait for it."""
+        """Those that have something in it, whether it is there or not."""
         self.fetching: Fetching | None = None
         self.guests: list[tuple[Load, asyncio.Future[LoadOutcome]]] = []
         """What resolvers have leave with them, and where they wait for it."""

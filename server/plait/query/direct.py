@@ -279,9 +279,8 @@ class Direct:
         else:
             self._ask_each(join, made, fixed, distinct)
         for batch in made.batches:
-            if not batch.is_over:
-                made.left += 1
-                batch.joins.append(join.index)
+            batch.joins.append(join.index)
+            made.left += not batch.is_over
         self._under_way += 1
         if not made.left:
             self._landed(join, made)
@@ -416,7 +415,7 @@ class Direct:
         assert batch.fetching is not None
         if batch.fetching.defect is not None:
             raise batch.fetching.defect
-        for index in batch.joins:
+        for index in tuple(batch.joins):  # what hangs on these may have something in it too
             asked = self._asked[index]
             assert asked is not None
             asked.left -= 1
