@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tests ask most things once, and so of graphql-core: with this, of compiled code."""
     if config.getoption("--at-first-sight"):
         plait.query.document.SIGHTS_BEFORE_COMPILED = 0
+    if USE != "yes":
+        os.environ["PLAIT_NATIVE"] = "off"  # nor in the processes that tests start
     if config.getoption("--native") and USE != "yes":
         raise pytest.UsageError(f"Machine code is used: {USE}. Run `make native`.")
 

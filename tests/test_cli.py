@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from plait import cli
+from plait.native import USE
 from tests.conftest import ROOT, free_port, running
 
 GRAPH = """
@@ -56,7 +57,7 @@ graph = Graph(query=Query, mutation=Mutation)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with graphs, and nothing of plait's in the environment."""
     for name in os.environ:
-        if name.startswith("PLAIT_"):
+        if name.startswith("PLAIT_") and name != "PLAIT_NATIVE":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -320,6 +321,7 @@ def test_it_says_where_it_listens_and_ends_well(folder: Path, host: str) -> None
         assert process.wait(15) == 0
         assert logged.read() == b""
     assert line["event"] == "listening"
+    assert line["native"] is (USE == "yes")
     assert line["url"] == f"http://{f'[{host}]' if ':' in host else host}:{port}/graphql"
 
 

@@ -3,6 +3,8 @@
 import ast
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -22,6 +24,7 @@ from plait.native import (
     sums,
     use_of,
 )
+from tests.conftest import free_port
 
 PACKAGE = Path(native.__file__).parent
 LOOK = "import plait.native, plait.query.direct as one; print(plait.native.USE, one.__file__)"
@@ -100,10 +103,7 @@ def test_each_module_is_found_as_what_it_is_to_run_as(tmp_path: Path) -> None:
 def copy(tmp_path: Path) -> Path:
     """The package's own sources, in another folder."""
     package = tmp_path / "server" / "plait"
-    for path in PACKAGE.rglob("*.py"):
-        place = package / path.relative_to(PACKAGE)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(path.read_bytes())
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     return package
 
 
@@ -125,13 +125,43 @@ def test_sources_run_where_machine_code_is_not_to(copy: Path, is_checkout: bool)
     assert looked(folder) == f"no {direct}"
 
 
+def test_who_serves_is_told_that_machine_code_is_out_of_date(copy: Path, tmp_path: Path) -> None:
+    compiled(copy, copy.parent)
+    direct = copy / "query" / "direct.py"
+    direct.write_text(direct.read_text() + "\n")
+    graph = "import plait, strawberry\n@strawberry.type\nclass Query:\n    ok: bool = True\n"
+    (tmp_path / "one.py").write_text(f"{graph}graph = plait.Graph(query=Query)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "plait", "serve", "one:graph", "--port", str(free_port())],
+        cwd=tmp_path,
+        env={**others(), "PYTHONPATH": str(copy.parent), "PLAIT_LEDGER_PATH": ":memory:"},
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr
+    with process.stderr as logged:
+        lines = []
+        for line in logged:
+            lines.append(json.loads(line))
+            if lines[-1]["event"] == "listening":
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    assert [one["event"] for one in lines] == ["native_stale", "listening"]
+    assert "make native" in lines[0]["reason"]
+    assert lines[1]["native"] is False
+
+
+def others() -> dict[str, str]:
+    """The environment without what it says of machine code."""
+    return {name: one for name, one in os.environ.items() if name != "PLAIT_NATIVE"}
+
+
 def looked(folder: Path, **environment: str) -> str:
     """Whether machine code runs in a new process, and which file of `plait` is imported there."""
-    own = {name: one for name, one in os.environ.items() if name != "PLAIT_NATIVE"}
     ended = subprocess.run(
         [sys.executable, "-c", LOOK],
         cwd=folder,
-        env={**own, "PYTHONPATH": str(folder), **environment},
+        env={**others(), "PYTHONPATH": str(folder), **environment},
         capture_output=True,
         text=True,
         timeout=60,
