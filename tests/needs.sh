@@ -5,6 +5,7 @@ command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v memcached >/dev/null || missing="$missing memcached"
 command -v openssl >/dev/null || missing="$missing openssl"
 command -v chromium >/dev/null || missing="$missing chromium"
+command -v cc >/dev/null || missing="$missing gcc libc6-dev"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing for the tests:$missing"
