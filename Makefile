@@ -47,6 +47,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 # What runs with every request as machine code: see server/plait/native.py. It takes a minute and a
 # C compiler, and is not used for sources that have been changed since.
 native: $(VENV)/.installed-dev
+	@.ci/compiles $(BIN)/python
 	@$(BIN)/python -c 'import plait.native as c, sys; sys.exit(c.USE != "yes")' || { \
 		echo "Compiling what runs with every request: about a minute"; \
 		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --build-lib build/native; }
@@ -62,7 +63,8 @@ fuzz: $(VENV)/.installed-dev
 		$(if $(SEED),--seed $(SEED))
 
 # The gateway beside a plain Strawberry app, over the same services: see bench/compare.
-bench: native
+bench: $(VENV)/.installed-dev
+	@! .ci/compiles $(BIN)/python || $(MAKE) --no-print-directory native
 	$(BIN)/python -m bench.compare $(if $(SVG),--svg $(SVG))
 
 # For every Python and platform at once, so that the lock does not depend on who wrote it.

@@ -7,7 +7,7 @@ they are told (`Elsewhere`).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 
@@ -79,46 +79,27 @@ class Batches:
         """Have loads asked for. In place of those that were asked for already: these; and those
         that are asked for anew. `is_alone` says that nobody else asks the endpoint, `is_shared`
         that others may still, `is_early` that no row has said so yet. Raises `RequestTooLarge`."""
-        if self.loaders is None:
-            return self._load_anew(made, endpoint, loads, is_alone, is_shared, is_early)
-        identity = self._fetcher.identity(endpoint)
-        outcomes = [self.loaders.told(identity, load) for load in loads]
-        pairs = zip(loads, outcomes, strict=True)
-        known = {load: outcome for load, outcome in pairs if outcome is not None}
-        if known:
-            batch = LoadBatch(endpoint)
-            batch.loads, batch.known = list(known), Known(known)
-            made.batches.append(batch)
-        others = [load for load in loads if load not in known]
-        found, new = self._load_anew(made, endpoint, others, is_alone, is_shared, is_early)
-        anew = iter(found)
-        return [load if load in known else next(anew) for load in loads], new
-
-    def _load_anew(
-        self,
-        made: Asked,
-        endpoint: EndpointSpec,
-        loads: list[Load],
-        is_alone: bool,
-        is_shared: bool,
-        is_early: bool,
-    ) -> tuple[list[Load], Sequence[Load]]:
-        if not loads:
-            return [], ()
+        told = {} if self.loaders is None else self._told(made, endpoint, loads)
+        asked = [load for load in loads if load not in told] if told else loads
+        if not asked:
+            return loads, ()
         identity = self._fetcher.identity(endpoint)
         is_shared |= self.is_joined and endpoint.batch is not None
-        if is_alone and (len(loads) == 1 or len({load.key for load in loads}) == len(loads)):
+        if is_alone and (len(asked) == 1 or len({load.key for load in asked}) == len(asked)):
             # Nobody else asks this endpoint, so none of it has been asked for.
-            self._spend_keys(len(loads))
+            self._spend_keys(len(asked))
             batch = self._pending[identity] = LoadBatch(endpoint)
-            batch.loads, batch.is_shared = loads, is_shared
+            batch.loads, batch.is_shared = asked, is_shared
             made.batches.append(batch)
-            return loads, loads
+            return loads, asked
         pending = self._pending.get(identity)
         scope = forwarded_headers(endpoint.backend, self._origin)
         found: list[Load] = []
         new: list[Load] = []
         for load in loads:
+            if load in told:
+                found.append(load)
+                continue
             key = load_key(identity, load, scope)
             known = self._known.get(key)
             if known is None:
@@ -139,6 +120,21 @@ class Batches:
             pending.is_shared |= is_shared
             self._spend_keys(len(new))
         return found, new
+
+    def _told(
+        self, made: Asked, endpoint: EndpointSpec, loads: Sequence[Load]
+    ) -> Mapping[Load, LoadOutcome]:
+        """What resolvers have loaded of it, and what came."""
+        assert self.loaders is not None
+        identity = self._fetcher.identity(endpoint)
+        outcomes = [self.loaders.told(identity, load) for load in loads]
+        pairs = zip(loads, outcomes, strict=True)
+        told = {load: outcome for load, outcome in pairs if outcome is not None}
+        if told:
+            batch = LoadBatch(endpoint)
+            batch.loads, batch.known = list(told), Known(told)
+            made.batches.append(batch)
+        return told
 
     def _spend_keys(self, count: int) -> None:
         self._budget.spend_keys(count)
