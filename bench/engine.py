@@ -1,4 +1,4 @@
-"""What the engine takes by itself, with rows in memory: `python -m bench.engine`.
+"""What the engine takes by itself, with replies in memory: `python -m bench.engine`.
 
 Prints CPU microseconds of one operation, from the request to the bytes of its answer: by compiled
 code, by our executor, and by Strawberry's stock executor in the same run. The best of several
@@ -7,8 +7,9 @@ rounds, since machines have neighbours.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import strawberry
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -18,15 +19,11 @@ import plait.query.document
 import plait.query.interpret
 from bench.graphs.jsonplaceholder import graph
 from plait import Backend, Graph
-from plait.backend.boarded import Boarded, Inquiry
+from plait.backend.asking import Server
 from plait.backend.budget import Allowance
-from plait.backend.call import Origin
+from plait.backend.call import Call, Ended, Origin, Reply
 from plait.backend.fetch import Fetcher
-from plait.backend.flight import Brought, Flight
-from plait.backend.freshness import CacheEntry
-from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.numbers import encode
-from plait.backend.spec import EndpointSpec
 from plait.clock import SystemClock, Turns
 from plait.events import Events
 from plait.query.document import DocumentLimits, Documents
@@ -75,16 +72,23 @@ ROWS = [
     }
     for number in range(5_000)
 ]
-CASES: dict[str, tuple[Graph, str, Callable[[EndpointSpec, Load], Any]]] = {
+
+
+def ids_in(call: Call) -> list[str]:
+    """What a batch asks for."""
+    return parse_qs(call.query)["id"]
+
+
+CASES: dict[str, tuple[Graph, str, Callable[[Call], Any]]] = {
     "100 posts with 10 users": (
         graph,
         "{ posts { id userId title user { id name email } } }",
-        lambda spec, load: POSTS if spec.label == "GET /posts" else USERS[load.key[0]],
+        lambda call: POSTS if call.path == "/posts" else [USERS[one] for one in ids_in(call)],
     ),
     "5,000 rows of 8 fields": (
         Graph(query=Query),
         "{ rows { id name title body rate count flag note } }",
-        lambda spec, load: ROWS,
+        lambda call: ROWS,
     ),
 }
 
@@ -92,33 +96,27 @@ CASES: dict[str, tuple[Graph, str, Callable[[EndpointSpec, Load], Any]]] = {
 NEVER = 1_000_000
 
 
-class InMemory(Fetcher):
-    """Has every row at hand, and the bytes that a backend would have sent."""
+class InMemory:
+    """A backend that has every reply at hand: see `Server`."""
 
-    def __init__(self, row_of: Callable[[EndpointSpec, Load], Any]) -> None:
-        super().__init__({}, cache=None, clock=SystemClock(), events=Events())
-        self._row_of = row_of
-        self._bodies: dict[str, bytes] = {}
+    url = identity = "memory"
 
-    def identity(self, endpoint: EndpointSpec) -> str:
-        return endpoint.label
+    def __init__(self, reply_of: Callable[[Call], Any]) -> None:
+        self._reply_of = reply_of
+        self._replies: dict[tuple[str, str], Reply] = {}
 
-    async def fetch(
-        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
-    ) -> list[LoadOutcome]:
-        return [Fetched(row=self._row_of(endpoint, load)) for load in loads]
+    def _reply(self, call: Call) -> Reply:
+        asked = call.path, call.query
+        if asked not in self._replies:
+            body = encode(self._reply_of(call))
+            self._replies[asked] = Reply(status=200, headers={}, body=body)
+        return self._replies[asked]
 
-    def board(
-        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
-    ) -> Boarded:
-        endpoint, is_batch = inquiry.endpoint, len(loads) > 1
-        body = self._bodies.get(endpoint.label)
-        if body is None:
-            rows = [self._row_of(endpoint, load) for load in loads]
-            body = self._bodies[endpoint.label] = encode(rows if is_batch else rows[0])
-        flight = Flight(0.0)
-        flight.land(Brought(body=body, is_batch=is_batch))
-        return Boarded(flights=[flight], whole=flight)
+    async def call(self, call: Call) -> Reply:
+        return self._reply(call)
+
+    def begin(self, call: Call, then: Ended) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_soon(then, self._reply(call)).cancel
 
 
 class Stock(StrawberryGraphQLCoreExecutionContext):
@@ -133,8 +131,10 @@ class Stock(StrawberryGraphQLCoreExecutionContext):
         """See `BoundedExecutor`."""
 
 
-def executor(of: Graph, row_of: Callable[[EndpointSpec, Load], Any]) -> Executor:
-    fetcher = InMemory(row_of)
+def executor(of: Graph, server: Server) -> Executor:
+    """What answers operations on a graph, whose backends are all `server`."""
+    servers = {backend.name: server for backend in of.backends}
+    fetcher = Fetcher(servers, cache=None, clock=SystemClock(), events=Events())
     unused: Any = None
     allowance = Allowance(objects=100_000, bytes=100_000_000)
     return Executor(
@@ -166,15 +166,16 @@ async def cpu_us(made: Executor, query: str, *, rounds: int, times: int) -> floa
 def main() -> None:
     ours: Any = plait.graph.graph.BoundedExecutor
     begun: Any = plait.query.interpret._begun
-    for name, (of, query, row_of) in CASES.items():
+    for name, (of, query, reply_of) in CASES.items():
         times = 5 if "5,000" in name else 100
         plait.query.document.SIGHTS_BEFORE_COMPILED = 0
-        code = asyncio.run(cpu_us(executor(of, row_of), query, rounds=7, times=times))
+        server = InMemory(reply_of)
+        code = asyncio.run(cpu_us(executor(of, server), query, rounds=7, times=times))
         plait.query.document.SIGHTS_BEFORE_COMPILED = NEVER
-        found = asyncio.run(cpu_us(executor(of, row_of), query, rounds=7, times=times))
+        found = asyncio.run(cpu_us(executor(of, server), query, rounds=7, times=times))
         plait.graph.graph.BoundedExecutor = Stock  # type: ignore[misc, assignment]
         plait.query.interpret._begun = lambda *_: None  # type: ignore[assignment]
-        stock = asyncio.run(cpu_us(executor(of, row_of), query, rounds=3, times=max(2, times // 5)))
+        stock = asyncio.run(cpu_us(executor(of, server), query, rounds=3, times=max(2, times // 5)))
         plait.graph.graph.BoundedExecutor = ours  # type: ignore[misc]
         plait.query.interpret._begun = begun
         print(

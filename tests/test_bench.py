@@ -41,8 +41,8 @@ def test_the_gateway_is_measured_beside_a_plain_app(tmp_path: Path) -> None:
 @pytest.mark.sources
 @pytest.mark.parametrize("case", engine.CASES)
 def test_the_engine_is_measured_by_itself(case: str) -> None:
-    of, query, row_of = engine.CASES[case]
-    made = engine.executor(of, row_of)
+    of, query, reply_of = engine.CASES[case]
+    made = engine.executor(of, engine.InMemory(reply_of))
     assert asyncio.run(engine.cpu_us(made, query, rounds=1, times=1)) > 0
 
 

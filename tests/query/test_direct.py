@@ -2,26 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import strawberry
 
 import bench.engine
 from plait import Backend, Graph, arg, by_ids, grouped, this
-from plait.backend.boarded import Boarded, Inquiry
-from plait.backend.call import Origin
-from plait.backend.flight import Brought, Flight
-from plait.backend.freshness import CacheEntry
-from plait.backend.loads import Fetched, Load
+from plait.backend.call import Call, Ended, Origin, Reply
 from plait.query.direct import Direct
 from plait.query.done import Request
 from tests.query.test_compile import sights, unwatched
 
-pytestmark = pytest.mark.sources  # the fetcher is another one
+pytestmark = pytest.mark.sources  # `Direct` is looked into
 
 b = Backend("b")
+get_lead = b.get("/leads/{id}", batch=by_ids("/leads", size=2))
 get_user = b.get("/users/{id}", batch=by_ids("/users"))
 orders_of = b.get("/users/{userId}/orders", batch=grouped("/orders", key="userId"))
 
@@ -41,7 +40,13 @@ class User:
 
 
 @strawberry.type
+class Seat:
+    lead: User | None = get_lead(id=this.leadId)
+
+
+@strawberry.type
 class Query:
+    team: list[Seat] = b.get("/team")()
     user: User | None = get_user(id=arg(int))
     users: list[User | None] = get_user.many(id=arg(list[int], name="ids"))
 
@@ -51,38 +56,40 @@ USERS = {
     "1": {"id": 1, "name": "one", "bossId": 2},
     "2": {"id": 2, "name": "two", "bossId": 3},
     "3": {"id": 3, "name": "three", "bossId": 1},
+    "4": {"id": 4, "name": "four", "bossId": 1},
+    "5": {"id": 5, "name": "five", "bossId": 1},
 }
+REPLIES: dict[str, Any] = {"/team": [{"leadId": lead} for lead in (1, 2, 3, 4, 5, None)]}
 
 
-def row_of(endpoint: Any, load: Load) -> Any:
-    if endpoint.label.endswith("orders"):
-        return [{"id": 10 + int(load.key[0]), "buyerId": 3, "userId": int(load.key[0])}]
-    return USERS[load.key[0]]
+def reply_to(call: Call, asked: str) -> Any:
+    if asked in REPLIES:
+        return REPLIES[asked]
+    path, _, batch = call.path.rpartition("/")
+    if batch == "orders":
+        user = int(path.rpartition("/")[2])
+        return [{"id": 10 + user, "buyerId": 3, "userId": user}]
+    return [USERS[key] for key in parse_qs(call.query)["id"]] if call.query else USERS[batch]
 
 
-class Held(bench.engine.InMemory):
-    """Answers when it is told to."""
+class Held:
+    """A backend that answers when it is told to: see `Server`."""
 
-    def __init__(self, rows: Any) -> None:
-        super().__init__(rows)
-        self.waiting: dict[str, tuple[Flight, Brought]] = {}
+    url = identity = "held"
 
-    def board(
-        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
-    ) -> Boarded:
-        many = len(loads) > 1
-        found = [row_of(inquiry.endpoint, load) for load in loads]
-        body = json.dumps(found if many else found[0]).encode()
-        flight = Flight(0.0)
-        keys = ",".join(load.key[0] for load in loads)
-        outcomes = {one.key: Fetched(row=row) for one, row in zip(loads, found, strict=True)}
-        brought = Brought(body=body, is_batch=many, outcomes=outcomes)
-        self.waiting[f"{inquiry.endpoint.label} {keys}"] = flight, brought
-        return Boarded(flights=[flight], whole=flight)
+    def __init__(self) -> None:
+        self.waiting: dict[str, tuple[Call, Ended]] = {}
 
-    def land(self, call: str) -> None:
-        flight, brought = self.waiting.pop(call)
-        flight.land(brought)
+    async def call(self, call: Call) -> Reply:
+        raise NotImplementedError
+
+    def begin(self, call: Call, then: Ended) -> Callable[[], None]:
+        self.waiting[f"{call.path}?{call.query}".rstrip("?")] = call, then
+        return lambda: None
+
+    def land(self, asked: str) -> None:
+        call, then = self.waiting.pop(asked)
+        then(Reply(status=200, headers={}, body=json.dumps(reply_to(call, asked)).encode()))
 
 
 def answered(document: str, calls: Sequence[str]) -> tuple[Any, list[str]]:
@@ -95,28 +102,27 @@ def answered(document: str, calls: Sequence[str]) -> tuple[Any, list[str]]:
         read(self, join, watch, asked)
 
     async def main() -> Any:
-        executor = bench.engine.executor(graph, row_of)
-        fetcher: Any = executor._fetcher
+        backend = Held()
+        executor = bench.engine.executor(graph, backend)
         running = executor.begin(Request(query=document, origin=Origin()), lambda _: None)
         for number, call in enumerate(calls):
             assert running.done is None, f"it is over before {calls[number:]}"
             for _ in range(100):  # what others could join waits for some turns
-                if call not in fetcher.waiting:
+                if call not in backend.waiting:
                     await asyncio.sleep(0)
-            fetcher.land(call)
-        assert running.done is not None, fetcher.waiting
-        assert not fetcher.waiting
+            backend.land(call)
+        assert running.done is not None, backend.waiting
+        assert not backend.waiting
         return json.loads(running.done.answer.body)
 
     with sights(0), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench.engine, "InMemory", Held)
         patch.setattr(Direct, "_read", noted)
         unwatched(patch, graph)
         return asyncio.run(main()), plainly
 
 
 EARLY = "{ user(id: 1) { name orders { id } } }"
-USER, ORDERS = "GET /users/{id} 1", "GET /users/{userId}/orders 1"
+USER, ORDERS = "/users/1", "/users/1/orders"
 
 
 @pytest.mark.parametrize("calls", [(USER, ORDERS), (ORDERS, USER)])
@@ -129,10 +135,41 @@ def test_what_comes_before_the_row_above_it_is_read_as_structs_too(calls: Sequen
 def test_a_step_with_a_part_in_the_batch_above_it_waits_for_the_other_part() -> None:
     """The boss of 1 is 2, who came with him; that of 2 is 3, who is yet to come."""
     document = "{ a: user(id: 1) { name } users(ids: [1, 2]) { boss { name } } }"
-    answer, _ = answered(document, ["GET /users/{id} 1,2", "GET /users/{id} 3"])
+    answer, _ = answered(document, ["/users?id=1&id=2", "/users/3"])
     assert answer == {
         "data": {
             "a": {"name": "one"},
             "users": [{"boss": {"name": "two"}}, {"boss": {"name": "three"}}],
         }
     }
+
+
+LEADS = "{ team { lead { name } } }"
+FIRST, SECOND, LAST = "/leads?id=1&id=2", "/leads?id=3&id=4", "/leads/5"
+
+
+@pytest.mark.parametrize("calls", list(permutations((FIRST, SECOND, LAST))))
+def test_rows_that_come_in_several_replies_are_structs_too(calls: Sequence[str]) -> None:
+    """There are more keys than one call asks for, and one that is alone in its own."""
+    answer, plainly = answered(LEADS, ["/team", *calls])
+    names = ["one", "two", "three", "four", "five", None]
+    assert answer == {
+        "data": {"team": [{"lead": name and {"name": name}} for name in names]},
+    }
+    assert plainly == []
+
+
+def test_a_row_that_another_reply_brings_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second call has no row for 3, and the first one brings one that it was not asked for."""
+    rows = [USERS["1"], USERS["2"], USERS["3"]]
+    monkeypatch.setitem(REPLIES, FIRST, rows)
+    monkeypatch.setitem(REPLIES, SECOND, [USERS["4"]])
+    answer, _ = answered(LEADS, ["/team", FIRST, SECOND, LAST])
+    assert [seat["lead"] for seat in answer["data"]["team"]] == [
+        {"name": "one"},
+        {"name": "two"},
+        None,
+        {"name": "four"},
+        {"name": "five"},
+        None,
+    ]

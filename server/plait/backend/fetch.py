@@ -464,11 +464,18 @@ class Fetching:
         brought = flight.brought if flight is not None else None
         return brought if brought is not None and brought.body is not None else None
 
+    def brought(self, load: Load) -> Brought | None:
+        """The reply that has one of them."""
+        flight = self._boarded.flight_of(load)
+        return None if flight is None else flight.brought
+
     def bodies(self) -> list[bytes]:
         """What came, as JSON."""
-        plain = self.plain()
-        if plain is not None and plain.body is not None:
-            return [plain.body]
+        if not self._kept:
+            replies = [one.brought.body for one in self._boarded.flights if one.brought is not None]
+            plain = [body for body in replies if body is not None]
+            if len(plain) == len(self._boarded.flights):
+                return plain
         rows = [one.row for one in self._kept.values()]
         if len(rows) == len(self.loads):
             return rows

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plait.backend.decode import grouped
 from plait.backend.fetch import Fetching
 from plait.backend.flight import Brought
+from plait.backend.freshness import CacheEntry
 from plait.backend.loads import Fetched, Load, LoadOutcome
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
@@ -125,29 +126,27 @@ class Asked:
 
 
 def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
-    """Take the rows of one plain reply. Whether that could be done. `refused` counts, by join, how
-    many replies in a row structs refused."""
+    """Take the rows of plain replies, and those that the cache has. Whether that could be done.
+    `refused` counts, by join, how many times in a row structs refused them."""
     if len(asked.batches) != 1:
         return False
     (batch,) = asked.batches
-    if _taken_as_kept(join, asked, batch, refused):
-        return True
-    brought = batch.fetching.plain() if batch.fetching and len(batch.joins) == 1 else None
-    if brought is None:
+    fetching, typed = batch.fetching, join.typed
+    if fetching is None or (len(batch.joins) != 1 and not fetching.kept()):
         return False
-    body, typed = brought.body, join.typed
-    assert body is not None
     if typed is not None and refused[join.index] < REFUSED_MAX:
         try:
-            asked.is_typed = _taken_as_structs(typed, join, asked, brought, body)
+            asked.is_typed = _taken_as_structs(typed, join, asked, fetching)
             refused[join.index] = 0
         except ValueError:  # msgspec's errors, and those of texts
             refused[join.index] += 1
         if asked.is_typed:
             return True
-    if join.row_key is None or not brought.is_batch:
+    brought = fetching.plain() if len(batch.joins) == 1 else None
+    if brought is None or join.row_key is None or not brought.is_batch:
         return False
-    endpoint = join.step.fetch.endpoint
+    body, endpoint = brought.body, join.step.fetch.endpoint
+    assert body is not None
     assert endpoint.batch is not None
     found: Any = decode(body)
     unwrap = endpoint.batch.unwrap
@@ -160,75 +159,74 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
         if len(by_key) < len(found):
             return False  # several for one key
         by_key = {key: rows[0] for key, rows in by_key.items()}
-    return _matched(asked, by_key, many=endpoint.batch.many)
+    return _matched(asked.loads, by_key, asked.rows, many=endpoint.batch.many)
 
 
-def _taken_as_kept(join: Join, asked: Asked, batch: LoadBatch, refused: list[int]) -> bool:
-    """Take rows that the cache has, and those of one plain reply that brings the others, as
-    structs."""
-    typed, fetching = join.typed, batch.fetching
-    if typed is None or fetching is None or refused[join.index] >= REFUSED_MAX:
-        return False
-    kept = fetching.kept()
-    if not kept:
-        return False
-    is_all, rest = len(kept) == len(fetching.loads), fetching.rest()
-    own = Asked(asked.values)
-    own.loads = {value: load for value, load in asked.loads.items() if load not in kept}
-    try:
-        rows = typed.decode_kept(b"[%b]" % b",".join([one.row for one in kept.values()]))
-        if not is_all and not (
-            rest is not None
-            and rest.body is not None
-            and _taken_as_structs(typed, join, own, rest, rest.body)
-        ):
+def _taken_as_structs(typed: Typed, join: Join, asked: Asked, fetching: Fetching) -> bool:
+    """Take rows as structs, where they can be. Raises `ValueError` for what is not as declared."""
+    kept, loads = fetching.kept(), asked.loads
+    whole = None if kept else fetching.rest()
+    if whole is not None:
+        return _read(typed, join, loads, whole, asked.rows)
+    asked.rows = dict.fromkeys(loads)
+    here = dict(zip(kept, _read_kept(typed, list(kept.values())), strict=True)) if kept else {}
+    parts: dict[int, tuple[Brought, dict[Any, Any]]] = {}
+    for value, load in loads.items():
+        if load is None:
+            continue
+        if load in here:
+            asked.rows[value] = here[load]
+            continue
+        brought = fetching.brought(load)
+        if brought is None or brought.body is None:
             return False
-    except ValueError:
-        refused[join.index] += 1
-        return False
-    refused[join.index] = 0
-    by_load = dict(zip(kept, rows, strict=True))
-    asked.rows = {
-        value: by_load[load] if load in by_load else own.rows.get(value)
-        for value, load in asked.loads.items()
-    }
-    asked.is_typed = True
+        parts.setdefault(id(brought), (brought, {}))[1][value] = load
+    for brought, own in parts.values():
+        if not _read(typed, join, own, brought, asked.rows):
+            return False
     return True
 
 
-def _taken_as_structs(
-    typed: Typed, join: Join, asked: Asked, brought: Brought, body: bytes
+def _read_kept(typed: Typed, kept: Sequence[CacheEntry]) -> list[Any]:
+    rows: list[Any] = typed.decode_kept(b"[%b]" % b",".join([one.row for one in kept]))
+    return rows
+
+
+def _read(
+    typed: Typed, join: Join, loads: Mapping[Any, Any], brought: Brought, rows: dict[Any, Any]
 ) -> bool:
-    """Take rows as structs, where they can be. Raises `ValueError` for a reply that is not as
-    declared."""
+    """Put what one reply brings for `loads` into `rows`, by their values. Whether that is all that
+    there is to tell of it."""
+    body = brought.body
+    assert body is not None
     if not brought.is_batch:
-        asked.rows = {
-            value: None if load is None else typed.decode(body)
-            for value, load in asked.loads.items()
-        }
+        for value, load in loads.items():
+            rows[value] = None if load is None else typed.decode(body)
         return True
     batch = join.step.fetch.endpoint.batch
     assert batch is not None
     if typed.decode_batch is None or typed.row_keys is None:
         return False
-    rows = typed.decode_batch(body)
-    keys = typed.row_keys(rows)
+    came = typed.decode_batch(body)
+    keys = typed.row_keys(came)
     if not batch.many:
-        by_key = dict(zip(keys, rows, strict=True))
-        return len(by_key) == len(rows) and _matched(asked, by_key, many=False)
+        by_key = dict(zip(keys, came, strict=True))
+        return len(by_key) == len(came) and _matched(loads, by_key, rows, many=False)
     groups: dict[Any, list[Any]] = defaultdict(list)
-    for key, row in zip(keys, rows, strict=True):
+    for key, row in zip(keys, came, strict=True):
         groups[key].append(row)
-    return _matched(asked, groups, many=True)
+    return _matched(loads, groups, rows, many=True)
 
 
-def _matched(asked: Asked, by_key: Mapping[Any, Any], *, many: bool) -> bool:
-    """Take a batch's rows by their keys, where each of these is one that was asked for. Whether
-    that was so: what is not is told by who reads all of it."""
+def _matched(
+    loads: Mapping[Any, Any], by_key: Mapping[Any, Any], rows: dict[Any, Any], *, many: bool
+) -> bool:
+    """Put a batch's rows into `rows`, where the key of each is one of `loads`. Whether that was so:
+    what is not is told by who reads all of it."""
     if None in by_key:
         return False
-    rows, left = asked.rows, len(by_key)
-    for value in asked.loads:
+    left = len(by_key)
+    for value in loads:
         found = by_key.get(value)
         if found is not None:
             left -= 1
