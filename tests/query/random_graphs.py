@@ -92,6 +92,34 @@ class Forbidden(BasePermission):
         return getattr(source, "size", None) != 1
 
 
+class ForbiddenSlowly(Forbidden):
+    """As `Forbidden`, after a turn of the loop."""
+
+    async def has_permission(  # type: ignore[override]  # as Strawberry has it
+        self, source: Any, info: strawberry.Info, **kwargs: Any
+    ) -> bool:
+        await asyncio.sleep(0)
+        return super().has_permission(source, info, **kwargs)
+
+
+class ForbiddenThere(Forbidden):
+    """Refuses by what the row says, in every other place of a list."""
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        place = next((one for one in reversed(info.path.as_list()) if type(one) is int), 0)
+        return place % 2 == 0 or super().has_permission(source, info, **kwargs)
+
+
+class Allowed(BasePermission):
+    """Lets everybody, and looks at what it may be told."""
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        told = (info.field_name, info.python_name, info.context.caller, info.variable_values)
+        return None not in told and bool(info.schema) and info.return_type is not None
+
+
+OF_ROWS = (Forbidden, Allowed, Allowed, ForbiddenSlowly, ForbiddenThere)
+"""Permissions of fields of rows."""
 RUNS: Counter[str] = Counter()
 """How often each resolver and permission of a root has run."""
 
@@ -199,6 +227,11 @@ class _Maker:
         if chance.random() < 0.2:
             annotations["label"], values["label"] = str | None, prop("inner.name")
             fields["label"] = ("leaf", None)
+        if chance.random() < 0.15:
+            asked = [chance.choice(OF_ROWS)]
+            annotations["hidden"] = chance.choice([str, str | None, int | None])
+            values["hidden"] = strawberry.field(permission_classes=asked)
+            fields["hidden"] = ("leaf", None)
         for number in range(chance.randint(1, 3) if below else 0):
             type_name, cls = chance.choice(below)
             self._relation(f"r{number}", type_name, cls, annotations, values, fields)
@@ -253,8 +286,8 @@ class _Maker:
         chance = self._chance
         own = chance.choice([this.id, this.id, this.key, getattr(this, f"k{key[1]}")])
         options: dict[str, Any] = {}
-        if chance.random() < 0.15 and not self._plain:
-            options["permission_classes"] = (Forbidden,)
+        if chance.random() < (0.1 if self._plain else 0.2):
+            options["permission_classes"] = (chance.choice(OF_ROWS),)
         if kind == "group":
             if chance.random() < 0.2:
                 options["fallback"] = chance.choice([[], [self._instead(type_name)] * 2])
@@ -320,7 +353,8 @@ class _Maker:
 
         for name, resolver in (("loud", loud), ("later", later)):
             if chance.random() < 0.15 and not self._plain:
-                values[name] = strawberry.field(resolver=resolver)
+                asked = [chance.choice(OF_ROWS)] if chance.random() < 0.3 else []
+                values[name] = strawberry.field(resolver=resolver, permission_classes=asked)
                 fields[name] = ("leaf", None)
 
     def _union(self, name: str, classes: list[tuple[str, Any]]) -> tuple[str, Any]:
@@ -486,6 +520,7 @@ class _Maker:
             "flag": pick % 2 == 0,
             "tags": ["a", "b"][: pick % 3],
             "inner": {"name": "in"} if pick % 3 else None,
+            "hidden": f"hidden {id}" if pick % 4 else None,
         }
         if self._plain:
             row |= _leaves(pick, salted=self._hash("leaves", type_name, id))

@@ -46,6 +46,7 @@ from plait.graph.fields import (
     Row,
     rows_in,
 )
+from plait.graph.guards import guard_of
 from plait.graph.inputs import serializer_of
 from plait.graph.ran import Ran
 from plait.graph.resolve import Bound
@@ -92,18 +93,20 @@ def _bind_fields(schema: PlaitSchema, type_: Owner, names: Spelling | None) -> N
             setattr(known, GRAPHQL_NAME, name)
     defaults = {one.name: default_of(one) for one in dataclasses.fields(definition.origin)}
     readers = private_readers(definition.origin, names)
-    fetches: dict[str, Fetch] = {}
-    for name, field in type_.fields.items():
+    for field in type_.fields.values():
         strawberry_field = field.extensions.get(DEFINITION)
-        if isinstance(strawberry_field, DeclaredField):
-            fetches[name] = _bind_declared(schema, type_, strawberry_field, field)
-        elif isinstance(strawberry_field, StrawberryField) and not strawberry_field.base_resolver:
+        if _is_property(strawberry_field):
             own = strawberry_field.python_name
             readers[own] = reader(strawberry_field, field.type, defaults.get(own), names)
             _bind_property(schema, strawberry_field, field, readers[own])
     of_row = row_class(definition.origin, readers)
     getters = {name: one.get for name, one in readers.items()}
     object_of = functools.partial(self_of, of_row, getters=getters)
+    fetches = {
+        name: _bind_declared(schema, type_, field.extensions[DEFINITION], field, object_of)
+        for name, field in type_.fields.items()
+        if isinstance(field.extensions.get(DEFINITION), DeclaredField)
+    }
     rows = _table(schema, type_, definition.origin, readers, fetches, object_of)
     schema.fields[type_.name] = table = dict(rows)
     schema.properties[type_.name] = tuple(_expected(table, definition.origin))
@@ -117,10 +120,27 @@ def _bind_fields(schema: PlaitSchema, type_: Owner, names: Spelling | None) -> N
             )
 
 
+def _is_property(field: Any) -> bool:
+    return (
+        isinstance(field, StrawberryField)
+        and not isinstance(field, DeclaredField)
+        and field.base_resolver is None
+    )
+
+
 def _bind_declared(
-    schema: PlaitSchema, owner: Owner, field: DeclaredField, graphql_field: GraphQLField
+    schema: PlaitSchema,
+    owner: Owner,
+    field: DeclaredField,
+    graphql_field: GraphQLField,
+    self_of: Callable[[dict[str, Any]], Any],
 ) -> Fetch:
-    fetch, type_ = _fetch(owner, field, graphql_field), graphql_field.type
+    fetch = dataclasses.replace(
+        _fetch(owner, field, graphql_field),
+        guard=guard_of(field, schema.config.info_class),
+        self_of=self_of,
+    )
+    type_ = graphql_field.type
     bound = Bound(
         fetch=fetch,
         convert=_item_converter(type_) if fetch.form == "many" else converter(type_),
@@ -321,13 +341,13 @@ def _is_of_strict(schema: PlaitSchema, info: Any) -> bool:
 
 def _granted(
     schema: PlaitSchema, field: GraphQLField, declared: StrawberryField
-) -> Callable[[Any, Mapping[str, Any]], Any]:
-    """What a declared field of the root does once its permissions have let it: (info, coerced
+) -> Callable[[Any, Any, Mapping[str, Any]], Any]:
+    """What a declared field does once its permissions have let it: (source, info, coerced
     arguments) -> its value."""
 
-    def granted(info: Any, arguments: Mapping[str, Any]) -> Any:
+    def granted(source: Any, info: Any, arguments: Mapping[str, Any]) -> Any:
         resolve = schema.resolver_of(declared)
-        return resolve(None, info, schema.arguments_of(field, arguments))
+        return resolve(source, info, schema.arguments_of(field, arguments))
 
     return granted
 
@@ -337,7 +357,7 @@ def _with_self(
     resolve: Any,
     cls: type,
     readers: Mapping[str, Reader],
-    granted: Callable[[Any, Mapping[str, Any]], Any],
+    granted: Callable[[Any, Any, Mapping[str, Any]], Any],
 ) -> Callable[..., Any] | None:
     """Whatever its author wrote for a field gets an object of the author's class, where the source
     is a row: a resolver as `self`, a permission as `source`. The row itself is shared."""
@@ -352,12 +372,12 @@ def _with_self(
             if ran_of_rows is not None:
                 known = ran_of_rows.get((id(source), id(info.field_nodes[0])))
                 if known is not None:
-                    return known.told()
+                    return granted(source, info, {}) if known.is_granted else known.told()
             source = self_at(source, info)
         elif info is not None and info.path.prev is None:
             ran = _ran(info)
             if ran is not None:  # no resolver of a request runs twice, and no permission
-                return granted(info, arguments) if ran.is_granted else ran.told()
+                return granted(None, info, arguments) if ran.is_granted else ran.told()
         return resolve(source, info, **arguments)
 
     def self_at(row: dict[str, Any], info: Any) -> Any:
@@ -451,6 +471,8 @@ def _table(
                     below=below.name if is_composite_type(below) else None,
                     is_list=_is_list(graphql_field.type),
                     is_guarded=bool(field.extensions),
+                    guard=guard_of(field, schema.config.info_class),
+                    self_of=self_of,
                     place=field.place if isinstance(field, PropertyField) else None,
                     attribute=field.python_name,
                     json_kind=_json_kind(graphql_field.type)
@@ -475,18 +497,22 @@ def _custom(
 ) -> Custom:
     if not isinstance(field, StrawberryField) or field.base_resolver is None:
         return Custom(label=label, may_load=True, why="Strawberry resolves it")
-    if field.extensions:
+    resolver = field.base_resolver
+    computes = not resolver.is_async and resolver.info_parameter is None
+    function = _of_self(resolver) if computes and type(field) is StrawberryField else None
+    guard = None if function is None else guard_of(field, schema.config.info_class)
+    if field.extensions and guard is None:
         why = "a permission or an extension is asked first"
         return Custom(label=label, may_load=True, why=why)
-    resolver = field.base_resolver
-    if not resolver.is_async and resolver.info_parameter is None:
+    if computes:
         return Custom(
             label=label,
             may_load=False,
             why="its resolver computes it",
-            function=_of_self(resolver) if type(field) is StrawberryField else None,
+            guard=guard,
+            function=function,
             self_of=self_of,
-            call=_call_of(schema, field),
+            call=None if guard is not None else _call_of(schema, field),
         )
     why = "its resolver decides what to load"
     return Custom(label=label, may_load=True, why=why, call=_call_of(schema, field))

@@ -15,6 +15,7 @@ from plait.backend.paths import Path
 from plait.backend.spec import EndpointSpec
 from plait.graph.bindings import FieldOptions, Place
 from plait.graph.field import Form, Spelling
+from plait.graph.guards import Guard
 from plait.graph.inputs import serialized, to_json
 from plait.graph.pages import Pages
 from plait.graph.rows import Reader, read
@@ -121,6 +122,10 @@ class Fetch:
     """Whether a permission, or another extension, is asked first."""
     asks_permissions: bool = False
     """Whether permissions are asked first, and nothing else is."""
+    guard: Guard | None = None
+    """These permissions, where they answer at once."""
+    self_of: Callable[[dict[str, Any]], Any] | None = None
+    """What they get as `source`, made of a row."""
     place: Place
 
     def values(self, source: Any, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -168,6 +173,10 @@ class Property:
     is_list: bool = False
     is_guarded: bool = False
     """Whether a permission, or another extension, is asked first."""
+    guard: Guard | None = None
+    """Its permissions, where nothing else is asked and they answer at once."""
+    self_of: Callable[[dict[str, Any]], Any] | None = None
+    """What these get as `source`, made of a row."""
     place: Place | None = None
     """Where it is declared, where that is known."""
     attribute: str = ""
@@ -185,6 +194,8 @@ class Custom:
     may_load: bool
     """Whether it can wait for something, and so may ask backends itself."""
     why: str
+    guard: Guard | None = None
+    """Its permissions, where it has any that answer at once."""
     function: Callable[[Any], Any] | None = None
     """Its code, where that needs nothing but a `self`."""
     self_of: Callable[[dict[str, Any]], Any] | None = None

@@ -181,10 +181,7 @@ def _taken_as_structs(typed: Typed, join: Join, asked: Asked, fetching: Fetching
         if brought is None or brought.body is None:
             return False
         parts.setdefault(id(brought), (brought, {}))[1][value] = load
-    for brought, own in parts.values():
-        if not _read(typed, join, own, brought, asked.rows):
-            return False
-    return True
+    return all(_read(typed, join, own, brought, asked.rows) for brought, own in parts.values())
 
 
 def _read_kept(typed: Typed, kept: Sequence[CacheEntry]) -> list[Any]:

@@ -4,7 +4,8 @@ For each step of the plan two functions are written, and compiled once for all r
 
     build(rows, shown…)   rows as the backend sent them -> what the answer has of them. What a step
                           below shows is looked up by the values that its parameters have in the row
-    gather(rows)          the rows of the step above -> those values, a value for each row
+    gather(rows)          the rows of the step above -> those values, a value for each row. Where
+                          the step has permissions, these are asked for each
 
 The code asks of each value whether it is what the schema says. One that is not goes through the
 same conversions as everywhere (`Reader.get`, then graphql-core's own for the type); what these
@@ -40,7 +41,7 @@ from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Objec
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES
 from plait.query.leaves import SCALARS, Unusual, exactly, value_of
-from plait.query.plan import Plan, Step
+from plait.query.plan import ASKED_FIRST, Plan, Step
 from plait.query.resolved import Resolver
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
 from plait.query.typed import Decode, NotTyped, Shapes, decoder, key_of
@@ -49,7 +50,7 @@ ShownRows: TypeAlias = Mapping[Any, Any]
 """What a step shows, by the values that its parameters have in the row; by `()` where they come
 from no row."""
 Build: TypeAlias = Callable[..., list[Any]]
-Gather: TypeAlias = Callable[[list[Any]], list[Any]]
+Gather: TypeAlias = Callable[..., list[Any]]
 
 
 NOT_WHOLE = "its plan is not whole"
@@ -112,6 +113,9 @@ class Join:
     parameter."""
     is_held: bool = False
     """Whether its parameters come from what a resolver of the root returns."""
+    guard: Resolver | None = None
+    """Its permissions, which are asked for each row of the join above: `gather` gets what does that
+    as its last parameter."""
 
     @property
     def may_be_absent(self) -> bool:
@@ -153,6 +157,8 @@ class Compiled:
     """What computes values of the root."""
     computes: bool = False
     """Whether anything is computed, at the root or for a row."""
+    asks_permissions: bool = False
+    """Whether permissions are asked for rows."""
     held: tuple[int, ...] = ()
     """The joins of the fields below what resolvers of the root return, in their order."""
     shared: frozenset[int] = field(default_factory=frozenset)
@@ -297,6 +303,7 @@ class _Writer:
         self._functions: list[_Function] = []
         self._texts: list[str] = []
         self._has_lists = False
+        self._asks_permissions = False
         self._at: dict[tuple[tuple[str, ...], str], int] = {}
         """The joins by their places."""
         self._shapes = Shapes(
@@ -325,7 +332,9 @@ class _Writer:
                 continue
             entry = self._fields.get(type_.name, {}).get(name)
             if isinstance(entry, Custom):
-                root.append((key, self._resolver(type_, key, nodes[0][0], entry)))
+                if entry.guard is not None:
+                    raise NotCompiled(f"{entry.label}: {ASKED_FIRST}")
+                root.append((key, self._resolver(type_, key, nodes, entry)))
                 continue
             if not isinstance(entry, Fetch):
                 raise NotCompiled(f"{type_.name}.{name} asks no endpoint")
@@ -357,6 +366,7 @@ class _Writer:
             resolvers=tuple(one for _, one in root if isinstance(one, Resolver)),
             computes=any(one.computes for one in joins)
             or any(isinstance(one, Resolver) for _, one in root),
+            asks_permissions=self._asks_permissions,
             held=below,
             shared=_shared(joins),
         )
@@ -369,22 +379,30 @@ class _Writer:
         return index
 
     def _resolver(
-        self, type_: GraphQLObjectType, key: str, node: FieldNode, entry: Custom, place: str = ""
+        self,
+        type_: GraphQLObjectType,
+        key: str,
+        nodes: Nodes,
+        entry: Custom | Property,
+        place: str = "",
     ) -> Resolver:
-        definition = type_.fields[node.name.value]
+        definition = type_.fields[nodes[0][0].name.value]
         named = get_named_type(definition.type)
-        if entry.may_load or not is_leaf_type(named):
+        if isinstance(entry, Custom) and (entry.may_load or not is_leaf_type(named)):
             raise NotCompiled(f"{entry.label}: {entry.why}")
+        self._asks_permissions |= entry.guard is not None
         self._has_lists |= is_list_type(
             definition.type.of_type
             if isinstance(definition.type, GraphQLNonNull)
             else definition.type
         )
-        return Resolver(key, definition, node, entry, place)
+        return Resolver(key, type_, tuple(node for node, _ in nodes), entry, place)
 
     # --- one step
 
-    def _join(self, step: Step, place: _Place | None, nodes: Nodes) -> int:
+    def _join(
+        self, step: Step, place: _Place | None, nodes: Nodes, guard: Resolver | None = None
+    ) -> int:
         parts = below_of(nodes)
         fetch = step.fetch
         if any(isinstance(one, Object) and _has_rows(one) for one in fetch.bindings.values()):
@@ -416,9 +434,10 @@ class _Writer:
             "properties": Counter(),
             "computes": False,
             "is_held": False,
+            "guard": guard,
         }
-        if place is not None and (parameters or place.frames):
-            join["gather"] = self._gather(index, place, fetch, parameters)
+        if place is not None and (parameters or place.frames or guard is not None):
+            join["gather"] = self._gather(index, place, fetch, parameters, guard)
         named = get_named_type(type_)
         self._has_lists |= not is_composite_type(named)
         if is_composite_type(named):
@@ -502,8 +521,16 @@ class _Writer:
             found.append(parameter)
         return tuple(found)
 
-    def _gather(self, index: int, place: _Place, fetch: Fetch, parameters: Sequence[str]) -> str:
-        function = _Function(f"gather_{index}", ["rows"])
+    def _gather(
+        self,
+        index: int,
+        place: _Place,
+        fetch: Fetch,
+        parameters: Sequence[str],
+        guard: Resolver | None,
+    ) -> str:
+        own = ["rows"] if guard is None else ["rows", "permit"]
+        function = _Function(f"gather_{index}", own)
         self._functions.append(function)
         function.add(0, "found = []")
         function.add(0, "for r in rows:")
@@ -521,6 +548,8 @@ class _Writer:
                 function.add(depth, f"for {row} in {held}:")
                 depth += 1
                 function.add(depth, f"if {row} is None: continue")
+        if guard is not None:
+            function.add(depth, f"permit({row})")
         function.add(depth, f"found.append({self._key(row, fetch, parameters)})")
         function.add(0, "return found")
         return function.name
@@ -618,7 +647,10 @@ class _Writer:
             path = (*place.path, key)
             if isinstance(entry, Fetch):
                 step = self._plan.places[path, type_.name]
-                value = self._lookup(function, row, step, nodes, type_, place)
+                guard = self._guard(type_, key, nodes, entry, spot)
+                if guard is not None:
+                    self._compute(function, place)  # permissions see rows, and no structs
+                value = self._lookup(function, row, step, nodes, type_, place, guard)
             elif isinstance(entry, Property) and not entry.is_guarded:
                 self._joins[place.join]["properties"][entry.label] += 1
                 declared = type_.fields[name].type
@@ -635,10 +667,13 @@ class _Writer:
                     value = self._inside(
                         function, depth, row, entry, declared, below_of(nodes), inner
                     )
-            elif isinstance(entry, Custom):
-                resolver = self._resolver(type_, key, nodes[0][0], entry, spot)
-                value = self._computed(function, row, resolver)
-                self._joins[place.join]["computes"] = True
+            elif isinstance(entry, Custom) or (
+                isinstance(entry, Property) and entry.guard is not None and entry.below is None
+            ):
+                resolver = self._resolver(type_, key, nodes, entry, spot)
+                value = self._computed(function, row, resolver, place)
+            elif isinstance(entry, Property):
+                raise NotCompiled(f"{entry.label}: {ASKED_FIRST}")
             else:
                 raise NotCompiled(f"{type_.name}.{name} is its author's code")
             shown.append(f"{key!r}: {value}")
@@ -652,8 +687,9 @@ class _Writer:
         nodes: Nodes,
         type_: GraphQLObjectType,
         place: _Place,
+        guard: Resolver | None,
     ) -> str:
-        index = self._join(step, place, nodes)
+        index = self._join(step, place, nodes, guard)
         self._at[step.path, type_.name] = index
         join = self._joins[index]
         self._joins[place.join]["below"].append(index)
@@ -661,8 +697,21 @@ class _Writer:
         function.parameters.append(own)
         return f"{own}[{self._key(row, step.fetch, join['parameters'])}]"
 
-    def _computed(self, function: _Function, row: str, resolver: Resolver) -> str:
-        function.computes = True
+    def _guard(
+        self, type_: GraphQLObjectType, key: str, nodes: Nodes, fetch: Fetch, place: str
+    ) -> Resolver | None:
+        """The permissions of a field with an endpoint."""
+        if fetch.guard is None:
+            return None
+        self._asks_permissions = True
+        return Resolver(key, type_, tuple(node for node, _ in nodes), fetch, place)
+
+    def _compute(self, function: _Function, place: _Place) -> None:
+        """Author's code sees rows of a join, as graphql-core would have them."""
+        function.computes = self._joins[place.join]["computes"] = True
+
+    def _computed(self, function: _Function, row: str, resolver: Resolver, place: _Place) -> str:
+        self._compute(function, place)
         own = function.new("c")
         function.first.append(f"{own} = compute({self._names.of('resolver', resolver)})")
         return f"{own}({row})"

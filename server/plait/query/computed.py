@@ -1,5 +1,5 @@
-"""What resolvers compute in a compiled operation. Each runs once, for a row or at the root, whoever
-makes the answer in the end."""
+"""What resolvers compute in a compiled operation, and what permissions of rows say. Each runs once,
+for a row or at the root, whoever makes the answer in the end."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from plait.query.arguments import Variables
 from plait.query.asked import items_in
 from plait.query.compile import Compiled
 from plait.query.leaves import Unusual
-from plait.query.resolved import Resolver
+from plait.query.resolved import Execution, Resolver, RowInfo
 
 
 class Computed:
@@ -27,6 +27,7 @@ class Computed:
         "_selves",
         "_times",
         "_variables",
+        "execution",
         "ran",
     )
 
@@ -45,6 +46,8 @@ class Computed:
         """By the places of rows, and their identities."""
         self._left = 0
         self._times = 1
+        self.execution: Execution | None = None
+        """What permissions are told of the request."""
 
     def begin(self, size: int) -> None:
         """From now on rows may be given values of so many bytes in all, for one turn of the
@@ -59,22 +62,10 @@ class Computed:
 
     def of_rows(self, resolver: Resolver) -> Callable[[dict[str, Any]], Any]:
         """What shows what a resolver returns for a row. Raises as `values`."""
-        ran = self._ran.setdefault(id(resolver.node), {})
-        selves = self._selves.setdefault(resolver.place, {})
-        pace, variables = self._pace, self._variables
-        self_of, run, show = resolver.self_of, resolver.run, resolver.shown
+        run, show = self._run_for(resolver), resolver.shown
 
         def of_row(row: dict[str, Any]) -> Any:
-            at = id(row)
-            came = ran.get(at)
-            if came is None:
-                own = selves.get(at)
-                if own is None:
-                    own = selves[at] = self_of(row)
-                came = ran[at] = run(own, variables)
-                if pace is not None and pace.is_over():
-                    raise Unusual  # the executor runs the others, and lets somebody in meanwhile
-            shown = show(came.told())
+            shown = show(run(row).told())
             size = len(shown) + 2 if type(shown) is str else size_of(shown)
             self._left -= size * self._times
             if self._left < 0:
@@ -82,6 +73,44 @@ class Computed:
             return shown
 
         return of_row
+
+    def permit(self, resolver: Resolver) -> Callable[[dict[str, Any]], None]:
+        """What asks the permissions of a field for a row. Raises `Unusual` where they do not let
+        it: graphql-core tells what is shown instead."""
+        if self._pace is not None:
+            self._pace.begin()
+        run = self._run_for(resolver)
+
+        def permit(row: dict[str, Any]) -> None:
+            if not run(row).is_granted:
+                raise Unusual
+
+        return permit
+
+    def _run_for(self, resolver: Resolver) -> Callable[[dict[str, Any]], Ran]:
+        """What runs a resolver for a row, if it has not run. Raises as `Resolver.run`."""
+        ran = self._ran.setdefault(id(resolver.node), {})
+        selves = self._selves.setdefault(resolver.place, {})
+        pace, variables = self._pace, self._variables
+        self_of, run = resolver.self_of, resolver.run
+        info: RowInfo | None = None
+        if resolver.asks_permissions:
+            assert self.execution is not None
+            info = RowInfo(resolver, self.execution)
+
+        def run_for(row: dict[str, Any]) -> Ran:
+            at = id(row)
+            came = ran.get(at)
+            if came is None:
+                own = selves.get(at)
+                if own is None:
+                    own = selves[at] = self_of(row)
+                came = ran[at] = run(own, variables, info)
+                if pace is not None and pace.is_over():
+                    raise Unusual  # the executor runs the others, and lets somebody in meanwhile
+            return came
+
+        return run_for
 
     def ran_of_rows(self) -> RowsRan:
         """What they returned for rows, whoever asks for it now."""

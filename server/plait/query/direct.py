@@ -452,7 +452,13 @@ class Direct:
             typed = join.typed.gather if join.typed is not None and asked.is_typed else None
             for one in below:
                 gather = one.gather if typed is None else typed.get(one.index)
-                self._ask(one, gather(rows) if gather else [()] * bool(rows))
+                if gather is None:
+                    values = [()] * bool(rows)
+                elif one.guard is None:
+                    values = gather(rows)
+                else:
+                    values = gather(rows, self.computed.permit(one.guard))
+                self._ask(one, values)
 
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
         asked_in = {load: batch for batch in asked.batches for load in batch.loads}

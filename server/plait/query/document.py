@@ -184,7 +184,10 @@ class Directs:
         made = self._compiled(given)
         if made is None:
             return CodeText(why=self.why)
-        return CodeText(source=made.source, asks_permissions=isinstance(made, Mixed))
+        asks = isinstance(made, Mixed) or (
+            isinstance(made, Prepared) and made.compiled.asks_permissions
+        )
+        return CodeText(source=made.source, asks_permissions=asks)
 
     def _compiled(self, variables: Mapping[str, Any]) -> Code | None:
         graph, document, operation = self._graph, self._document, self._operation
@@ -193,16 +196,11 @@ class Directs:
                 raise NotCompiled("schema extensions see every field")
             if operation.operation is OperationType.QUERY:
                 plan = document.plan(operation, graph)
-                if not plan.is_whole and (
-                    mixed := mixed_of(
-                        operation,
-                        document.fragments,
-                        graph,
-                        document.plan(operation, graph, is_granted=True),
-                        variables,
-                    )
-                ):
-                    return mixed
+                if not plan.is_whole:
+                    plan = document.plan(operation, graph, is_granted=True)
+                    mixed = mixed_of(operation, document.fragments, graph, plan, variables)
+                    if mixed is not None:
+                        return mixed
                 if plan.steps or plan.is_whole:
                     return prepared(operation, document.fragments, graph, plan, variables)
             return resolvers_of(operation, document.fragments, graph.schema, variables)
@@ -221,7 +219,7 @@ class CodeText(NamedTuple):
     why: str = ""
     """Why there is none, where there is none."""
     asks_permissions: bool = False
-    """Whether it asks the permissions of the root itself, and so may plan what is below them."""
+    """Whether it asks permissions itself, and so may plan what is below them."""
 
 
 class DocumentErrors(Exception):

@@ -30,6 +30,7 @@ from plait.query.interpret import EXPLAIN_HEADER, GRACE_S, Interpreter, Operatio
 from plait.query.marks import MARKS_MAX
 from plait.query.mixed import Mixed
 from plait.query.prepared import Prepared
+from plait.query.resolved import Execution
 from plait.query.resolving import Resolving
 from plait.query.respond import given_up, refused, told_plan, whole
 from plait.query.sharing import Lead, Sharing
@@ -221,8 +222,11 @@ class Running:
             elif not prepared.compiled.joins:
                 self._compute(prepared, variables)
             else:
-                self._direct = executor.direct(request, prepared, variables)
-                self._fetch(self._direct)
+                self._direct = direct = executor.direct(request, prepared, variables)
+                if prepared.compiled.asks_permissions:
+                    self._context = executor.context(request, direct)
+                    self._let_permit(direct, self._context, prepared, variables)
+                self._fetch(direct)
         except Exception as error:
             self._end(None, error)
 
@@ -302,6 +306,7 @@ class Running:
         self._direct = direct = executor.direct(self._request, code.prepared, variables)
         self._context = context = executor.context(self._request, direct)
         context.granting = code.guarded
+        self._let_permit(direct, context, code.prepared, variables)
         # What one side has asked for already the other does not ask for again.
         context.loaders.elsewhere, direct.batches.loaders = direct.batches, context.loaders
         direct.hold(code.guarded, code.returning)
@@ -383,6 +388,19 @@ class Running:
         context.ran_of_rows = direct.computed.ran_of_rows()
         self._interpret(context)
 
+    def _let_permit(
+        self, direct: Direct, context: Context, code: Prepared, variables: Variables
+    ) -> None:
+        """Have compiled code ask permissions of rows."""
+        if code.compiled.asks_permissions:
+            direct.computed.execution = Execution(
+                schema=self._executor.graph.core,
+                operation=self._operation,
+                fragments=self._document.fragments,
+                variables=variables,
+                context=context,
+            )
+
     def _fetch(self, direct: Direct) -> None:
         """Have compiled code ask for what it needs."""
         sharing, share = self._executor.sharing, self._request.share
@@ -409,13 +427,13 @@ class Running:
         if not joined:
             executor.interpreter.tell(direct.absences())
         made = direct.made()
-        if made is not None and made.is_all:
+        if made is not None and made.is_all and self._context is None:
             done = self._done(made, direct.budget)
             self._lead_to(done, direct)
             self._end(done)
             return
         self._lead_to(None, direct)
-        context = executor.context(self._request, None if joined else direct)
+        context = self._context or executor.context(self._request, None if joined else direct)
         if made is not None:
             self._tell_made(made, context)
         else:

@@ -74,7 +74,9 @@ def mixed_of(
             guarded.add(key)
             resolved += nodes
         elif isinstance(entry, Custom) and not (
-            not entry.may_load and is_leaf_type(get_named_type(root.fields[name].type))
+            not entry.may_load
+            and entry.guard is None
+            and is_leaf_type(get_named_type(root.fields[name].type))
         ):
             returning.add(key)
             resolved += nodes

@@ -239,8 +239,10 @@ class _Planner:
         return Selection(steps=tuple(steps), insides=tuple(insides), returned=tuple(returned))
 
     def _may_ask(self, entry: Fetch, path: tuple[str, ...]) -> bool:
-        is_granted = self._is_granted and entry.asks_permissions and len(path) == 1
-        return is_granted or not entry.is_guarded
+        if not entry.is_guarded:
+            return True
+        is_root = len(path) == 1
+        return self._is_granted and (entry.asks_permissions if is_root else entry.guard is not None)
 
     def _step(
         self,
@@ -366,6 +368,8 @@ class _Planner:
 
 def _why_late(fetch: Fetch, above: _Above) -> str:
     """Why a step waits for the row that it belongs to."""
+    if fetch.is_guarded:
+        return "its permission is asked when the row is there"
     spec = fetch.endpoint
     rows = dict(_row_parameters(fetch.bindings))
     if above.why_unknown:

@@ -1,49 +1,118 @@
-"""Resolvers that compiled code runs: those that only compute."""
+"""What of an author's code compiled code runs: resolvers that only compute, and permissions that
+answer at once."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import FieldNode, GraphQLField
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+)
 from graphql.execution.values import get_argument_values
+from msgspec import Struct
 
-from plait.graph.fields import Custom
-from plait.graph.ran import Ran
+from plait.graph.fields import Custom, Fetch, Property
+from plait.graph.graph import is_awaitable
+from plait.graph.ran import GRANTED, Ran
+from plait.graph.rows import row_of
 from plait.query.arguments import Variables
-from plait.query.leaves import completer
+from plait.query.context import Context
+from plait.query.leaves import Unusual, completer
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """What a permission may be told of the request."""
+
+    schema: GraphQLSchema
+    operation: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Variables
+    context: Context
+
+
+class RowInfo:
+    """graphql-core's `info` of one field, for all rows of a place. Where in the answer a row stands
+    it does not know: who asks for that is asked again by graphql-core, which does."""
+
+    root_value = abort_signal = None
+    is_awaitable = staticmethod(is_awaitable)
+
+    def __init__(self, resolver: "Resolver", execution: Execution) -> None:
+        self.field_name = resolver.node.name.value
+        self.field_nodes = list(resolver.nodes)
+        self.return_type = resolver.definition.type
+        self.parent_type = resolver.parent
+        self.schema = execution.schema
+        self.fragments = execution.fragments
+        self.operation = execution.operation
+        self.variable_values = execution.variables  # which has what is `coerced`
+        self.context = execution.context
+        self.is_not_enough = False
+        """Whether it was asked for what it does not know."""
+
+    def __getattr__(self, name: str) -> Any:
+        self.is_not_enough = True
+        raise Unusual(name)
 
 
 class Resolver:
-    """A field whose resolver neither waits nor looks at the request."""
+    """A field of the root or of a row that its author's code has a say in, and no backend."""
 
-    __slots__ = ("_definition", "_function", "_self_of", "key", "node", "place", "shown")
+    __slots__ = (
+        "_function",
+        "_guard",
+        "_self_of",
+        "definition",
+        "key",
+        "node",
+        "nodes",
+        "parent",
+        "place",
+        "shown",
+    )
 
     def __init__(
         self,
         key: str,
-        definition: GraphQLField,
-        node: FieldNode,
-        entry: Custom,
+        parent: GraphQLObjectType,
+        nodes: tuple[FieldNode, ...],
+        entry: Custom | Property | Fetch,
         place: str = "",
     ) -> None:
         self.key = key
         """The field's key in the answer."""
         self.place = place
-        """The same for all resolvers of one place of the answer."""
-        self.shown = completer(definition.type)
+        """The same for all of one place of the answer."""
+        self.parent = parent
+        self.node, self.nodes = nodes[0], nodes
+        self.definition = parent.fields[self.node.name.value]
+        self.shown = completer(self.definition.type)
         """What the answer has of what it returns."""
-        self.node = node
-        self._definition = definition
-        self._function = entry.function
+        self._guard = entry.guard
         self._self_of = entry.self_of
+        self._function = _function_of(entry)
+
+    @property
+    def asks_permissions(self) -> bool:
+        """Whether it has permissions."""
+        return self._guard is not None
 
     def self_of(self, row: dict[str, Any]) -> Any:
         """What it gets as `self` for a row."""
         assert self._self_of is not None
         return self._self_of(row)
 
-    def run(self, owner: Any, variables: Variables) -> Ran:
-        """Run it with `owner` for its `self`. Raises for arguments that cannot be: then it was not
-        run."""
-        definition = self._definition
+    def run(self, owner: Any, variables: Variables, info: RowInfo | None = None) -> Ran:
+        """Run it with `owner` for its `self`; its permissions are told `info`. Raises for arguments
+        that cannot be, and where `info` does not say enough: then it was not run."""
+        if self._guard is not None:
+            ran = self._asked(owner, info)
+            if not ran.is_granted:
+                return ran
+        definition = self.definition
         arguments: dict[str, Any] = {}
         if definition.args:
             arguments = get_argument_values(definition, self.node, variables.values())
@@ -54,3 +123,24 @@ class Resolver:
             return Ran(definition.resolve(owner, None, **arguments))
         except Exception as error:
             return Ran(error=error)
+
+    def _asked(self, owner: Any, info: RowInfo | None) -> Ran:
+        assert self._guard is not None
+        assert info is not None
+        try:
+            ran = Ran(self._guard.ask(owner, info))
+        except Exception as error:
+            ran = Ran(error=error)
+        if info.is_not_enough:
+            raise Unusual
+        return ran
+
+
+def _function_of(entry: Custom | Property | Fetch) -> Callable[[Any], Any] | None:
+    """What it does with a `self`, where that is all that it needs."""
+    if isinstance(entry, Custom):
+        return entry.function
+    if isinstance(entry, Fetch):
+        return lambda _: GRANTED  # what it asks for is asked for elsewhere
+    get = entry.reader.get
+    return lambda owner: get(row_of(owner) or {})
