@@ -62,6 +62,18 @@ class Same(BasePermission):
         return bool(kwargs["id"] == source.id)
 
 
+class Curious(BasePermission):
+    """Asks for all that there is to know."""
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        raw = info._raw_info
+        told = [info.context.arguments_of(info), info.variable_values["id"], info.python_name]
+        told += [info.root_value, raw.field_name, str(raw.return_type), raw.parent_type.name]
+        told += [one.name for one in info.selected_fields]
+        ASKED.append(str(told))
+        return raw.schema is graph.core and raw.operation in raw.context.document.definitions
+
+
 class Notes(BasePermission):
     """Leaves something for others to see."""
 
@@ -96,6 +108,7 @@ class User:
     must: int = strawberry.field(permission_classes=[Own])
     slow: int | None = strawberry.field(permission_classes=[OwnSlowly])
     first: int | None = strawberry.field(permission_classes=[First])
+    curious: int | None = strawberry.field(permission_classes=[Curious])
     noted: int | None = strawberry.field(permission_classes=[Notes])
     silent: int | None = strawberry.field(
         extensions=[PermissionExtension([Own()], fail_silently=True)]
@@ -128,7 +141,8 @@ graph = Graph(query=Query)
 
 
 def user(id: int) -> dict[str, Any]:
-    money = dict.fromkeys(("salary", "must", "slow", "first", "noted", "silent"), 100 * id)
+    names = ("salary", "must", "slow", "first", "curious", "noted", "silent")
+    money = dict.fromkeys(names, 100 * id)
     home = {"street": f"street {id}", "id": id}
     return {"id": id, "name": f"n{id}", "both": 1, "home": home, "hidden": home, **money}
 
@@ -143,14 +157,16 @@ SCRIPT: Mapping[str, Any] = {
 }
 
 
-def both_ways(document: str, caller: str = "boss") -> tuple[str, list[Any], Any, list[str]]:
+def both_ways(
+    document: str, caller: str = "boss", variables: Any = None
+) -> tuple[str, list[Any], Any, list[str]]:
     """Who made the answer, what was asked, the answer, which is graphql-core's too, and the
     calls."""
     found = []
     for count in (1_000, 0):
         ASKED.clear()
         with GraphTest(graph, b=SCRIPT) as test, noted() as ways, sights(count), in_one_turn():
-            answer = told(test.ask(document, x_user=caller))
+            answer = told(test.ask(document, variables, x_user=caller))
             found.append((list(ASKED), answer, sorted(test.calls.get("b", []))))
     (asked, answer, calls), (asked_by_code, answer_by_code, calls_by_code) = found
     assert json.dumps(answer_by_code) == json.dumps(answer)
@@ -213,6 +229,13 @@ def test_a_permission_that_looks_where_it_stands_is_asked_by_graphql_core() -> N
     way, _, answer, _ = both_ways("{ users { first } }")
     assert way == "left"
     assert users_of(answer) == [{"first": 100}, {"first": None}, {"first": None}]
+
+
+def test_permissions_are_told_of_the_request() -> None:
+    document = "query ($id: Int!) { user(id: $id) { c: curious } }"
+    way, asked, answer, _ = both_ways(document, variables={"id": 1})
+    assert (way, answer["data"]) == ("code", {"user": {"c": 100}})
+    assert asked == ["[{}, 1, 'curious', None, 'curious', 'Int', 'User', 'curious']"]
 
 
 def test_what_a_permission_leaves_in_the_context_is_told() -> None:

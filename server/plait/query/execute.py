@@ -150,11 +150,11 @@ class Executor:
         assert origin.budget is not None
         return Direct(code, self._fetcher, origin, origin.budget, variables)
 
-    def context(self, request: Request, direct: Direct | None) -> Context:
+    def context(self, request: Request, document: Document, direct: Direct | None) -> Context:
         """What graphql-core carries through the execution of an operation, or of the rest of one
         that `direct` began."""
         origin = direct.origin if direct is not None else self._origin(request)
-        return self.interpreter.context(request, origin)
+        return self.interpreter.context(request, document, origin)
 
     def _origin(self, request: Request) -> Origin:
         return Origin(
@@ -212,7 +212,7 @@ class Running:
                 return
             code = executor.code(*found, request)
             if code is None:
-                self._interpret(executor.context(request, None))
+                self._interpret(executor.context(request, self._document, None))
                 return
             prepared, variables = code
             if isinstance(prepared, Resolvers):
@@ -224,7 +224,7 @@ class Running:
             else:
                 self._direct = direct = executor.direct(request, prepared, variables)
                 if prepared.compiled.asks_permissions:
-                    self._context = executor.context(request, direct)
+                    self._context = executor.context(request, self._document, direct)
                     self._let_permit(direct, self._context, prepared, variables)
                 self._fetch(direct)
         except Exception as error:
@@ -258,14 +258,14 @@ class Running:
         if body is not None:
             self._end(Done(answer=whole(body), name=_name(self._operation), kind="query"))
             return
-        context = executor.context(self._request, None)
+        context = executor.context(self._request, self._document, None)
         context.ran = computed.ran
         self._interpret(context)
 
     def _resolve(self, code: Resolvers, variables: Variables) -> None:
         """Have the resolvers of the root run."""
         executor = self._executor
-        self._context = context = executor.context(self._request, None)
+        self._context = context = executor.context(self._request, self._document, None)
         self._resolving = resolving = Resolving(
             code, context, variables, self._document, self._operation, executor.graph
         )
@@ -304,7 +304,7 @@ class Running:
         ask for what it needs."""
         executor = self._executor
         self._direct = direct = executor.direct(self._request, code.prepared, variables)
-        self._context = context = executor.context(self._request, direct)
+        self._context = context = executor.context(self._request, self._document, direct)
         context.granting = code.guarded
         self._let_permit(direct, context, code.prepared, variables)
         # What one side has asked for already the other does not ask for again.
@@ -393,6 +393,7 @@ class Running:
     ) -> None:
         """Have compiled code ask permissions of rows."""
         if code.compiled.asks_permissions:
+            context.variables = variables.values
             direct.computed.execution = Execution(
                 schema=self._executor.graph.core,
                 operation=self._operation,
@@ -433,7 +434,9 @@ class Running:
             self._end(done)
             return
         self._lead_to(None, direct)
-        context = self._context or executor.context(self._request, None if joined else direct)
+        context = self._context or executor.context(
+            self._request, self._document, None if joined else direct
+        )
         if made is not None:
             self._tell_made(made, context)
         else:

@@ -86,12 +86,13 @@ class Interpreter:
         """Whether nothing that was given up is still being ended."""
         return not self._reapers
 
-    def context(self, request: Request, origin: Origin) -> Context:
+    def context(self, request: Request, document: Document, origin: Origin) -> Context:
         """What an operation carries through its execution."""
         assert origin.budget is not None
         assert origin.pace is not None
         return Context(
             origin=origin,
+            document=document.ast,
             budget=origin.budget,
             pace=origin.pace,
             introspection=self._introspection,
@@ -110,7 +111,6 @@ class Interpreter:
     ) -> Done:
         """The answer. Only defects raise."""
         explain = request.origin.headers.get(EXPLAIN_HEADER, "")
-        context.document = document.ast
         context.selected = document.selected(operation)
         if explain == "run" and self._introspection:
             plan = self.explanation(document, operation, request, by_code=False)
