@@ -148,7 +148,7 @@ def test_a_key_that_can_go_no_other_way_is_refused() -> None:
         load_of(composite, {"a": "1:2", "b": "3"})
 
 
-SERVER = server_identity("http://b.test", {"a": "1"})
+SERVER = server_identity("b", "http://b.test", {"a": "1"})
 SAME: dict[str, Any] = {"query": {"q": "Q"}, "constants": {"c": "1"}, "headers": {"h": "H"}}
 
 
@@ -200,16 +200,17 @@ def test_batches_that_ask_or_match_otherwise_are_others(options: dict[str, Any])
     assert endpoint_identity(made, SERVER) != plain
 
 
-def test_another_place_or_other_headers_are_another_server() -> None:
-    assert server_identity("http://b.test", {"a": "1", "b": "2"}) == server_identity(
-        "http://b.test", {"b": "2", "a": "1"}
+def test_another_name_or_place_or_other_headers_are_another_server() -> None:
+    assert server_identity("b", "http://b.test", {"a": "1", "b": "2"}) == server_identity(
+        "b", "http://b.test", {"b": "2", "a": "1"}
     )
     others = [
-        server_identity("http://c.test", {"a": "1"}),
-        server_identity("http://b.test", {"a": "2"}),
-        server_identity("http://b.test", {}),
+        server_identity("c", "http://b.test", {"a": "1"}),
+        server_identity("b", "http://c.test", {"a": "1"}),
+        server_identity("b", "http://b.test", {"a": "2"}),
+        server_identity("b", "http://b.test", {}),
     ]
-    assert len({SERVER, *others}) == 4
+    assert len({SERVER, *others}) == 5
     assert endpoint_identity(PLAIN, SERVER) != endpoint_identity(PLAIN, others[0])
 
 

@@ -33,7 +33,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         self.url = "http://b"
-        self.identity = server_identity(self.url, {})
+        self.identity = server_identity("b", self.url, {})
         self.asked: list[asyncio.Future[Reply]] = []
 
     def begin(self, call: Call, then: object) -> None:
@@ -290,9 +290,9 @@ def test_a_write_through_one_gateway_is_seen_through_another(tmp_path: Any) -> N
 
 def test_another_place_or_other_fixed_headers_are_another_backend() -> None:
     identities = {
-        server_identity("http://b", {}),
-        server_identity("http://c", {}),
-        server_identity("http://b", {"authorization": "x"}),
+        server_identity("b", "http://b", {}),
+        server_identity("b", "http://c", {}),
+        server_identity("b", "http://b", {"authorization": "x"}),
     }
     assert len(identities) == 3
     of_each = {endpoint_identity(GET, server) for server in identities}

@@ -53,7 +53,7 @@ class Client:
             fixed |= {name.lower(): value for name, value in more.items()}
         assert backend.url is not None  # checked when the app was made
         self.url = backend.url
-        self.identity = server_identity(backend.url, fixed)
+        self.identity = server_identity(backend.name, backend.url, fixed)
         self.transport = HttpTransport(
             backend, headers=fixed, clock=clock, transport=transport, by_httpx=by_httpx
         )

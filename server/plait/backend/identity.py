@@ -49,9 +49,11 @@ def endpoint_identity(endpoint: EndpointSpec, server: str) -> str:
     return _digest(encode(told))
 
 
-def server_identity(url: str, headers: Mapping[str, str]) -> str:
-    """Equal for backends that are asked at the same place with the same fixed headers."""
-    return _digest(encode((url, sorted(headers.items()))))
+def server_identity(name: str, url: str, headers: Mapping[str, str]) -> str:
+    """Where a backend is asked, and with which fixed headers. Backends of different names are never
+    the same: at one place, one may forward the caller's credentials, and the other must not show
+    what they open."""
+    return _digest(encode((name, url, sorted(headers.items()))))
 
 
 def cache_key(backend: str, key: LoadKey) -> str:
