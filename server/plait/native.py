@@ -38,6 +38,7 @@ MODULES = (
     "plait.backend.http11",
     "plait.backend.identity",
     "plait.backend.keep",
+    "plait.backend.keys",
     "plait.backend.loader",
     "plait.backend.slots",
     "plait.backend.spec",

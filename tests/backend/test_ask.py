@@ -1,4 +1,4 @@
-"""How loads become calls: a batch, its halves when it is refused, single calls, further pages."""
+"""How keys become calls: a batch, its halves when it is refused, single calls, further pages."""
 
 import asyncio
 from typing import Any
@@ -11,9 +11,9 @@ from plait.backend.ask import Asker
 from plait.backend.asking import SPLIT_CALLS_MAX, Asking
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Call, Origin, Reply
-from plait.backend.encode import load_of
 from plait.backend.freshness import CacheEntry
 from plait.backend.keep import Keeper
+from plait.backend.keys import Keys
 from plait.backend.loads import Fetched
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock
@@ -70,22 +70,23 @@ def ask(
     clock = TestClock()
     told = events if events is not None else []
     asker = Asker(Keeper(None, clock), clock=clock, events=Events(told.append))
-    loads = [load_of(endpoint, {"id": one}) for one in ids] or [load_of(endpoint, values)]
+    keys = Keys(endpoint)
+    asked = [keys.add({"id": one}) for one in ids] or [keys.add(values)]
     asking = Asking(
-        endpoint=endpoint,
+        keys=keys,
         server=server,
         origin=Origin(budget=budget),
-        family=("e", loads[0].shared, ()),
-        entries={load: entry for load in loads if entry is not None},
+        family=("e", ()),
+        entries={key: entry for key in asked if entry is not None},
     )
-    outcomes = asyncio.run(asker.ask(asking, loads))
+    outcomes = asyncio.run(asker.ask(asking, asked))
 
     def shown(outcome: Any) -> Any:
         if not isinstance(outcome, Fetched):
             return outcome.code, getattr(outcome, "status", None)
         return outcome.row if outcome.status is None else (outcome.status, outcome.row)
 
-    return [shown(outcomes[load.key]) for load in loads], server
+    return [shown(outcomes[key]) for key in asked], server
 
 
 def batch(bad: set[str], status: int = 422) -> Any:
@@ -101,7 +102,7 @@ def batch(bad: set[str], status: int = 422) -> Any:
     return answer
 
 
-def test_several_loads_are_one_call_and_one_is_the_single_form() -> None:
+def test_several_keys_are_one_call_and_one_is_the_single_form() -> None:
     outcomes, server = ask(ONE, batch(set()), 1, 2)
     assert outcomes == [{"id": 1}, {"id": 2}]
     assert server.asked == ["/rows?ids=1,2"]

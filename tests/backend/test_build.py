@@ -1,4 +1,4 @@
-"""From values to calls: what one load asks for, and what several ask for together."""
+"""From values to calls: what one key asks for, and what several ask for together."""
 
 from typing import Any
 
@@ -6,9 +6,11 @@ import pytest
 
 from plait import Backend, by_ids, grouped
 from plait.backend.call import Origin
-from plait.backend.encode import batch_call, json_body, load_of, single_call
-from plait.backend.identity import endpoint_identity, load_key, server_identity
+from plait.backend.encode import batch_call, single_call
+from plait.backend.identity import endpoint_identity, row_key, server_identity
+from plait.backend.keys import Key, Keys, key_of, key_told, why_alone
 from plait.backend.spec import EndpointSpec
+from plait.backend.template import json_body
 from plait.errors import BadUserInput
 
 b = Backend("b", "http://b.test")
@@ -72,41 +74,72 @@ def test_a_body_is_json() -> None:
         (BELOW, {"team": "t 1"}, "GET", "/teams/t%201/rows", "id=1&id=2", None),
     ],
 )
-def test_several_loads_are_one_call(
+def test_several_keys_are_one_call(
     endpoint: EndpointSpec, values: Any, method: str, path: str, query: Any, body: Any
 ) -> None:
     assert endpoint.batch is not None
-    loads = [load_of(endpoint, {**values, "id": one}) for one in (1, "2")]
-    call = batch_call(endpoint, endpoint.batch, loads, ORIGIN)
+    keys = Keys(endpoint)
+    keys.add_column(values, "id", [1, "2", 1, "1", 3])
+    assert len(keys) == 3
+    call = batch_call(endpoint.batch, keys, list(keys.values)[:2], ORIGIN)
     assert (call.method, call.path, call.query, call.body) == (method, path, query, body)
     assert call.key_count == 2
     assert call.template == endpoint.batch.label
     assert call.origin is ORIGIN
 
 
+def keys_of(endpoint: EndpointSpec, each: list[dict[str, Any]]) -> tuple[Keys, list[Key]]:
+    keys = Keys(endpoint)
+    return keys, [keys.add(values) for values in each]
+
+
 def test_a_composite_key_is_joined_in_a_query_and_an_object_in_a_body() -> None:
     pairs = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
     assert COMPOSITE.batch is not None
-    loads = [load_of(COMPOSITE, one) for one in pairs]
-    call = batch_call(COMPOSITE, COMPOSITE.batch, loads, ORIGIN)
+    call = batch_call(COMPOSITE.batch, *keys_of(COMPOSITE, pairs), ORIGIN)
     assert call.query == "k=1%3Ax&k=2%3Ay"
     assert COMPOSITE_BODY.batch is not None
-    loads = [load_of(COMPOSITE_BODY, one) for one in pairs]
-    call = batch_call(COMPOSITE_BODY, COMPOSITE_BODY.batch, loads, ORIGIN)
+    call = batch_call(COMPOSITE_BODY.batch, *keys_of(COMPOSITE_BODY, pairs), ORIGIN)
     assert call.body == b'{"k":[{"a":1,"b":"x"},{"a":2,"b":"y"}]}'
 
 
-def test_loads_are_equal_when_the_backend_could_not_tell_them_apart() -> None:
-    one = load_of(REPEATED, {"id": 7})
-    assert one.identity == load_of(REPEATED, {"id": "7"}).identity
-    assert one.identity == load_of(REPEATED, {"id": 7.0, "q": None}).identity
-    assert one.identity != load_of(REPEATED, {"id": "07"}).identity
-    assert one.identity != load_of(REPEATED, {"id": 7, "q": 1}).identity
-    assert load_of(REPEATED, {"id": None}).key != load_of(REPEATED, {"id": "null"}).key
-    assert load_of(REPEATED, {"id": [1]}).key != load_of(REPEATED, {"id": "[1]"}).key
-    assert load_of(PLAIN, {"id": 1, "q": "x"}) != load_of(PLAIN, {"id": 1, "r": "x"})
+def test_keys_are_equal_when_the_backend_could_not_tell_them_apart() -> None:
+    one = key_of(REPEATED, {"id": 7})
+    assert one == key_of(REPEATED, {"id": "7"})
+    assert one == key_of(REPEATED, {"id": 7.0, "q": None})
+    assert one != key_of(REPEATED, {"id": "07"})
+    assert one != key_of(REPEATED, {"id": 7, "q": 1})
+    assert key_of(REPEATED, {"id": None}) != key_of(REPEATED, {"id": "null"})
+    assert key_of(REPEATED, {"id": [1]}) != key_of(REPEATED, {"id": "[1]"})
+    assert key_of(PLAIN, {"id": 1, "q": "x"}) != key_of(PLAIN, {"id": 1, "r": "x"})
     both = {"id": 1, "q": "x", "r": "y"}
-    assert load_of(PLAIN, both).key == ("1", "x", "y", "\x00")
+    assert key_of(PLAIN, both) == ("", "1", "x", "y", "\x00")
+    assert key_told(key_of(PLAIN, both)) == "1, x, y, nothing"
+
+
+def test_a_column_asks_for_what_each_of_its_values_would() -> None:
+    for column in ([5, 3, 5], ["5", 3, "a b"], []):
+        for values in ({}, {"q": "x"}, {"q": None}):
+            of_column, one_by_one = Keys(REPEATED), Keys(REPEATED)
+            told = of_column.add_column(values, "id", column)
+            assert told == [one_by_one.add({**values, "id": one}) for one in column]
+            assert of_column.values == one_by_one.values
+            assert [of_column.of(key) for key in told] == [one_by_one.of(key) for key in told]
+    in_path = Keys(PLAIN)
+    first, second = in_path.add_column({"q": "x"}, "id", [1, 2])
+    assert in_path.of(first) == {"id": 1, "q": "x"}  # what was not given is not there
+    assert in_path.of(second) == {"id": 2, "q": "x"}
+
+
+def test_keys_of_several_batches_keep_what_each_shares() -> None:
+    keys, (a, b_, again) = keys_of(
+        REPEATED, [{"id": 1, "q": "x"}, {"id": 1, "q": "y"}, {"id": "1", "q": "x"}]
+    )
+    assert a == again
+    assert [keys.of(one) for one in keys.values] == [{"id": 1, "q": "x"}, {"id": 1, "q": "y"}]
+    some = Keys(REPEATED)
+    some.take(b_, keys)
+    assert [some.of(one) for one in some.values] == [{"id": 1, "q": "y"}]
 
 
 @pytest.mark.parametrize(
@@ -132,20 +165,21 @@ def test_loads_are_equal_when_the_backend_could_not_tell_them_apart() -> None:
 def test_a_key_that_cannot_stand_among_others_goes_alone(
     endpoint: EndpointSpec, values: Any, alone: bool
 ) -> None:
-    assert load_of(endpoint, values).alone is alone
+    key, batch = key_of(endpoint, values), endpoint.batch
+    assert (batch is not None and why_alone(batch, key) is not None) is alone
 
 
 def test_a_key_that_can_go_no_other_way_is_refused() -> None:
     with pytest.raises(BadUserInput) as caught:
-        load_of(LOOKUP, {"id": "a,b"})
+        key_of(LOOKUP, {"id": "a,b"})
     wanted = "An id with a comma cannot be asked for in a comma-joined list."
     assert str(caught.value) == wanted
     numbers = b.lookup(by_ids("/find", body="ids", id_type=int)).spec
     with pytest.raises(BadUserInput, match="The value of 'id' must be a whole number"):
-        load_of(numbers, {"id": "abc"})
+        key_of(numbers, {"id": "abc"})
     composite = b.lookup(by_ids("/find", ids="k", key={"a": "x", "b": "y"})).spec
     with pytest.raises(BadUserInput, match="A part of a key may not hold ':'"):
-        load_of(composite, {"a": "1:2", "b": "3"})
+        key_of(composite, {"a": "1:2", "b": "3"})
 
 
 SERVER = server_identity("b", "http://b.test", {"a": "1"})
@@ -214,13 +248,13 @@ def test_another_name_or_place_or_other_headers_are_another_server() -> None:
     assert endpoint_identity(PLAIN, SERVER) != endpoint_identity(PLAIN, others[0])
 
 
-def test_another_callers_load_is_another() -> None:
-    load = load_of(PLAIN, {"id": 1})
+def test_another_callers_row_is_another() -> None:
+    key = key_of(PLAIN, {"id": 1})
     keys = {
-        load_key("e", load, ()),
-        load_key("e", load, (("authorization", "a"),)),
-        load_key("e", load, (("authorization", "b"),)),
-        load_key("f", load, ()),
-        load_key("e", load_of(PLAIN, {"id": 2}), ()),
+        row_key(("e", ()), key),
+        row_key(("e", (("authorization", "a"),)), key),
+        row_key(("e", (("authorization", "b"),)), key),
+        row_key(("f", ()), key),
+        row_key(("e", ()), key_of(PLAIN, {"id": 2})),
     }
     assert len(keys) == 5

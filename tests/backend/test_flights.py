@@ -7,10 +7,10 @@ from typing import Any
 
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
-from plait.backend.encode import load_of
 from plait.backend.fetch import Fetcher, Fetching
 from plait.backend.identity import endpoint_identity, server_identity
-from plait.backend.loads import Fetched, LoadOutcome
+from plait.backend.keys import Keys
+from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock, TestClock
@@ -60,13 +60,29 @@ def fetcher(backend: Backend, cache: RowCache | None = None) -> Fetcher:
 
 def ask(
     made: Fetcher, *, endpoint: EndpointSpec = GET, id: int = 1, since: float = 0.0, **origin: Any
-) -> "asyncio.Task[list[LoadOutcome]]":
-    load = load_of(endpoint, {"id": id})
-    return asyncio.create_task(made.fetch(endpoint, [load], Origin(**origin), since=since))
+) -> "asyncio.Task[LoadOutcomes]":
+    keys = keys_of(endpoint, id)
+    return asyncio.create_task(made.fetch(keys, Origin(**origin), since=since))
 
 
-def row_of(outcomes: list[LoadOutcome]) -> Mapping[str, Any]:
-    (outcome,) = outcomes
+def keys_of(endpoint: EndpointSpec, *ids: int) -> Keys:
+    keys = Keys(endpoint)
+    keys.add_column({}, "id", ids)
+    return keys
+
+
+def rows_of(outcomes: LoadOutcomes) -> list[Mapping[str, Any]]:
+    assert all(isinstance(one, Fetched) for one in outcomes.values()), outcomes
+    return [one.row for one in outcomes.values() if isinstance(one, Fetched)]
+
+
+def only(outcomes: LoadOutcomes) -> LoadOutcome:
+    (outcome,) = outcomes.values()
+    return outcome
+
+
+def row_of(outcomes: LoadOutcomes) -> Mapping[str, Any]:
+    outcome = only(outcomes)
     assert isinstance(outcome, Fetched), outcome
     row: Mapping[str, Any] = outcome.row
     return row
@@ -94,7 +110,7 @@ def test_one_requests_deadline_ends_its_own_waiting_alone() -> None:
         backend, clock = Backend(), SystemClock()
         made = fetcher(backend)
         short, long = ask(made, deadline=clock.now() + 0.05), ask(made)
-        ((cut,),) = [await short]
+        cut = only(await short)
         assert isinstance(cut, BackendTimeout)
         backend.answer(0)
         assert row_of(await long) == {"id": 1}
@@ -105,7 +121,7 @@ def test_one_requests_deadline_ends_its_own_waiting_alone() -> None:
 def test_a_deadline_that_has_passed_asks_nobody() -> None:
     async def main() -> None:
         backend = Backend()
-        (outcome,) = await ask(fetcher(backend), deadline=SystemClock().now() - 1)
+        outcome = only(await ask(fetcher(backend), deadline=SystemClock().now() - 1))
         assert isinstance(outcome, BackendTimeout)
         await asyncio.sleep(0.01)
         assert backend.asked == []
@@ -141,7 +157,7 @@ def test_a_late_twin_is_not_failed_by_the_first_ones_clock() -> None:
         backend.asked[0].set_exception(error)
         await backend.until(2)
         backend.answer(1)
-        (failed,) = await first
+        failed = only(await first)
         assert isinstance(failed, BackendError)
         assert row_of(await late) == {"id": 1}
 
@@ -312,7 +328,7 @@ def test_what_is_not_there_at_the_deadline_did_not_answer_in_time() -> None:
     async def main() -> None:
         for backend in (Backend(), Leaving()):
             made = fetcher(backend)
-            (outcome,) = await ask(made, deadline=SystemClock().now() + 0.02)
+            outcome = only(await ask(made, deadline=SystemClock().now() + 0.02))
             assert isinstance(outcome, BackendTimeout)
             await made.close()
 
@@ -336,14 +352,13 @@ def test_some_join_several_calls_and_the_rest_is_asked_for() -> None:
         made = fetcher(backend)
         first, second = ask(made, endpoint=MANY, id=1), ask(made, endpoint=MANY, id=2)
         await backend.until(2)
-        loads = [load_of(MANY, {"id": id}) for id in (1, 2, 3)]
-        both = asyncio.create_task(made.fetch(MANY, loads[:2], Origin()))
-        third = asyncio.create_task(made.fetch(MANY, loads, Origin()))
+        both = asyncio.create_task(made.fetch(keys_of(MANY, 1, 2), Origin()))
+        third = asyncio.create_task(made.fetch(keys_of(MANY, 1, 2, 3), Origin()))
         await backend.until(3)
         for place in (1, 0, 2):
             backend.answer(place, b'{"id": %d}' % (place + 1))
-        rows = [row_of([one]) for one in [*await third, *await both, *await first, *await second]]
-        assert [row["id"] for row in rows] == [1, 2, 3, 1, 2, 1, 2]
+        ids = [[row["id"] for row in rows_of(await one)] for one in (third, both, first, second)]
+        assert ids == [[1, 2, 3], [1, 2], [1], [2]]
         assert len(backend.asked) == 3
 
     asyncio.run(main())
@@ -355,15 +370,14 @@ def test_of_several_calls_only_what_broke_off_is_asked_for_anew() -> None:
         made = fetcher(backend)
         first, second = ask(made, endpoint=MANY, id=1), ask(made, endpoint=MANY, id=2)
         await backend.until(2)
-        loads = [load_of(MANY, {"id": id}) for id in (1, 2)]
-        both = asyncio.create_task(made.fetch(MANY, loads, Origin()))
+        both = asyncio.create_task(made.fetch(keys_of(MANY, 1, 2), Origin()))
         await asyncio.sleep(0)
         backend.answer(0, b'{"id": 1}')
         backend.asked[1].set_exception(BackendTimeout("m", backend="b", endpoint="e"))
         await backend.until(3)
         backend.answer(2, b'{"id": 2}')
-        assert [row_of([one])["id"] for one in await both] == [1, 2]
-        assert isinstance((await second)[0], BackendTimeout)
+        assert [row["id"] for row in rows_of(await both)] == [1, 2]
+        assert isinstance(only(await second), BackendTimeout)
         assert row_of(await first) == {"id": 1}
         assert len(backend.asked) == 3
 
@@ -376,23 +390,26 @@ def test_what_broke_off_is_no_outcome_while_others_are_awaited() -> None:
         made = fetcher(backend)
         first = ask(made, endpoint=MANY, id=1)
         await backend.until(1)
-        loads = [load_of(MANY, {"id": id}) for id in (1, 2)]
         over: list[bool] = []
-        inquiry = made.inquiry(MANY, Origin())
-        fetching = Fetching(made, inquiry, loads, then=lambda: over.append(True))
+        inquiry = made.inquiry(keys_of(MANY, 1, 2), Origin())
+        fetching = Fetching(made, inquiry, then=lambda: over.append(True))
+        keys = fetching.keys
         fetching.begin()
         await backend.until(2)
         backend.asked[0].set_exception(BackendTimeout("m", backend="b", endpoint="e"))
         await first
-        assert [fetching.has(load) for load in loads] == [False, False]
+        assert [fetching.has(key) for key in keys] == [False, False]
         backend.answer(1, b'{"id": 2}')
         await backend.until(3)
-        assert ([fetching.has(load) for load in loads], over) == ([False, True], [])
+        assert ([fetching.has(key) for key in keys], over) == ([False, True], [])
         backend.answer(2)
         while not over:  # noqa: ASYNC110  # turns of the loop, no time
             await asyncio.sleep(0)
-        assert [fetching.has(load) for load in loads] == [True, True]
-        assert [row_of([fetching.outcome(load)])["id"] for load in loads] == [1, 2]
+        assert [fetching.has(key) for key in keys] == [True, True]
+        assert [row["id"] for row in rows_of({key: fetching.outcome(key) for key in keys})] == [
+            1,
+            2,
+        ]
         fetching.leave()
 
     asyncio.run(main())

@@ -30,7 +30,7 @@ NAMES = {
 def stale(write: Any, paths: list[str], values: Any, endpoints: Any = None) -> list[Any]:
     """(endpoint, the load's key; None for all its rows)"""
     found = stale_after(write.spec, paths, values, ALL if endpoints is None else endpoints)
-    return [(NAMES[id(one.endpoint)], one.load.key if one.load else None) for one in found]
+    return [(NAMES[id(one.endpoint)], one.key[1:] if one.key else None) for one in found]
 
 
 put = b.put("/rows/{id}")

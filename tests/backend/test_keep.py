@@ -11,17 +11,16 @@ from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Reply
 from plait.backend.forget import Stale
 from plait.backend.freshness import CacheEntry
-from plait.backend.identity import LoadKey
+from plait.backend.identity import RowKey
 from plait.backend.keep import Keeper
-from plait.backend.loads import Load
 from plait.clock import TestClock
 from plait.errors import BackendError
 from plait.events import Events
 
 backend = Backend("b", "http://b.test", headers={"Accept-Language": "en"})
 ENDPOINT = backend.get("/rows/{id}").spec
-COMMON: LoadKey = ("e", ("1",), "", ())
-PERSONAL: LoadKey = ("e", ("1",), "", (("authorization", "Bearer t"),))
+COMMON: RowKey = ("e", ("", "1"), ())
+PERSONAL: RowKey = ("e", ("", "1"), (("authorization", "Bearer t"),))
 
 
 def reply(control: str, *, status: int = 200, **headers: str) -> Reply:
@@ -43,7 +42,7 @@ def keeping(test: Callable[[Keeper, TestClock], Awaitable[Any]]) -> Any:
 
 def kept(
     *replies: Reply,
-    key: LoadKey = COMMON,
+    key: RowKey = COMMON,
     renewing: Reply | None = None,
     endpoint: Any = ENDPOINT,
     row: Any = 1,
@@ -126,7 +125,7 @@ def test_what_varies_with_a_header_that_is_always_the_same_is_kept() -> None:
     ],
 )
 def test_a_304_begins_its_life_anew_by_what_it_says(
-    key: LoadKey, control: str, found: tuple[float, ...] | None
+    key: RowKey, control: str, found: tuple[float, ...] | None
 ) -> None:
     renewing = reply(control, status=304)
     assert until(kept(reply("max-age=3"), key=key, renewing=renewing)) == found
@@ -146,14 +145,14 @@ def test_a_failed_row_is_not_kept() -> None:
 
 def test_what_was_asked_for_before_a_write_is_not_read() -> None:
     async def test(keeper: Keeper, clock: TestClock) -> None:
-        rows: Any = {COMMON: 1, ("e", ("2",), "", ()): 2}
+        rows: Any = {COMMON: 1, ("e", ("", "2"), ()): 2}
         await keeper.store(ENDPOINT, rows, [reply("max-age=10")], 1e6, with_validators=True)
         assert len(await keeper.read(ENDPOINT, list(rows), 1e6 - 1)) == 2
         assert await keeper.read(ENDPOINT, list(rows), 1e6) == {}
-        one = Stale(endpoint=ENDPOINT, load=Load(values={"id": 1}, key=("1",), shared=""))
+        one = Stale(endpoint=ENDPOINT, key=("", "1"))
         await keeper.mark([(one, "e")])
-        assert list(await keeper.read(ENDPOINT, list(rows), 0.0)) == [("e", ("2",), "", ())]
-        await keeper.mark([(Stale(endpoint=ENDPOINT, load=None), "e")])
+        assert list(await keeper.read(ENDPOINT, list(rows), 0.0)) == [("e", ("", "2"), ())]
+        await keeper.mark([(Stale(endpoint=ENDPOINT, key=None), "e")])
         assert await keeper.read(ENDPOINT, list(rows), 0.0) == {}
 
     keeping(test)
@@ -164,6 +163,6 @@ def test_without_a_cache_nothing_is_kept() -> None:
         keeper = Keeper(None, TestClock())
         assert not keeper.keeps(ENDPOINT)
         await keeper.store(ENDPOINT, {COMMON: 1}, [reply("max-age=10")], 1e6, with_validators=True)
-        await keeper.mark([(Stale(endpoint=ENDPOINT, load=None), "e")])
+        await keeper.mark([(Stale(endpoint=ENDPOINT, key=None), "e")])
 
     asyncio.run(test())

@@ -11,10 +11,10 @@ from plait.backend.ask import Asker
 from plait.backend.asking import Asking
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
-from plait.backend.encode import load_of
 from plait.backend.flight import Flight
-from plait.backend.identity import key_in
+from plait.backend.identity import row_key
 from plait.backend.keep import Keeper
+from plait.backend.keys import Keys
 from plait.backend.loads import Fetched
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
@@ -64,21 +64,22 @@ def brought(
         cache = RowCache(store, clock=clock, events=Events())
         keeper = Keeper(cache, clock)
         asker = Asker(keeper, clock=clock, events=Events(events.append))
-        loads = [load_of(endpoint, {"id": one}) for one in ids]
-        family = ("e", loads[0].shared, scope)
+        keys = Keys(endpoint)
+        asked = [keys.add({"id": one}) for one in ids]
+        family = ("e", scope)
         server = Server(reply, at_once=at_once)
-        asking = Asking(endpoint=endpoint, server=server, origin=Origin(), family=family)
+        asking = Asking(keys=keys, server=server, origin=Origin(), family=family)
         flight = Flight(clock.wall() - 1)
         over = asyncio.Event()
         flight.then(over.set)
-        asker.begin(asking, loads, flight)
+        asker.begin(asking, asked, flight)
         if at_once and endpoint.body_is_all and "link" not in reply.headers:
             assert flight.is_over
             assert not asker._tasks
         await asyncio.wait_for(over.wait() if not flight.is_over else asyncio.sleep(0), 5)
         assert flight.brought is not None
         found = flight.brought
-        kept = await keeper.read(endpoint, [key_in(family, load) for load in loads], 0.0)
+        kept = await keeper.read(endpoint, [row_key(family, key) for key in asked], 0.0)
         if at_once:
             assert {entry.asked_at for entry in kept.values()} <= {flight.asked_at}
         return {
@@ -165,12 +166,13 @@ def begun(server: Server, *ids: int) -> tuple[Flight, list[bytes]]:
         clock = TestClock()
         store = open_store("memory://", clock=clock, entries_max=99, bytes_max=99_000, timeout_s=1)
         keeper = Keeper(RowCache(store, clock=clock, events=Events()), clock)
-        loads = [load_of(ONE, {"id": one}) for one in ids]
-        family = ("e", loads[0].shared, ())
-        asking = Asking(endpoint=ONE, server=server, origin=Origin(), family=family)
+        keys = Keys(ONE)
+        asked = [keys.add({"id": one}) for one in ids]
+        family = ("e", ())
+        asking = Asking(keys=keys, server=server, origin=Origin(), family=family)
         flight = Flight(clock.wall())
-        Asker(keeper, clock=clock, events=Events()).begin(asking, loads, flight)
-        kept = await keeper.read(ONE, [key_in(family, load) for load in loads], 0.0)
+        Asker(keeper, clock=clock, events=Events()).begin(asking, asked, flight)
+        kept = await keeper.read(ONE, [row_key(family, key) for key in asked], 0.0)
         return flight, [entry.row for entry in kept.values()]
 
     return asyncio.run(main())

@@ -1,16 +1,16 @@
 """Waves: when they leave, and that they leave whole."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
 
 from plait.backend.call import Origin
-from plait.backend.encode import load_of
 from plait.backend.fetch import Fetcher
+from plait.backend.keys import Key, Keys, key_of
 from plait.backend.loader import HANDED_OUT, QUIET_TURNS, Loaders
-from plait.backend.loads import Fetched, Load, LoadOutcome
+from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.spec import BackendSpec, Batch, EndpointSpec
 from plait.backend.template import PathTemplate
 
@@ -40,12 +40,10 @@ class Recorder:
     def identity(self, endpoint: EndpointSpec) -> str:
         return endpoint.label
 
-    async def fetch(
-        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float
-    ) -> list[LoadOutcome]:
-        self.waves.append(len(loads))
+    async def fetch(self, keys: Keys, origin: Origin, *, since: float) -> LoadOutcomes:
+        self.waves.append(len(keys))
         self.since.append(since)
-        return [Fetched(row=load.values["id"]) for load in loads]
+        return {key: Fetched(row=keys.of(key)["id"]) for key in keys.values}
 
 
 def loaders() -> tuple[Loaders, Recorder]:
@@ -121,23 +119,25 @@ class Beside:
     """Somebody else who asks: has told of key 1, and takes key 3 along."""
 
     def __init__(self) -> None:
-        self.taken: list[tuple[Load, asyncio.Future[LoadOutcome]]] = []
+        self.taken: list[tuple[Key, Mapping[str, Any], asyncio.Future[LoadOutcome]]] = []
 
-    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
-        return Fetched(row="known") if load.key == ("1",) else None
+    def outcome_of(self, identity: str, key: Key) -> LoadOutcome | None:
+        return Fetched(row="known") if key == ("", "1") else None
 
-    def join(self, identity: str, load: Load) -> asyncio.Future[LoadOutcome] | None:
-        if load.key != ("3",):
+    def join(
+        self, identity: str, key: Key, values: Mapping[str, Any]
+    ) -> asyncio.Future[LoadOutcome] | None:
+        if key != ("", "3"):
             return None
-        self.taken.append((load, asyncio.get_running_loop().create_future()))
-        return self.taken[-1][1]
+        self.taken.append((key, values, asyncio.get_running_loop().create_future()))
+        return self.taken[-1][2]
 
 
 @pytest.mark.sources
 def test_what_has_come_is_told_to_who_asks_beside() -> None:
     async def main() -> None:
         made, recorder = loaders()
-        one, broken = load_of(ENDPOINT, {"id": 1}), load_of(ENDPOINT, {"id": 2})
+        one, broken = key_of(ENDPOINT, {"id": 1}), key_of(ENDPOINT, {"id": 2})
         assert made.told(ENDPOINT.label, one) is None
         future = made.load(ENDPOINT, {"id": 1})
         assert made.told(ENDPOINT.label, one) is None
@@ -153,7 +153,7 @@ def test_what_has_come_is_told_to_who_asks_beside() -> None:
         left = made.load(ENDPOINT, {"id": 3})
         await made.close()
         assert left.cancelled()
-        assert made.told(ENDPOINT.label, load_of(ENDPOINT, {"id": 3})) is None
+        assert made.told(ENDPOINT.label, key_of(ENDPOINT, {"id": 3})) is None
 
     asyncio.run(main())
 
@@ -183,18 +183,17 @@ def test_what_leaves_with_somebody_else_comes_back_where_it_cannot() -> None:
         await turns(2 * QUIET_TURNS)
         assert recorder.waves == []
         assert not made.is_idle
-        (load, future) = beside.taken[0]
-        made.take_back(ENDPOINT, load, future)
+        made.take_back(ENDPOINT, *beside.taken[0])
         assert await first == Fetched(row=3)
         assert recorder.waves == [1]
-        made.take_back(ENDPOINT, load, future)  # it has come
+        made.take_back(ENDPOINT, *beside.taken[0])  # it has come
         await turns(2 * QUIET_TURNS)
         assert recorder.waves == [1]
         assert made.is_idle
         made.forget()
         made.elsewhere = beside
         third = made.load(ENDPOINT, {"id": 3})
-        beside.taken[1][1].set_result(Fetched(row="told there"))
+        beside.taken[1][2].set_result(Fetched(row="told there"))
         assert await third == Fetched(row="told there")
         await turns(2)
         assert made.is_idle

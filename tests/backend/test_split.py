@@ -16,7 +16,7 @@ from plait.backend.decode import (
     single_row,
     unwrapped,
 )
-from plait.backend.encode import load_of
+from plait.backend.keys import key_of
 from plait.backend.paths import property_of
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadBackendResponse
@@ -114,10 +114,10 @@ def test_a_batch_is_a_list_below_its_own_unwrap_or_the_endpoints() -> None:
 
 def found(endpoint: EndpointSpec, keys: list[Any], rows: list[Any]) -> Any:
     """What each key got, and how many rows nobody asked for; an error by its words."""
-    loads = [load_of(endpoint, key if isinstance(key, dict) else {"id": key}) for key in keys]
+    asked = [key_of(endpoint, key if isinstance(key, dict) else {"id": key}) for key in keys]
     assert endpoint.batch is not None
-    by_key, extra = batch_rows(endpoint, endpoint.batch, rows, loads)
-    told = [by_key[load.key] for load in loads]
+    by_key, extra = batch_rows(endpoint, endpoint.batch, rows, asked)
+    told = [by_key[key] for key in asked]
     return [str(one) if isinstance(one, BadBackendResponse) else one for one in told], extra
 
 

@@ -15,8 +15,8 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 
 from plait import Backend, Graph, arg, by_ids, this
-from plait.backend.encode import load_of
-from plait.query.asked import LoadBatch
+from plait.backend.keys import Keys
+from plait.query.asked import Guest, LoadBatch
 from plait.query.document import Directs, Documents
 from plait.query.document import DocumentLimits as Limits
 from plait.query.explain import explain_text, tree
@@ -319,14 +319,15 @@ def test_permissions_of_what_resolvers_return_are_for_graphql_core(
 @pytest.mark.sources
 def test_a_defect_is_told_to_whoever_has_joined() -> None:
     async def main() -> None:
-        batch = LoadBatch(get_user.spec)
+        batch = LoadBatch(Keys(get_user.spec))
         defect = RuntimeError("made up")
         batch.fetching = SimpleNamespace(defect=defect)  # type: ignore[assignment]
         loop = asyncio.get_running_loop()
         waiting, gone = loop.create_future(), loop.create_future()
         gone.cancel()
-        load = load_of(get_user.spec, {"id": 1})
-        batch.guests = [(load, gone), (load, waiting)]
+        values = {"id": 1}
+        key = batch.keys.add(values)
+        batch.guests = [Guest(key, values, gone), Guest(key, values, waiting)]
         batch.tell_guests()
         assert waiting.exception() is defect
 

@@ -1,4 +1,4 @@
-"""From loads that must be asked for to one outcome each: a batch or single calls, a batch's halves
+"""From keys that must be asked for to one outcome each: a batch or single calls, a batch's halves
 when it is refused, a list's further pages."""
 
 import asyncio
@@ -22,9 +22,10 @@ from plait.backend.decode import (
 from plait.backend.encode import batch_call, single_call
 from plait.backend.flight import Brought, Flight
 from plait.backend.freshness import CacheEntry, Lifetime, conditional_headers
-from plait.backend.identity import key_in
+from plait.backend.identity import row_key
 from plait.backend.keep import Keeper
-from plait.backend.loads import Fetched, Load, LoadOutcome, LoadOutcomes, Row
+from plait.backend.keys import Key
+from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes, Row
 from plait.backend.numbers import decode, encode
 from plait.backend.paths import Path
 from plait.backend.spec import Batch, EndpointSpec
@@ -45,54 +46,54 @@ class Asker:
         self._events = events
         self._tasks: set[asyncio.Task[Brought]] = set()
 
-    def begin(self, ask: Asking, loads: Sequence[Load], flight: Flight) -> None:
-        """Ask for `loads`, which fit in one batch; `flight` lands with what comes. The usual case
+    def begin(self, ask: Asking, keys: Sequence[Key], flight: Flight) -> None:
+        """Ask for `keys`, which fit in one batch; `flight` lands with what comes. The usual case
         (a call that need not wait, and one plain reply) takes no task; whatever is unusual goes on
         in one."""
         try:
-            call = _first_call(ask, loads)
-            end = ask.server.begin(call, partial(self._came, ask, loads, flight))
+            call = _first_call(ask, keys)
+            end = ask.server.begin(call, partial(self._came, ask, keys, flight))
         except PlaitError as error:
-            flight.land(_failed(loads, error))
+            flight.land(_failed(keys, error))
             return
         except Exception as defect:  # who joined it would wait for ever
             flight.land(None, defect)
             return
         if end is None:
-            self._go_on(self._ask(ask, loads), flight)
+            self._go_on(self._ask(ask, keys), flight)
         elif not flight.is_over and ask.first is None:  # else it goes on in a task already
             flight.give_up = partial(_given_up, flight, end)
 
-    async def ask(self, ask: Asking, loads: Sequence[Load]) -> LoadOutcomes:
-        """One outcome for each of `loads`, which fit in one batch. Only defects raise."""
-        return (await self._ask(ask, loads)).outcomes()
+    async def ask(self, ask: Asking, keys: Sequence[Key]) -> LoadOutcomes:
+        """One outcome for each of `keys`, which fit in one batch. Only defects raise."""
+        return (await self._ask(ask, keys)).outcomes()
 
     async def close(self) -> None:
         """Wait for what was given up."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _came(self, ask: Asking, loads: Sequence[Load], flight: Flight, found: Any) -> None:
+    def _came(self, ask: Asking, keys: Sequence[Key], flight: Flight, found: Any) -> None:
         """The first call is over."""
         if isinstance(found, PlaitError):
-            failed = _of_error(ask.endpoint, loads, found)
+            failed = _of_error(ask.endpoint, keys, found)
             if failed is not None:
                 flight.land(failed)
                 return
         elif isinstance(found, Reply) and self._is_all(ask, found):
-            lifetime = self._keeper.lifetime(ask.endpoint, found, personal=bool(ask.family[2]))
+            lifetime = self._keeper.lifetime(ask.endpoint, found, personal=bool(ask.family[1]))
             if lifetime is None:
-                flight.land(self._unread(ask, loads, found))
+                flight.land(self._unread(ask, keys, found))
                 return
             if self._keeper.is_here:
                 try:
-                    brought = self._kept(ask, loads, found, flight.asked_at, lifetime)
+                    brought = self._kept(ask, keys, found, flight.asked_at, lifetime)
                 except Exception as defect:
                     flight.land(None, defect)
                 else:
                     flight.land(brought)
                 return
         ask.first = found
-        self._go_on(self._ask(ask, loads, flight.asked_at), flight)
+        self._go_on(self._ask(ask, keys, flight.asked_at), flight)
 
     def _go_on(self, work: "Coroutine[Any, Any, Brought]", flight: Flight) -> None:
         task = asyncio.create_task(work)
@@ -120,40 +121,40 @@ class Asker:
             and "link" not in reply.headers
         )
 
-    def _unread(self, ask: Asking, loads: Sequence[Load], reply: Reply) -> Brought:
+    def _unread(self, ask: Asking, keys: Sequence[Key], reply: Reply) -> Brought:
         """What a reply brings that nobody keeps: it is read where somebody asks."""
-        is_batch = _batch_of(ask.endpoint, loads) is not None
+        is_batch = _batch_of(ask.endpoint, keys) is not None
         read = self._read_batch if is_batch else self._read_single
         return Brought(
             body=reply.body if is_plain_json(reply) else None,
             is_batch=is_batch,
-            read=partial(read, ask.endpoint, loads, reply),
+            read=partial(read, ask.endpoint, keys, reply),
         )
 
     def _kept(
         self,
         ask: Asking,
-        loads: Sequence[Load],
+        keys: Sequence[Key],
         reply: Reply,
         asked_at: float,
         lifetime: Lifetime,
     ) -> Brought:
         """What a reply brings, once it is kept in this process."""
-        endpoint, batch = ask.endpoint, _batch_of(ask.endpoint, loads)
-        found: Mapping[tuple[str, ...], Row | BackendError]
+        endpoint, batch = ask.endpoint, _batch_of(ask.endpoint, keys)
+        found: Mapping[Key, Row | BackendError]
         try:
             if batch is None:
                 row = _found(endpoint, single_row(endpoint, reply)).row
-                found = {loads[0].key: row}
-                kept = {loads[0].key: _as_came(endpoint.unwrap, row, reply)}
+                found = {keys[0]: row}
+                kept = {keys[0]: _as_came(endpoint.unwrap, row, reply)}
             else:
                 rows = listed_rows(endpoint, batch, reply)
-                found = self._by_key(endpoint, batch, rows, loads)
+                found = self._by_key(endpoint, batch, rows, keys)
                 kept = _slices(endpoint, batch, rows, found, reply)
         except PlaitError as error:
-            return _failed(loads, error)
+            return _failed(keys, error)
         self._keeper.store_here(
-            {key_in(ask.family, load): kept[load.key] for load in loads if load.key in kept},
+            {row_key(ask.family, key): row for key, row in kept.items()},
             lifetime,
             asked_at,
             with_validators=batch is None,
@@ -166,30 +167,30 @@ class Asker:
         )
 
     async def _ask(
-        self, ask: Asking, loads: Sequence[Load], asked_at: float | None = None
+        self, ask: Asking, keys: Sequence[Key], asked_at: float | None = None
     ) -> Brought:
         asked_at = self._clock.wall() if asked_at is None else asked_at
-        batch = _batch_of(ask.endpoint, loads)
+        batch = _batch_of(ask.endpoint, keys)
         try:
             if batch is not None:
-                return await self._batch(ask, batch, loads, asked_at)
-            return await self._single(ask, loads[0], asked_at)
+                return await self._batch(ask, batch, keys, asked_at)
+            return await self._single(ask, keys[0], asked_at)
         except PlaitError as error:
-            failed = _of_error(ask.endpoint, loads, error)
-            return await self._halves(ask, loads, error) if failed is None else failed
+            failed = _of_error(ask.endpoint, keys, error)
+            return await self._halves(ask, keys, error) if failed is None else failed
 
     async def _batch(
-        self, ask: Asking, batch: Batch, loads: Sequence[Load], asked_at: float
+        self, ask: Asking, batch: Batch, keys: Sequence[Key], asked_at: float
     ) -> Brought:
         endpoint = ask.endpoint
-        call = batch_call(endpoint, batch, loads, ask.origin)
+        call = batch_call(batch, ask.keys, keys, ask.origin)
         rows, replies = await self._rows(
             ask, call, lambda reply: listed_rows(endpoint, batch, reply)
         )
-        found = self._by_key(endpoint, batch, rows, loads)
+        found = self._by_key(endpoint, batch, rows, keys)
         fresh_until = await self._keeper.store(
             endpoint,
-            {key_in(ask.family, load): found[load.key] for load in loads},
+            {row_key(ask.family, key): row for key, row in found.items()},
             replies,
             asked_at,
             with_validators=False,
@@ -202,9 +203,9 @@ class Asker:
         )
 
     def _by_key(
-        self, endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], loads: Sequence[Load]
-    ) -> Mapping[tuple[str, ...], Row | BackendError]:
-        by_key, unexpected = batch_rows(endpoint, batch, rows, loads)
+        self, endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], keys: Sequence[Key]
+    ) -> Mapping[Key, Row | BackendError]:
+        by_key, unexpected = batch_rows(endpoint, batch, rows, keys)
         if unexpected:
             name = endpoint.backend.name
             event = RowsUnexpected(backend=name, endpoint=endpoint.label, extra=unexpected)
@@ -212,39 +213,39 @@ class Asker:
         return by_key
 
     def _read_batch(
-        self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply
+        self, endpoint: EndpointSpec, keys: Sequence[Key], reply: Reply
     ) -> LoadOutcomes:
         batch = endpoint.batch
         assert batch is not None
         try:
             rows = listed_rows(endpoint, batch, reply)
-            return _fetched_each(self._by_key(endpoint, batch, rows, loads))
+            return _fetched_each(self._by_key(endpoint, batch, rows, keys))
         except PlaitError as error:
-            return _each(loads, error)
+            return _each(keys, error)
 
     def _read_single(
-        self, endpoint: EndpointSpec, loads: Sequence[Load], reply: Reply
+        self, endpoint: EndpointSpec, keys: Sequence[Key], reply: Reply
     ) -> LoadOutcomes:
         try:
-            return {loads[0].key: _found(endpoint, single_row(endpoint, reply))}
+            return {keys[0]: _found(endpoint, single_row(endpoint, reply))}
         except PlaitError as error:
-            return _each(loads, error)
+            return _each(keys, error)
 
-    async def _halves(self, ask: Asking, loads: Sequence[Load], error: PlaitError) -> Brought:
+    async def _halves(self, ask: Asking, keys: Sequence[Key], error: PlaitError) -> Brought:
         """Ask for the halves, down to single keys, so that the one that is bad fails alone. What
         there are no calls left for fails with `error`."""
-        middle = len(loads) // 2
-        outcomes: dict[tuple[str, ...], LoadOutcome] = {load.key: error for load in loads}
-        halves = [half for half in (loads[:middle], loads[middle:]) if ask.may_call_again()]
+        middle = len(keys) // 2
+        outcomes: dict[Key, LoadOutcome] = dict.fromkeys(keys, error)
+        halves = [half for half in (keys[:middle], keys[middle:]) if ask.may_call_again()]
         for found in await asyncio.gather(*(self._ask(ask, half) for half in halves)):
             outcomes |= found.outcomes()
         return Brought(outcomes=outcomes)
 
-    async def _single(self, ask: Asking, load: Load, asked_at: float) -> Brought:
-        endpoint, key, entry = ask.endpoint, load.key, ask.entries.get(load)
-        call = _conditional(single_call(endpoint, load.values, ask.origin), entry)
+    async def _single(self, ask: Asking, key: Key, asked_at: float) -> Brought:
+        endpoint, entry = ask.endpoint, ask.entries.get(key)
+        call = _conditional(single_call(endpoint, ask.keys.of(key), ask.origin), entry)
         row, replies = await self._rows(ask, call, lambda reply: single_row(endpoint, reply))
-        kept_as = key_in(ask.family, load)
+        kept_as = row_key(ask.family, key)
         if replies[0].status == 304:
             if entry is None:
                 raise bad_reply(endpoint, "304 to a call that had no condition")
@@ -286,42 +287,40 @@ class Asker:
         return rows, replies
 
 
-def _batch_of(endpoint: EndpointSpec, loads: Sequence[Load]) -> Batch | None:
-    """The batch form, where these loads go that way."""
+def _batch_of(endpoint: EndpointSpec, keys: Sequence[Key]) -> Batch | None:
+    """The batch form, where these keys go that way."""
     batch = endpoint.batch
-    if batch and not loads[0].alone and (len(loads) > 1 or batch.always):
-        return batch
-    return None
+    return batch if batch and (len(keys) > 1 or batch.always) else None
 
 
-def _first_call(ask: Asking, loads: Sequence[Load]) -> Call:
-    batch = _batch_of(ask.endpoint, loads)
+def _first_call(ask: Asking, keys: Sequence[Key]) -> Call:
+    batch = _batch_of(ask.endpoint, keys)
     if batch is not None:
-        return batch_call(ask.endpoint, batch, loads, ask.origin)
-    call = single_call(ask.endpoint, loads[0].values, ask.origin)
-    return _conditional(call, ask.entries.get(loads[0])) if ask.entries else call
+        return batch_call(batch, ask.keys, keys, ask.origin)
+    call = single_call(ask.endpoint, ask.keys.of(keys[0]), ask.origin)
+    return _conditional(call, ask.entries.get(keys[0])) if ask.entries else call
 
 
-def _of_error(endpoint: EndpointSpec, loads: Sequence[Load], error: PlaitError) -> Brought | None:
+def _of_error(endpoint: EndpointSpec, keys: Sequence[Key], error: PlaitError) -> Brought | None:
     """What a call that failed brings; `None` where one of its keys may be at fault for all."""
     if isinstance(error, BackendHttpError):
-        if len(loads) > 1:
+        if len(keys) > 1:
             if error.status in ONE_KEY_IS_BAD:
                 return None
         elif error.status in endpoint.none_on:
-            return Brought(outcomes={loads[0].key: _none(endpoint, error.status)})
-    return _failed(loads, error)
+            return Brought(outcomes={keys[0]: _none(endpoint, error.status)})
+    return _failed(keys, error)
 
 
-def _failed(loads: Sequence[Load], error: PlaitError) -> Brought:
-    return Brought(outcomes=_each(loads, error))
+def _failed(keys: Sequence[Key], error: PlaitError) -> Brought:
+    return Brought(outcomes=_each(keys, error))
 
 
-def _each(loads: Sequence[Load], error: PlaitError) -> LoadOutcomes:
+def _each(keys: Sequence[Key], error: PlaitError) -> LoadOutcomes:
     """An error as what came of all keys. It will be kept with them: the frames of its traceback,
     which know them, would be left to the collector."""
     error.__traceback__ = error.__context__ = None
-    return dict.fromkeys((load.key for load in loads), error)
+    return dict.fromkeys(keys, error)
 
 
 def _given_up(flight: Flight, end: Callable[[], None]) -> None:
@@ -329,7 +328,7 @@ def _given_up(flight: Flight, end: Callable[[], None]) -> None:
     flight.land(None)
 
 
-def _fetched_each(found: Mapping[tuple[str, ...], Row | BackendError]) -> LoadOutcomes:
+def _fetched_each(found: Mapping[Key, Row | BackendError]) -> LoadOutcomes:
     return {
         key: row if isinstance(row, BackendError) else Fetched(row=row)
         for key, row in found.items()
@@ -356,9 +355,9 @@ def _slices(
     endpoint: EndpointSpec,
     batch: Batch,
     rows: Sequence[Any],
-    found: Mapping[tuple[str, ...], Row | BackendError],
+    found: Mapping[Key, Row | BackendError],
     reply: Reply,
-) -> dict[tuple[str, ...], bytes]:
+) -> dict[Key, bytes]:
     """What each key gets as JSON, cut out of the reply where that is the list itself."""
     usable = {key: row for key, row in found.items() if not isinstance(row, BackendError)}
     if (endpoint.unwrap if batch.unwrap is None else batch.unwrap) or not is_plain_json(reply):

@@ -1,4 +1,4 @@
-"""Loads of one endpoint that go in one call, and where it goes."""
+"""Keys of one endpoint that go in one call, and where it goes."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -8,7 +8,7 @@ import msgspec
 from plait.backend.call import Call, Ended, Handler, Origin, Reply
 from plait.backend.freshness import CacheEntry
 from plait.backend.identity import Family
-from plait.backend.loads import Load
+from plait.backend.keys import Key, Keys
 from plait.backend.spec import EndpointSpec
 
 SPLIT_CALLS_MAX = 32
@@ -35,17 +35,21 @@ class Server(Protocol):
 
 
 class Asking(msgspec.Struct, kw_only=True):
-    """Loads of one endpoint that can go in one call, on somebody's behalf."""
+    """Keys of one endpoint, of which some are asked for on somebody's behalf."""
 
-    endpoint: EndpointSpec
+    keys: Keys
     server: Server
     origin: Origin
     family: Family
-    entries: Mapping[Load, CacheEntry] = {}
+    entries: Mapping[Key, CacheEntry] = {}
     """Kept copies that a validator may confirm."""
     extra_calls: int = SPLIT_CALLS_MAX
     first: Reply | BaseException | None = None
     """What the first call has brought, where it is over already."""
+
+    @property
+    def endpoint(self) -> EndpointSpec:
+        return self.keys.endpoint
 
     def may_call_again(self) -> bool:
         """Pay for a call that was not planned, if there is one left."""

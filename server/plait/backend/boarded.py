@@ -6,45 +6,46 @@ import msgspec
 
 from plait.backend.call import Origin
 from plait.backend.flight import Flight
-from plait.backend.identity import Scope
-from plait.backend.loads import Load
+from plait.backend.identity import Family
+from plait.backend.keys import Key, Keys
 from plait.backend.spec import EndpointSpec
 
 
 class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
     """What of one endpoint is asked for, on whose behalf."""
 
-    endpoint: EndpointSpec
-    identity: str
-    """The endpoint's."""
-    scope: Scope
+    keys: Keys
+    family: Family
     origin: Origin
     since: float = 0.0
     """What was asked for until then is not used."""
 
+    @property
+    def endpoint(self) -> EndpointSpec:
+        return self.keys.endpoint
+
 
 class Boarded(msgspec.Struct, kw_only=True):
-    """The calls that some loads have joined or started."""
+    """The calls that some keys have joined or started."""
 
     flights: Sequence[Flight] = ()
     whole: Flight | None = None
     """The one that brings all of them, where there is such a one."""
-    by_load: dict[Load, Flight] = {}
+    by_key: dict[Key, Flight] = {}
     """Which one brings which, where there are several."""
-    joined: Mapping[Load, Flight] = {}
+    joined: Mapping[Key, Flight] = {}
     """Those that were under way already, for somebody else."""
 
-    def flight_of(self, load: Load) -> Flight | None:
-        """What brings one load."""
-        return self.whole or self.by_load.get(load)
+    def flight_of(self, key: Key) -> Flight | None:
+        """What brings one key."""
+        return self.whole or self.by_key.get(key)
 
-    def again(self, loads: Sequence[Load], anew: "Boarded") -> "Boarded":
-        """The same, but for some of the loads, which have boarded anew."""
-        late = {load: flight for load in loads if (flight := anew.flight_of(load)) is not None}
-        by_load = {**self.by_load, **late}
+    def again(self, keys: Sequence[Key], anew: "Boarded") -> "Boarded":
+        """The same, but for some of the keys, which have boarded anew."""
+        late = {key: flight for key in keys if (flight := anew.flight_of(key)) is not None}
         joined = {one: flight for one, flight in self.joined.items() if one not in late}
         return Boarded(
             flights=[*self.flights, *anew.flights],
-            by_load=by_load,
+            by_key={**self.by_key, **late},
             joined={**joined, **anew.joined},
         )

@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from plait.backend.call import Call, Reply
-from plait.backend.loads import Load, Row
+from plait.backend.keys import Key
+from plait.backend.loads import Row
 from plait.backend.numbers import decode
 from plait.backend.paths import Path, is_absent, path_text, property_of
 from plait.backend.spec import Batch, EndpointSpec
@@ -45,8 +46,8 @@ def listed_rows(endpoint: EndpointSpec, batch: Batch, reply: Reply) -> list[Any]
 
 
 def batch_rows(
-    endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], loads: Sequence[Load]
-) -> tuple[dict[tuple[str, ...], Row | BadBackendResponse], int]:
+    endpoint: EndpointSpec, batch: Batch, rows: Sequence[Any], keys: Sequence[Key]
+) -> tuple[dict[Key, Row | BadBackendResponse], int]:
     """Each key's row (`None` when missing) or rows (`[]`), and how many rows nobody asked for.
 
     A key whose rows contradict each other gets an error of its own. When some row tells no key,
@@ -54,12 +55,12 @@ def batch_rows(
     a reply that has as many as were asked for, and none of them with a key that was. Raises
     `BadBackendResponse` then.
     """
-    compared = {load.key: tuple(_comparable(batch, part) for part in load.key) for load in loads}
+    compared = {key: tuple([_comparable(batch, part) for part in key[1:]]) for key in keys}
     found, extra, keyless = _by_key(batch, rows, set(compared.values()))
-    if extra >= len(loads) and not found and not keyless:
-        keys = " and ".join(f"'{path_text(path)}'" for path in batch.keys.values())
+    if extra >= len(keys) and not found and not keyless:
+        names = " and ".join(f"'{path_text(path)}'" for path in batch.keys.values())
         raise bad_reply(
-            endpoint, f"no row of the batch {batch.label} has one of the keys asked for as {keys}"
+            endpoint, f"no row of the batch {batch.label} has one of the keys asked for as {names}"
         )
     return {
         key: _of_key(endpoint, batch, found.get(text), keyless) for key, text in compared.items()

@@ -1,4 +1,4 @@
-"""Loads -> rows: cache, then coalescing, then as few calls as possible. Lives as long as the app.
+"""Keys -> rows: cache, then coalescing, then as few calls as possible. Lives as long as the app.
 
 The order: the cache is asked first, once for all keys. What it lacks joins calls that are already
 in flight for the same keys, from whichever request; only the rest becomes calls of its own,
@@ -31,9 +31,10 @@ from plait.backend.coalesce import Coalescer
 from plait.backend.flight import Brought, Flight
 from plait.backend.forget import linked_uris, stale_after
 from plait.backend.freshness import CacheEntry, Use, usable_on_error, use_of
-from plait.backend.identity import LoadKey, endpoint_identity, load_key
+from plait.backend.identity import RowKey, endpoint_identity, row_key
 from plait.backend.keep import Keeper
-from plait.backend.loads import Fetched, Load, LoadOutcome
+from plait.backend.keys import Key, Keys, why_alone
+from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import Clock
@@ -42,7 +43,7 @@ from plait.events import CacheRead, Events
 
 
 class Fetcher:
-    """Answers loads from the cache or with calls. `servers` are the backends, by name; `endpoints`
+    """Answers keys from the cache or with calls. `servers` are the backends, by name; `endpoints`
     those that read."""
 
     def __init__(
@@ -65,7 +66,7 @@ class Fetcher:
         self._observers: list[Callable[[Sequence[str]], object]] = []
 
     def identity(self, endpoint: EndpointSpec) -> str:
-        """Equal for endpoints whose loads are the same. Raises `LookupError`."""
+        """Equal for endpoints whose keys bring the same. Raises `LookupError`."""
         known = self._identities.get(endpoint)
         if known is None:
             server = self._server(endpoint).identity
@@ -81,24 +82,17 @@ class Fetcher:
         """The moment, for `since`."""
         return self.clock.wall()
 
-    def inquiry(self, endpoint: EndpointSpec, origin: Origin, since: float = 0.0) -> Inquiry:
-        """To ask for something of an endpoint on somebody's behalf."""
-        return Inquiry(
-            endpoint=endpoint,
-            identity=self.identity(endpoint),
-            scope=forwarded_headers(endpoint.backend, origin),
-            origin=origin,
-            since=since,
-        )
+    def inquiry(self, keys: Keys, origin: Origin, since: float = 0.0) -> Inquiry:
+        """To ask for keys on somebody's behalf."""
+        scope = forwarded_headers(keys.endpoint.backend, origin)
+        family = self.identity(keys.endpoint), scope
+        return Inquiry(keys=keys, family=family, origin=origin, since=since)
 
-    async def fetch(
-        self, endpoint: EndpointSpec, loads: Sequence[Load], origin: Origin, *, since: float = 0.0
-    ) -> list[LoadOutcome]:
-        """One outcome for each load, in order. A failed key is an outcome too; only defects
-        raise. Nothing that was asked for until `since` is used."""
+    async def fetch(self, keys: Keys, origin: Origin, *, since: float = 0.0) -> LoadOutcomes:
+        """One outcome for each key. A failed key is an outcome too; only defects raise. Nothing
+        that was asked for until `since` is used."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        inquiry = self.inquiry(endpoint, origin, since)
-        fetching = Fetching(self, inquiry, loads, then=partial(_tell, over))
+        fetching = Fetching(self, self.inquiry(keys, origin, since), then=partial(_tell, over))
         try:
             fetching.begin()
             left_s = None if origin.deadline is None else origin.deadline - self.clock.now()
@@ -107,7 +101,7 @@ class Fetcher:
             if fetching.defect is not None:
                 raise fetching.defect
             # Before they are left: what is given up then has not answered in time.
-            return [fetching.outcome(load) for load in loads]
+            return {key: fetching.outcome(key) for key in keys.values}
         finally:
             fetching.leave()
 
@@ -130,7 +124,7 @@ class Fetcher:
         stale = stale_after(call.endpoint, paths, values, self._endpoints)
         identities = [self.identity(one.endpoint) for one in stale]
         for one, identity in zip(stale, identities, strict=True):
-            self._coalescer.part_from(identity, one.load)
+            self._coalescer.part_from(identity, one.key)
         for observer in self._observers:
             observer(identities)
         await self._keeper.mark(list(zip(stale, identities, strict=True)))
@@ -141,24 +135,22 @@ class Fetcher:
         """Whether the cache may have its rows."""
         return self._keeper.keeps(endpoint)
 
-    def kept_here(
-        self, inquiry: Inquiry, loads: Sequence[Load]
-    ) -> Mapping[LoadKey, CacheEntry] | None:
+    def kept_here(self, inquiry: Inquiry) -> Mapping[RowKey, CacheEntry] | None:
         """What the cache has; `None` where it must be waited for."""
         if self._keeper.is_empty:
             return {}
-        return self._keeper.read_here(inquiry.endpoint, _keys(inquiry, loads), inquiry.since)
+        return self._keeper.read_here(inquiry.endpoint, _row_keys(inquiry), inquiry.since)
 
-    async def kept(self, inquiry: Inquiry, loads: Sequence[Load]) -> Mapping[LoadKey, CacheEntry]:
+    async def kept(self, inquiry: Inquiry) -> Mapping[RowKey, CacheEntry]:
         """As `kept_here`, wherever the cache is."""
-        return await self._keeper.read(inquiry.endpoint, _keys(inquiry, loads), inquiry.since)
+        return await self._keeper.read(inquiry.endpoint, _row_keys(inquiry), inquiry.since)
 
     def refresh(
-        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
+        self, inquiry: Inquiry, keys: Sequence[Key], entries: Mapping[Key, CacheEntry]
     ) -> None:
         """Bring stale rows up to date behind the answer's back (RFC 5861, section 3)."""
-        joined = self._coalescer.joined(inquiry.identity, inquiry.scope, loads, 0.0)
-        absent = [load for load in loads if load not in joined]
+        joined = self._coalescer.joined(inquiry.family, keys, 0.0)
+        absent = [key for key in keys if key not in joined]
         if absent:
             # Nobody waits for it: neither the request's deadline nor its budget are this call's.
             origin = inquiry.origin
@@ -172,39 +164,37 @@ class Fetcher:
     # --- calls in flight
 
     def board(
-        self, inquiry: Inquiry, loads: Sequence[Load], entries: Mapping[Load, CacheEntry]
+        self, inquiry: Inquiry, keys: Sequence[Key], entries: Mapping[Key, CacheEntry]
     ) -> Boarded:
-        """Join each load to the call in flight for its key, or start one. Changes all state at
+        """Join each of `keys` to the call in flight for it, or start one. Changes all state at
         once."""
-        endpoint, origin = inquiry.endpoint, inquiry.origin
-        identity, scope = inquiry.identity, inquiry.scope
-        joined: Mapping[Load, Flight] = {}
+        endpoint, origin, family = inquiry.endpoint, inquiry.origin, inquiry.family
+        joined: Mapping[Key, Flight] = {}
         if endpoint.reads:
-            joined = self._coalescer.joined(identity, scope, loads, inquiry.since)
-        new = [load for load in loads if load not in joined] if joined else loads
+            joined = self._coalescer.joined(family, keys, inquiry.since)
+        new = [key for key in keys if key not in joined] if joined else keys
         flights = list(dict.fromkeys(joined.values())) if joined else []
         if not new:
             whole = flights[0] if len(flights) == 1 else None
-            return Boarded(flights=flights, whole=whole, by_load={**joined}, joined=joined)
+            return Boarded(flights=flights, whole=whole, by_key={**joined}, joined=joined)
         chunks = _chunks(endpoint, new)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
         server = self._server(endpoint)
         alone = origin if origin.deadline is None else replace(origin, deadline=None)
-        boarded = Boarded(flights=flights, joined=joined, by_load={**joined})
+        boarded = Boarded(flights=flights, joined=joined, by_key={**joined})
         for chunk in chunks:
             flight = Flight(now)
             flights.append(flight)
-            if len(chunk) == len(loads):
+            if len(chunk) == len(keys):
                 boarded.whole = flight
             else:
-                boarded.by_load.update(dict.fromkeys(chunk, flight))
-            family = identity, chunk[0].shared, scope  # which a chunk has in common
+                boarded.by_key.update(dict.fromkeys(chunk, flight))
             if endpoint.reads:
                 self._coalescer.add(family, chunk, flight)
             asking = Asking(
-                endpoint=endpoint, server=server, origin=alone, family=family, entries=entries
+                keys=inquiry.keys, server=server, origin=alone, family=family, entries=entries
             )
             self._asker.begin(asking, chunk, flight)
         return boarded
@@ -224,38 +214,30 @@ def _tell(over: "asyncio.Future[None]") -> None:
         over.set_result(None)
 
 
-def _keys(inquiry: Inquiry, loads: Sequence[Load]) -> list[LoadKey]:
-    return [load_key(inquiry.identity, load, inquiry.scope) for load in loads]
+def _row_keys(inquiry: Inquiry) -> list[RowKey]:
+    return [row_key(inquiry.family, key) for key in inquiry.keys.values]
 
 
-def _chunks(endpoint: EndpointSpec, loads: Sequence[Load]) -> Sequence[Sequence[Load]]:
+def _chunks(endpoint: EndpointSpec, keys: Sequence[Key]) -> Sequence[Sequence[Key]]:
+    """Those that go in one call each."""
     batch = endpoint.batch
-    if batch is None or len(loads) == 1:
-        return [[load] for load in loads]
-    if len(loads) <= batch.size:
-        shared = loads[0].shared
-        for load in loads:
-            if load.alone or load.shared != shared:
-                break
+    if batch is None or len(keys) == 1:
+        return [[key] for key in keys]
+    alike: dict[str, list[Key]] = {}
+    chunks: list[Sequence[Key]] = []
+    may_be_alone = batch.place != "repeated" or len(batch.keys) > 1
+    for key in keys:
+        if may_be_alone and why_alone(batch, key) is not None:
+            chunks.append([key])
         else:
-            return [loads]
-    alike: dict[str, list[Load]] = {}
-    chunks: list[Sequence[Load]] = []
-    for load in loads:
-        if load.alone:
-            chunks.append([load])
-        else:
-            alike.setdefault(load.shared, []).append(load)
-    chunks += (
-        group[start : start + batch.size]
-        for group in alike.values()
-        for start in range(0, len(group), batch.size)
-    )
+            alike.setdefault(key[0], []).append(key)
+    for group in alike.values():
+        chunks += [group[at : at + batch.size] for at in range(0, len(group), batch.size)]
     return chunks
 
 
 class Fetching:
-    """Some loads of one endpoint on their way: the cache, then calls. No task, where nothing but
+    """Some keys of one endpoint on their way: the cache, then calls. No task, where nothing but
     calls is waited for. `then` is called once, when all are over."""
 
     __slots__ = (
@@ -271,27 +253,20 @@ class Fetching:
         "_then",
         "_under_way",
         "defect",
-        "loads",
+        "keys",
     )
 
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        inquiry: Inquiry,
-        loads: Sequence[Load],
-        *,
-        then: Callable[[], object],
-    ) -> None:
-        self.loads = loads
+    def __init__(self, fetcher: Fetcher, inquiry: Inquiry, *, then: Callable[[], object]) -> None:
+        self.keys = list(inquiry.keys.values)
         self.defect: BaseException | None = None
         self._fetcher = fetcher
         self._inquiry = inquiry
         self._then: Callable[[], object] | None = then
-        self._entries: dict[Load, CacheEntry] = {}
+        self._entries: dict[Key, CacheEntry] = {}
         """What the cache has of them."""
-        self._kept: dict[Load, CacheEntry] = {}
+        self._kept: dict[Key, CacheEntry] = {}
         """Those of them that may be used."""
-        self._outcomes: dict[Load, LoadOutcome] = {}
+        self._outcomes: dict[Key, LoadOutcome] = {}
         """As rows, where somebody has asked."""
         self._boarded = _NOTHING
         self._flights: list[Flight] = []
@@ -311,7 +286,7 @@ class Fetching:
         """Ask for them. Raises `OperationTooCostly`, where no call has left."""
         fetcher, inquiry = self._fetcher, self._inquiry
         if fetcher.keeps(inquiry.endpoint):
-            entries = fetcher.kept_here(inquiry, self.loads)
+            entries = fetcher.kept_here(inquiry)
             if entries is None:
                 self._reading = asyncio.create_task(self._read())
                 return
@@ -332,7 +307,7 @@ class Fetching:
 
     async def _read(self) -> None:
         try:
-            entries = await self._fetcher.kept(self._inquiry, self.loads)
+            entries = await self._fetcher.kept(self._inquiry)
             if entries:
                 self._use(entries)
             self._ask()
@@ -340,22 +315,22 @@ class Fetching:
             self.defect = error
             self._end()
 
-    def _use(self, entries: Mapping[LoadKey, CacheEntry]) -> None:
+    def _use(self, entries: Mapping[RowKey, CacheEntry]) -> None:
         """Take what the cache has and may be used."""
         fetcher, inquiry = self._fetcher, self._inquiry
-        identity, scope, now = inquiry.identity, inquiry.scope, fetcher.clock.wall()
+        family, now = inquiry.family, fetcher.clock.wall()
         stale = []
-        for load in self.loads:
-            entry = entries.get(load_key(identity, load, scope))
+        for key in self.keys:
+            entry = entries.get(row_key(family, key))
             if entry is None:
                 continue
-            self._entries[load] = entry
+            self._entries[key] = entry
             use = use_of(entry, now)
             if use is Use.FRESH:
-                self._kept[load] = entry
+                self._kept[key] = entry
             elif use is Use.STALE_REVALIDATE:
-                self._kept[load] = entry
-                stale.append(load)
+                self._kept[key] = entry
+                stale.append(key)
         if stale:
             fetcher.refresh(inquiry, stale, self._entries)
         fetcher.events.emit(
@@ -365,28 +340,28 @@ class Fetching:
                 endpoint=inquiry.endpoint.label,
                 fresh=len(self._kept) - len(stale),
                 stale=len(stale),
-                missed=len(self.loads) - len(self._kept),
+                missed=len(self.keys) - len(self._kept),
             )
         )
 
     def _ask(self) -> None:
-        missing = self.loads
+        missing = self.keys
         if self._kept:
-            missing = [load for load in missing if load not in self._kept]
+            missing = [key for key in missing if key not in self._kept]
         span = self._inquiry.origin.span
         if span is not None:
-            span.cached = len(self.loads) - len(missing)
+            span.cached = len(self.keys) - len(missing)
         self._board(missing, self._came)
         if span is not None:
             span.joined = len(self._boarded.joined)
 
-    def _board(self, loads: Sequence[Load], then: Callable[[], object]) -> None:
-        if not loads:
+    def _board(self, keys: Sequence[Key], then: Callable[[], object]) -> None:
+        if not keys:
             self._end()
             return
-        boarded = self._fetcher.board(self._inquiry, loads, self._entries)
+        boarded = self._fetcher.board(self._inquiry, keys, self._entries)
         again = self._boarded is not _NOTHING
-        self._boarded = self._boarded.again(loads, boarded) if again else boarded
+        self._boarded = self._boarded.again(keys, boarded) if again else boarded
         flights = boarded.flights
         self._flights += flights
         self._under_way = 1
@@ -405,7 +380,7 @@ class Fetching:
             return
         if self._boarded.joined and not _all_came(self._boarded.flights):
             try:
-                self._board([one for one in self.loads if self._broke_off(one)], self._came_late)
+                self._board([one for one in self.keys if self._broke_off(one)], self._came_late)
             except Exception as error:
                 self.defect = error
                 self._end()
@@ -424,25 +399,25 @@ class Fetching:
 
     # --- what has come
 
-    def has(self, load: Load) -> bool:
+    def has(self, key: Key) -> bool:
         """Whether there is an outcome: of its own, where it joined a call that its clock ended."""
-        if load in self._kept:
+        if key in self._kept:
             return True
-        flight = self._boarded.flight_of(load)
-        return flight is not None and flight.is_over and not self._broke_off(load)
+        flight = self._boarded.flight_of(key)
+        return flight is not None and flight.is_over and not self._broke_off(key)
 
-    def outcome(self, load: Load) -> LoadOutcome:
+    def outcome(self, key: Key) -> LoadOutcome:
         """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
         Raises defects."""
-        if self._kept and (entry := self._kept.get(load)) is not None:
-            outcome = self._outcomes.get(load)
+        if self._kept and (entry := self._kept.get(key)) is not None:
+            outcome = self._outcomes.get(key)
             if outcome is None:  # the same row for all that ask
-                outcome = self._outcomes[load] = Fetched(row=decode(entry.row))
+                outcome = self._outcomes[key] = Fetched(row=decode(entry.row))
             return outcome
-        flight = self._boarded.flight_of(load)
+        flight = self._boarded.flight_of(key)
         assert flight is not None
-        outcome = self._landed(load, flight)
-        entry = self._entries.get(load) if self._entries else None
+        outcome = self._landed(key, flight)
+        entry = self._entries.get(key) if self._entries else None
         if entry is None or not isinstance(outcome, BackendError) or not is_retryable(outcome):
             return outcome
         if not usable_on_error(entry, self._fetcher.clock.wall()):
@@ -454,7 +429,7 @@ class Fetching:
         it was joined."""
         return None if self._kept else self.rest()
 
-    def kept(self) -> Mapping[Load, CacheEntry]:
+    def kept(self) -> Mapping[Key, CacheEntry]:
         """What the cache has of them and may be used."""
         return self._kept
 
@@ -464,9 +439,9 @@ class Fetching:
         brought = flight.brought if flight is not None else None
         return brought if brought is not None and brought.body is not None else None
 
-    def brought(self, load: Load) -> Brought | None:
+    def brought(self, key: Key) -> Brought | None:
         """The reply that has one of them."""
-        flight = self._boarded.flight_of(load)
+        flight = self._boarded.flight_of(key)
         return None if flight is None else flight.brought
 
     def bodies(self) -> list[bytes]:
@@ -477,23 +452,23 @@ class Fetching:
             if len(plain) == len(self._boarded.flights):
                 return plain
         rows = [one.row for one in self._kept.values()]
-        if len(rows) == len(self.loads):
+        if len(rows) == len(self.keys):
             return rows
         rest = self.rest()
         if rest is not None and rest.body is not None:
             return [*rows, rest.body]
-        bodies: dict[int, bytes] = {}
-        for load in self.loads:
-            flight = self._boarded.flight_of(load)
+        bodies: dict[Any, bytes] = {}
+        for key in self.keys:
+            flight = self._boarded.flight_of(key)
             brought = flight.brought if flight is not None else None
-            if load in self._kept:
-                bodies[id(load)] = self._kept[load].row
+            if key in self._kept:
+                bodies[key] = self._kept[key].row
             elif brought is not None and brought.body is not None:
                 bodies[id(brought)] = brought.body
             elif brought is not None:  # of several pages, say
-                outcome = brought.outcomes()[load.key]
+                outcome = brought.outcomes()[key]
                 row = outcome.row if isinstance(outcome, Fetched) else None
-                bodies[id(load)] = encode(row)
+                bodies[key] = encode(row)
         return list(bodies.values())
 
     def fresh_until(self) -> float:
@@ -506,16 +481,16 @@ class Fetching:
             until = min(until, flight.brought.fresh_until if flight.brought is not None else 0.0)
         return until
 
-    def _broke_off(self, load: Load) -> bool:
+    def _broke_off(self, key: Key) -> bool:
         """Whether the call that was joined for it ended by its clock, and not by an answer."""
-        flight = self._boarded.joined.get(load)
+        flight = self._boarded.joined.get(key)
         if flight is None or not flight.is_over:
             return False
-        return flight.brought is None or isinstance(self._landed(load, flight), BackendTimeout)
+        return flight.brought is None or isinstance(self._landed(key, flight), BackendTimeout)
 
-    def _landed(self, load: Load, flight: Flight) -> LoadOutcome:
+    def _landed(self, key: Key, flight: Flight) -> LoadOutcome:
         if flight.brought is not None:
-            return flight.brought.outcomes()[load.key]
+            return flight.brought.outcomes()[key]
         endpoint = self._inquiry.endpoint
         name = endpoint.backend.name
         if not flight.is_over:

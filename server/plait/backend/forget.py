@@ -7,18 +7,17 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from plait.backend.encode import load_of
-from plait.backend.loads import Load
+from plait.backend.keys import Key, key_of
 from plait.backend.spec import EndpointSpec
 from plait.errors import BadUserInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stale:
-    """Rows that are out of date: one load of an endpoint, or with `None` all of them."""
+    """Rows that are out of date: those of one key of an endpoint, or with `None` all of them."""
 
     endpoint: EndpointSpec
-    load: Load | None
+    key: Key | None
 
 
 def stale_after(
@@ -34,7 +33,7 @@ def stale_after(
     does not tell which, as below a list or a batch.
     """
     found = [
-        Stale(endpoint=one, load=_load_of(one, values))
+        Stale(endpoint=one, key=_key_of(one, values))
         for one in write.purges
         if one.backend.name == write.backend.name or one in endpoints
     ]
@@ -88,16 +87,16 @@ def _stale_at(endpoint: EndpointSpec, path: str) -> Iterator[Stale]:
     values = endpoint.path.match(path)
     if values is not None:
         tells_all = set(endpoint.parameters) <= set(values)
-        yield Stale(endpoint=endpoint, load=_load_of(endpoint, values) if tells_all else None)
+        yield Stale(endpoint=endpoint, key=_key_of(endpoint, values) if tells_all else None)
     elif endpoint.batch is not None and endpoint.batch.path.match(path) is not None:
-        yield Stale(endpoint=endpoint, load=None)
+        yield Stale(endpoint=endpoint, key=None)
 
 
-def _load_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Load | None:
-    """The load that `values` tell; `None` where they do not tell one."""
+def _key_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Key | None:
+    """The key that `values` tell; `None` where they do not tell one."""
     if not set(endpoint.parameters) <= set(values):
         return None
     try:
-        return load_of(endpoint, {name: values[name] for name in endpoint.parameters})
+        return key_of(endpoint, {name: values[name] for name in endpoint.parameters})
     except BadUserInput:
         return None

@@ -1,4 +1,4 @@
-"""When two loads are the same: the call as it would be sent, and how its reply is read.
+"""When two keys ask for the same: the call as it would be sent, and how its reply is read.
 
 Everything that reaches the backend counts, and so does what becomes of its reply. The cache, the
 coalescing of calls in flight and the batches of a wave all go by this.
@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TypeAlias
 
-from plait.backend.loads import Load
+from plait.backend.keys import Key
 from plait.backend.numbers import encode
 from plait.backend.spec import Batch, EndpointSpec
 
 Scope: TypeAlias = tuple[tuple[str, str], ...]
 """The headers of the client's request that go along: what makes a reply personal."""
-LoadKey: TypeAlias = tuple[str, tuple[str, ...], str, Scope]
-"""(endpoint's identity, the load's key, what its batch shares, scope)."""
-
-
-Family: TypeAlias = tuple[str, str, Scope]
-"""(endpoint's identity, what a batch shares, scope): what loads have in common that can go in one
-call."""
+Family: TypeAlias = tuple[str, Scope]
+"""(endpoint's identity, scope): those for whom equal keys bring the same."""
+RowKey: TypeAlias = tuple[str, Key, Scope]
+"""(endpoint's identity, key, scope): what tells one row from every other of the process."""
 
 
 def endpoint_identity(endpoint: EndpointSpec, server: str) -> str:
@@ -56,31 +53,26 @@ def server_identity(name: str, url: str, headers: Mapping[str, str]) -> str:
     return _digest(encode((name, url, sorted(headers.items()))))
 
 
-def cache_key(backend: str, key: LoadKey) -> str:
+def cache_key(backend: str, key: RowKey) -> str:
     """A row's name in the cache: short, plain ASCII, and different for every caller whose
     credentials go along."""
-    return f"plait:2:{backend}:{_digest(encode(key))}"
+    return f"plait:3:{backend}:{_digest(encode(key))}"
 
 
 def endpoint_mark(backend: str, identity: str) -> str:
     """The name under which the cache keeps since when an endpoint's rows are out of date."""
-    return f"plait:2:{backend}:past:{identity}"
+    return f"plait:3:{backend}:past:{identity}"
 
 
-def row_mark(backend: str, key: LoadKey) -> str:
+def row_mark(backend: str, key: RowKey) -> str:
     """As `endpoint_mark`, for one row, whoever asked for it."""
-    return f"plait:2:{backend}:past:{_digest(encode(key[:3]))}"
+    return f"plait:3:{backend}:past:{_digest(encode(key[:2]))}"
 
 
-def load_key(identity: str, load: Load, scope: Scope) -> LoadKey:
-    """What tells one load from every other of the process."""
-    return (identity, load.key, load.shared, scope)
-
-
-def key_in(family: Family, load: Load) -> LoadKey:
-    """As `load_key`."""
-    identity, shared, scope = family
-    return (identity, load.key, shared, scope)
+def row_key(family: Family, key: Key) -> RowKey:
+    """What a row is kept by."""
+    identity, scope = family
+    return (identity, key, scope)
 
 
 def _batch(batch: Batch) -> object:

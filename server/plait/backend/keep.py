@@ -12,7 +12,7 @@ from plait.backend.freshness import (
     lifetime_of,
     renewed,
 )
-from plait.backend.identity import LoadKey, cache_key, endpoint_mark, load_key, row_mark
+from plait.backend.identity import RowKey, cache_key, endpoint_mark, row_key, row_mark
 from plait.backend.loads import Row
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
@@ -21,7 +21,7 @@ from plait.errors import BackendError
 
 
 class Keeper:
-    """Keeps rows by their loads' keys. Without a cache it keeps nothing."""
+    """Keeps rows by their keys. Without a cache it keeps nothing."""
 
     def __init__(self, cache: RowCache | None, clock: Clock) -> None:
         self._cache = cache
@@ -46,8 +46,8 @@ class Keeper:
         return self._lifetime(endpoint, (reply,), personal=personal)
 
     async def read(
-        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
-    ) -> dict[LoadKey, CacheEntry]:
+        self, endpoint: EndpointSpec, keys: Sequence[RowKey], since: float
+    ) -> dict[RowKey, CacheEntry]:
         """What is kept of one endpoint and was asked for after `since`, and after all that was
         written there."""
         assert self._cache is not None
@@ -56,8 +56,8 @@ class Keeper:
         return names.usable(entries, past, since)
 
     def read_here(
-        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], since: float
-    ) -> dict[LoadKey, CacheEntry] | None:
+        self, endpoint: EndpointSpec, keys: Sequence[RowKey], since: float
+    ) -> dict[RowKey, CacheEntry] | None:
         """As `read`, without waiting; `None` where the cache is not in this process."""
         assert self._cache is not None
         if not self.is_here:
@@ -68,7 +68,7 @@ class Keeper:
     async def store(
         self,
         endpoint: EndpointSpec,
-        rows: Mapping[LoadKey, Row | BackendError],
+        rows: Mapping[RowKey, Row | BackendError],
         replies: Sequence[Reply],
         asked_at: float,
         *,
@@ -79,7 +79,7 @@ class Keeper:
 
         Validators speak of one whole reply: rows of a batch, or of several pages, are kept without.
         """
-        lifetime = self._lifetime(endpoint, replies, personal=any(key[3] for key in rows))
+        lifetime = self._lifetime(endpoint, replies, personal=any(key[2] for key in rows))
         if lifetime is None or self._cache is None:
             return 0.0
         made = {key: encode(row) for key, row in rows.items() if not isinstance(row, BackendError)}
@@ -93,7 +93,7 @@ class Keeper:
 
     def store_here(
         self,
-        rows: Mapping[LoadKey, bytes],
+        rows: Mapping[RowKey, bytes],
         lifetime: Lifetime,
         asked_at: float,
         *,
@@ -104,16 +104,16 @@ class Keeper:
         entries = _entries(rows, lifetime, asked_at, with_validators=with_validators)
         self._cache.put_here(entries)
 
-    def _names(self, endpoint: EndpointSpec, keys: Sequence[LoadKey]) -> "_Names":
+    def _names(self, endpoint: EndpointSpec, keys: Sequence[RowKey]) -> "_Names":
         assert self._cache is not None
         with_marks = self._cache.has_marks
         return _Names(endpoint, keys, is_here=self.is_here, with_marks=with_marks)
 
-    def _row_name(self, backend: str, key: LoadKey) -> Name:
+    def _row_name(self, backend: str, key: RowKey) -> Name:
         return key if self.is_here else cache_key(backend, key)
 
     async def renew(
-        self, endpoint: EndpointSpec, key: LoadKey, entry: CacheEntry, reply: Reply, asked_at: float
+        self, endpoint: EndpointSpec, key: RowKey, entry: CacheEntry, reply: Reply, asked_at: float
     ) -> None:
         """`entry` still holds, says `reply`."""
         again = renewed(
@@ -122,7 +122,7 @@ class Keeper:
             endpoint.cache,
             asked_at=asked_at,
             now=self._clock.wall(),
-            personal=bool(key[3]),
+            personal=bool(key[2]),
             varies_with=_varies_with(endpoint),
         )
         if again is not None and self._cache is not None:
@@ -135,10 +135,10 @@ class Keeper:
 
     def _mark(self, stale: Stale, identity: str) -> Name:
         name = stale.endpoint.backend.name
-        if stale.load is None:
+        if stale.key is None:
             return endpoint_mark(name, identity)
-        key = load_key(identity, stale.load, ())
-        return key[:3] if self.is_here else row_mark(name, key)
+        key = row_key((identity, ()), stale.key)
+        return key[:2] if self.is_here else row_mark(name, key)
 
     def _lifetime(
         self, endpoint: EndpointSpec, replies: Sequence[Reply], *, personal: bool
@@ -170,8 +170,8 @@ class Keeper:
 
 
 def _entries(
-    rows: Mapping[LoadKey, bytes], lifetime: Lifetime, asked_at: float, *, with_validators: bool
-) -> dict[LoadKey, CacheEntry]:
+    rows: Mapping[RowKey, bytes], lifetime: Lifetime, asked_at: float, *, with_validators: bool
+) -> dict[RowKey, CacheEntry]:
     return {
         key: CacheEntry(
             row=row,
@@ -190,7 +190,7 @@ class _Names:
     """What the rows of some keys, and what makes them out of date, go by in the cache."""
 
     def __init__(
-        self, endpoint: EndpointSpec, keys: Sequence[LoadKey], *, is_here: bool, with_marks: bool
+        self, endpoint: EndpointSpec, keys: Sequence[RowKey], *, is_here: bool, with_marks: bool
     ) -> None:
         name = endpoint.backend.name
         self._keys = keys
@@ -200,13 +200,13 @@ class _Names:
         self.marks: Sequence[Name] = ()
         if with_marks:
             self._past = (
-                [key[:3] for key in keys] if is_here else [row_mark(name, key) for key in keys]
+                [key[:2] for key in keys] if is_here else [row_mark(name, key) for key in keys]
             )
             self.marks = [self._whole, *self._past]
 
     def usable(
         self, entries: Mapping[Name, CacheEntry], past: Mapping[Name, float], since: float
-    ) -> dict[LoadKey, CacheEntry]:
+    ) -> dict[RowKey, CacheEntry]:
         """Those of `entries` that nothing has made out of date."""
         if not entries:
             return {}

@@ -1,4 +1,4 @@
-"""One request's loads, gathered into waves: one batch per endpoint and wave, equal keys once.
+"""What one request loads, gathered into waves: one batch per endpoint and wave, equal keys once.
 
 The one subtle thing: when is a wave complete? The executor starts resolvers whenever data for them
 arrives, and a resolver may pass through a few awaits before it loads. All of that happens in turns
@@ -14,16 +14,17 @@ needs.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
-from plait.backend.encode import key_told, load_of
 from plait.backend.fetch import Fetcher
-from plait.backend.loads import Fetched, Load, LoadOutcome
+from plait.backend.keys import Key, Keys, key_of, key_told
+from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.span import KEYS_SHOWN, Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
@@ -37,19 +38,21 @@ HANDED_OUT = 64
 """Rows that are handed out in one turn of the loop."""
 
 
-_Batch: TypeAlias = tuple[EndpointSpec, list[tuple[Load, "asyncio.Future[LoadOutcome]"]]]
+_Batch: TypeAlias = tuple[Keys, "dict[Key, asyncio.Future[LoadOutcome]]"]
 
 
 class Elsewhere(Protocol):
     """Somebody else who asks for the same operation. Endpoints go by their identities."""
 
-    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
-        """What has come of a load, where it was asked for there."""
+    def outcome_of(self, identity: str, key: Key) -> LoadOutcome | None:
+        """What has come of a key, where it was asked for there."""
         ...
 
-    def join(self, identity: str, load: Load) -> "asyncio.Future[LoadOutcome] | None":
-        """Have a load leave with those that are about to leave there; `None` where none are. What
-        cannot leave after all comes back: see `Loaders.take_back`."""
+    def join(
+        self, identity: str, key: Key, values: Mapping[str, Any]
+    ) -> "asyncio.Future[LoadOutcome] | None":
+        """Have the key of `values` leave with those that are about to leave there; `None` where
+        none are. What cannot leave after all comes back: see `Loaders.take_back`."""
         ...
 
 
@@ -67,7 +70,7 @@ class Loaders:
         self._since = 0.0
         self.elsewhere: Elsewhere | None = None
         """Who else asks for the same operation."""
-        self._known: dict[str, dict[tuple[tuple[str, ...], str], asyncio.Future[LoadOutcome]]] = {}
+        self._known: dict[str, dict[Key, asyncio.Future[LoadOutcome]]] = {}
         """By the endpoint's identity: two that send the same call share it."""
         self._wave: dict[str, _Batch] = {}
         self._loads = 0
@@ -82,72 +85,82 @@ class Loaders:
     def load(
         self, endpoint: EndpointSpec, values: Mapping[str, Any]
     ) -> "asyncio.Future[LoadOutcome]":
-        """The outcome of one load; equal loads share it for the whole request.
+        """The outcome of one key; who asks for an equal one shares it, for the whole request.
 
         The future holds errors as values, so that one nobody looks at is no warning. Raises
         `BadUserInput`, `OperationTooCostly`.
         """
-        load = load_of(endpoint, values)
+        key = key_of(endpoint, values)
         identity = self._fetcher.identity(endpoint)
         known = self._known.setdefault(identity, {})
-        future = known.get(load.identity)
+        future = known.get(key)
         if future is None and self.elsewhere is not None:
-            outcome = self.elsewhere.outcome_of(identity, load)
+            outcome = self.elsewhere.outcome_of(identity, key)
             if outcome is not None:
-                self.prime(endpoint, load, outcome)
-                return known[load.identity]
+                self.prime(endpoint, key, outcome)
+                return known[key]
         if future is None:
             self._budget.spend_key()
-            future = self.elsewhere.join(identity, load) if self.elsewhere is not None else None
+            if self.elsewhere is not None:
+                future = self.elsewhere.join(identity, key, values)
             if future is not None:
                 self._pending.add(future)
                 future.add_done_callback(self._pending.discard)
             else:
                 future = asyncio.get_running_loop().create_future()
-                self._ask(identity, endpoint, load, future)
-            known[load.identity] = future
+                self._ask(endpoint, key, values, future)
+            known[key] = future
         return future
 
     def take_back(
-        self, endpoint: EndpointSpec, load: Load, future: "asyncio.Future[LoadOutcome]"
+        self,
+        endpoint: EndpointSpec,
+        key: Key,
+        values: Mapping[str, Any],
+        future: "asyncio.Future[LoadOutcome]",
     ) -> None:
-        """Ask for a load that was to leave elsewhere."""
+        """Ask for a key that was to leave elsewhere."""
         if not future.done() and not self._is_closed:
-            self._ask(self._fetcher.identity(endpoint), endpoint, load, future)
+            self._ask(endpoint, key, values, future)
 
     def _ask(
         self,
-        identity: str,
         endpoint: EndpointSpec,
-        load: Load,
+        key: Key,
+        values: Mapping[str, Any],
         future: "asyncio.Future[LoadOutcome]",
     ) -> None:
         self._pending.add(future)
-        self._wave.setdefault(identity, (endpoint, []))[1].append((load, future))
+        identity = self._fetcher.identity(endpoint)
+        batch = self._wave.get(identity)
+        if batch is None:
+            batch = self._wave[identity] = Keys(endpoint), {}
+        batch[0].put(key, values)
+        batch[1][key] = future
         self._loads += 1
         if not self._watching:
             self._watching = True
             loop = asyncio.get_running_loop()
             loop.call_soon(self._watch, loop, self._loads, 0)
 
-    def prime(self, endpoint: EndpointSpec, load: Load, outcome: LoadOutcome) -> None:
-        """Say what one load brings, for it has been asked for already: who asks for it gets this,
+    def prime(self, endpoint: EndpointSpec, key: Key, outcome: LoadOutcome) -> None:
+        """Say what one key brings, for it has been asked for already: who asks for it gets this,
         at once."""
         future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
         future.set_result(outcome)
         known = self._known.setdefault(self._fetcher.identity(endpoint), {})
-        known.setdefault(load.identity, future)
+        known.setdefault(key, future)
 
-    def told(self, identity: str, load: Load) -> LoadOutcome | None:
-        """What has come of a load of an endpoint, if it has been asked for here."""
-        future = self._known.get(identity, {}).get(load.identity)
+    def told(self, identity: str, key: Key) -> LoadOutcome | None:
+        """What has come of a key of an endpoint, if it has been asked for here."""
+        future = self._known.get(identity, {}).get(key)
         if future is None or not future.done() or future.cancelled():
             return None
         return None if future.exception() is not None else future.result()
 
     @property
     def count(self) -> int:
-        """How many loads were asked for, equal ones once."""
+        """How many keys were asked for, equal ones once."""
         return self._loads
 
     def forget(self) -> None:
@@ -193,58 +206,55 @@ class Loaders:
         """Send the wave: one task an endpoint, all at the same time."""
         wave, self._wave = self._wave, {}
         self._waves += 1
-        for endpoint, pairs in wave.values():
-            task = asyncio.create_task(self._deliver(endpoint, pairs))
+        for keys, futures in wave.values():
+            task = asyncio.create_task(self._deliver(keys, futures))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _deliver(
-        self, endpoint: EndpointSpec, pairs: Sequence[tuple[Load, "asyncio.Future[LoadOutcome]"]]
+        self, keys: Keys, futures: Mapping[Key, "asyncio.Future[LoadOutcome]"]
     ) -> None:
-        loads = [load for load, _ in pairs]
         origin, span = self._origin, None
         if self.spans is not None:
-            span = self._span(endpoint, loads)
+            span = self._span(keys)
             self.spans.append(span)
             origin = replace(origin, span=span)
         try:
-            outcomes = await self._fetcher.fetch(endpoint, loads, origin, since=self._since)
+            outcomes = await self._fetcher.fetch(keys, origin, since=self._since)
             if span is not None:
                 span.end = self._fetcher.clock.now()
-                span.failed = sum(not isinstance(one, Fetched) for one in outcomes)
+                span.failed = sum(not isinstance(one, Fetched) for one in outcomes.values())
         except Exception as error:  # a limit, or a defect: every key of the batch has it
-            for _, future in pairs:
+            for future in futures.values():
                 _fail(future, error)
-            self._pending.difference_update(future for _, future in pairs)
+            self._pending.difference_update(futures.values())
             return
         self.holding += 1
         try:
-            await self._hand_out(pairs, outcomes)
+            await self._hand_out(futures, outcomes)
         finally:
             self.holding -= 1
 
-    def _span(self, endpoint: EndpointSpec, loads: Sequence[Load]) -> Span:
+    def _span(self, keys: Keys) -> Span:
         return Span(
-            backend=endpoint.backend.name,
-            endpoint=endpoint.label,
+            backend=keys.endpoint.backend.name,
+            endpoint=keys.endpoint.label,
             wave=self._waves,
-            keys_told=tuple(key_told(load) for load in loads[:KEYS_SHOWN]),
-            count=len(loads),
+            keys_told=tuple(map(key_told, islice(keys.values, KEYS_SHOWN))),
+            count=len(keys),
             start=self._fetcher.clock.now(),
         )
 
     async def _hand_out(
-        self,
-        pairs: Sequence[tuple[Load, "asyncio.Future[LoadOutcome]"]],
-        outcomes: Sequence[LoadOutcome],
+        self, futures: Mapping[Key, "asyncio.Future[LoadOutcome]"], outcomes: LoadOutcomes
     ) -> None:
         self._pace.begin()
-        for place, ((_, future), outcome) in enumerate(zip(pairs, outcomes, strict=True)):
+        for place, (key, future) in enumerate(futures.items()):
             if place and place % HANDED_OUT == 0:
                 await self._pace.breathe()  # whoever waits for these rows takes them now
             self._pending.discard(future)
             if not future.done():
-                future.set_result(outcome)
+                future.set_result(outcomes[key])
 
 
 def _fail(future: "asyncio.Future[LoadOutcome]", error: Exception) -> None:

@@ -19,6 +19,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 from uuid import UUID
 
+from plait.backend.numbers import encode
 from plait.errors import BadUserInput
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
@@ -182,6 +183,14 @@ def plain_text(name: str, value: object) -> str:
     if _CONTROL.search(text):
         raise BadUserInput(f"The value of '{name}' may not hold control characters.")
     return text
+
+
+def json_body(value: object) -> bytes:
+    """A JSON body. Raises `BadUserInput` for a value that JSON cannot hold."""
+    try:
+        return encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadUserInput("The body holds a value that JSON cannot express.") from error
 
 
 def scalar_text(name: str, value: object) -> str:

@@ -3,15 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from plait.backend.decode import grouped
 from plait.backend.fetch import Fetching
 from plait.backend.flight import Brought
 from plait.backend.freshness import CacheEntry
-from plait.backend.loads import Fetched, Load, LoadOutcome
+from plait.backend.keys import Key, Keys
+from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.numbers import decode, encode
-from plait.backend.spec import EndpointSpec
 from plait.query.compile import Join, Typed
 from plait.query.failed import FailedRow
 
@@ -29,14 +29,14 @@ def items_in(body: bytes, *, has_lists: bool) -> int:
 
 
 class Known:
-    """Loads of which it is known what came, for somebody else has asked: as `Fetching`."""
+    """Keys of which it is known what came, for somebody else has asked: as `Fetching`."""
 
-    def __init__(self, outcomes: Mapping[Load, LoadOutcome]) -> None:
+    def __init__(self, outcomes: Mapping[Key, LoadOutcome]) -> None:
         self._outcomes = outcomes
 
-    def outcome(self, load: Load) -> LoadOutcome:
+    def outcome(self, key: Key) -> LoadOutcome:
         """See `Fetching`."""
-        return self._outcomes[load]
+        return self._outcomes[key]
 
     def bodies(self) -> list[bytes]:
         """See `Fetching`."""
@@ -44,8 +44,17 @@ class Known:
         return [encode(row) for row in rows]
 
 
+class Guest(NamedTuple):
+    """A key that a resolver asks for."""
+
+    key: Key
+    values: Mapping[str, Any]
+    future: "asyncio.Future[LoadOutcome]"
+    """Where it waits for what comes."""
+
+
 class LoadBatch:
-    """Loads of one endpoint that leave together."""
+    """Keys of one endpoint that leave together."""
 
     __slots__ = (
         "_size",
@@ -54,39 +63,45 @@ class LoadBatch:
         "guests",
         "is_shared",
         "joins",
+        "keys",
         "known",
-        "loads",
     )
 
-    def __init__(self, endpoint: EndpointSpec) -> None:
-        self.endpoint = endpoint
-        self.loads: list[Load] = []
+    def __init__(self, keys: Keys) -> None:
+        self.endpoint = keys.endpoint
+        self.keys = keys
         self.joins: list[int] = []
         """Those that have something in it, whether it is there or not."""
         self.fetching: Fetching | None = None
-        self.guests: list[tuple[Load, asyncio.Future[LoadOutcome]]] = []
-        """What resolvers have leave with them, and where they wait for it."""
+        self.guests: list[Guest] = []
+        """What resolvers have leave with them."""
         self.known: Known | None = None
         """In place of `fetching`."""
         self.is_shared = False
         self._size: tuple[int, list[bytes]] | None = None
 
-    def all_loads(self) -> list[Load]:
+    def all_keys(self) -> Keys:
         """Those of guests too."""
-        own = {one.identity for one in self.loads}
-        return [*self.loads, *(one for one, _ in self.guests if one.identity not in own)]
+        if not self.guests:
+            return self.keys
+        every = Keys(self.endpoint)
+        for key in self.keys.values:
+            every.take(key, self.keys)
+        for guest in self.guests:
+            every.put(guest.key, guest.values)
+        return every
 
     def tell_guests(self) -> None:
         """Tell guests what has come."""
         fetching = self.fetching
         assert fetching is not None
-        for load, future in self.guests:
+        for key, _, future in self.guests:
             if future.done():
                 continue
             try:
                 if fetching.defect is not None:
                     raise fetching.defect
-                future.set_result(fetching.outcome(load))
+                future.set_result(fetching.outcome(key))
             except Exception as defect:
                 future.set_exception(defect)
                 future.exception()  # seen: whoever waits for it gets it all the same
@@ -107,13 +122,13 @@ class LoadBatch:
 class Asked:
     """What one join has asked for."""
 
-    __slots__ = ("added", "batches", "is_typed", "left", "loads", "rows", "values")
+    __slots__ = ("added", "batches", "is_typed", "keys", "left", "rows", "values")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
         """The value of each row of the join above."""
-        self.loads: dict[Any, Any] = {}
-        """By these: the load, `None` where there is nothing to ask for, or a list of both."""
+        self.keys: dict[Any, Any] = {}
+        """By these: the key, `None` where there is nothing to ask for, or a list of both."""
         self.batches: list[LoadBatch] = []
         """Where it comes from."""
         self.left = 0
@@ -159,28 +174,28 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
         if len(by_key) < len(found):
             return False  # several for one key
         by_key = {key: rows[0] for key, rows in by_key.items()}
-    return _matched(asked.loads, by_key, asked.rows, many=endpoint.batch.many)
+    return _matched(asked.keys, by_key, asked.rows, many=endpoint.batch.many)
 
 
 def _taken_as_structs(typed: Typed, join: Join, asked: Asked, fetching: Fetching) -> bool:
     """Take rows as structs, where they can be. Raises `ValueError` for what is not as declared."""
-    kept, loads = fetching.kept(), asked.loads
+    kept, keys = fetching.kept(), asked.keys
     whole = None if kept else fetching.rest()
     if whole is not None:
-        return _read(typed, join, loads, whole, asked.rows)
-    asked.rows = dict.fromkeys(loads)
+        return _read(typed, join, keys, whole, asked.rows)
+    asked.rows = dict.fromkeys(keys)
     here = dict(zip(kept, _read_kept(typed, list(kept.values())), strict=True)) if kept else {}
     parts: dict[int, tuple[Brought, dict[Any, Any]]] = {}
-    for value, load in loads.items():
-        if load is None:
+    for value, key in keys.items():
+        if key is None:
             continue
-        if load in here:
-            asked.rows[value] = here[load]
+        if key in here:
+            asked.rows[value] = here[key]
             continue
-        brought = fetching.brought(load)
+        brought = fetching.brought(key)
         if brought is None or brought.body is None:
             return False
-        parts.setdefault(id(brought), (brought, {}))[1][value] = load
+        parts.setdefault(id(brought), (brought, {}))[1][value] = key
     return all(_read(typed, join, own, brought, asked.rows) for brought, own in parts.values())
 
 
@@ -190,40 +205,40 @@ def _read_kept(typed: Typed, kept: Sequence[CacheEntry]) -> list[Any]:
 
 
 def _read(
-    typed: Typed, join: Join, loads: Mapping[Any, Any], brought: Brought, rows: dict[Any, Any]
+    typed: Typed, join: Join, keys: Mapping[Any, Any], brought: Brought, rows: dict[Any, Any]
 ) -> bool:
-    """Put what one reply brings for `loads` into `rows`, by their values. Whether that is all that
+    """Put what one reply brings for `keys` into `rows`, by their values. Whether that is all that
     there is to tell of it."""
     body = brought.body
     assert body is not None
     if not brought.is_batch:
-        for value, load in loads.items():
-            rows[value] = None if load is None else typed.decode(body)
+        for value, key in keys.items():
+            rows[value] = None if key is None else typed.decode(body)
         return True
     batch = join.step.fetch.endpoint.batch
     assert batch is not None
     if typed.decode_batch is None or typed.row_keys is None:
         return False
     came = typed.decode_batch(body)
-    keys = typed.row_keys(came)
+    told = typed.row_keys(came)
     if not batch.many:
-        by_key = dict(zip(keys, came, strict=True))
-        return len(by_key) == len(came) and _matched(loads, by_key, rows, many=False)
+        by_key = dict(zip(told, came, strict=True))
+        return len(by_key) == len(came) and _matched(keys, by_key, rows, many=False)
     groups: dict[Any, list[Any]] = defaultdict(list)
-    for key, row in zip(keys, came, strict=True):
-        groups[key].append(row)
-    return _matched(loads, groups, rows, many=True)
+    for own, row in zip(told, came, strict=True):
+        groups[own].append(row)
+    return _matched(keys, groups, rows, many=True)
 
 
 def _matched(
-    loads: Mapping[Any, Any], by_key: Mapping[Any, Any], rows: dict[Any, Any], *, many: bool
+    values: Iterable[Any], by_key: Mapping[Any, Any], rows: dict[Any, Any], *, many: bool
 ) -> bool:
-    """Put a batch's rows into `rows`, where the key of each is one of `loads`. Whether that was so:
-    what is not is told by who reads all of it."""
+    """Put a batch's rows into `rows`, where the key of each is one of `values`. Whether that was
+    so: what is not is told by who reads all of it."""
     if None in by_key:
         return False
     left = len(by_key)
-    for value in loads:
+    for value in values:
         found = by_key.get(value)
         if found is not None:
             left -= 1

@@ -1,27 +1,26 @@
-"""The loads of one compiled operation: which of them leave together, what has left, and what came
+"""The keys of one compiled operation: which of them leave together, what has left, and what came
 of it.
 
-Nothing is asked for twice: what is asked for again is found by what it is (`load_key`). What
+Nothing is asked for twice: what is asked for again is found by what it is. What
 resolvers of the same operation load, beside compiled code, is known here, and what is known here
 they are told (`Elsewhere`).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
+from typing import Any
 
 from msgspec.structs import replace
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
-from plait.backend.client import forwarded_headers
 from plait.backend.fetch import Fetcher, Fetching
-from plait.backend.identity import LoadKey, load_key
+from plait.backend.keys import Key, Keys
 from plait.backend.loader import QUIET_TURNS, Loaders
-from plait.backend.loads import Load, LoadOutcome
-from plait.backend.spec import EndpointSpec
-from plait.query.asked import Asked, Known, LoadBatch
+from plait.backend.loads import LoadOutcome
+from plait.query.asked import Asked, Guest, Known, LoadBatch
 
 
 class Batches:
@@ -42,11 +41,12 @@ class Batches:
         self._budget = budget
         self._came = came
         self._quiet = quiet
-        self._known: dict[LoadKey, tuple[Load, LoadBatch]] = {}
+        self._known: dict[str, dict[Key, LoadBatch]] = {}
+        """By the endpoint's identity and the key: where it comes from."""
         self._pending: dict[str, LoadBatch] = {}
         self._left: list[LoadBatch] = []
         """Those that have left."""
-        self.early: set[LoadKey] = set()
+        self.early: set[tuple[str, Key]] = set()
         """What was asked for and no row has said yet."""
         self.under_way = 0
         """How many have left and are not there yet."""
@@ -69,70 +69,66 @@ class Batches:
     def load(
         self,
         made: Asked,
-        endpoint: EndpointSpec,
-        loads: list[Load],
+        keys: Keys,
         *,
         is_alone: bool,
         is_shared: bool,
         is_early: bool,
-    ) -> tuple[list[Load], Sequence[Load]]:
-        """Have loads asked for. In place of those that were asked for already: these; and those
-        that are asked for anew. `is_alone` says that nobody else asks the endpoint, `is_shared`
-        that others may still, `is_early` that no row has said so yet. Raises `RequestTooLarge`."""
-        told = {} if self.loaders is None else self._told(made, endpoint, loads)
-        asked = [load for load in loads if load not in told] if told else loads
+    ) -> Iterable[Key]:
+        """Have keys asked for. Which of them were not yet. `is_alone` says that nobody else asks
+        the endpoint, `is_shared` that others may still, `is_early` that no row has said so yet.
+        Raises `RequestTooLarge`."""
+        told = {} if self.loaders is None else self._told(made, keys)
+        endpoint, asked = keys.endpoint, len(keys) - len(told)
         if not asked:
-            return loads, ()
+            return ()
         identity = self._fetcher.identity(endpoint)
         is_shared |= self.is_joined and endpoint.batch is not None
-        if is_alone and (len(asked) == 1 or len({load.key for load in asked}) == len(asked)):
+        if is_alone and not told:
             # Nobody else asks this endpoint, so none of it has been asked for.
-            self._spend_keys(len(asked))
-            batch = self._pending[identity] = LoadBatch(endpoint)
-            batch.loads, batch.is_shared = asked, is_shared
+            self._spend_keys(asked)
+            batch = self._pending[identity] = LoadBatch(keys)
+            batch.is_shared = is_shared
             made.batches.append(batch)
-            return loads, asked
+            return keys.values
         pending = self._pending.get(identity)
-        scope = forwarded_headers(endpoint.backend, self._origin)
-        found: list[Load] = []
-        new: list[Load] = []
-        for load in loads:
-            if load in told:
-                found.append(load)
+        known = self._known.setdefault(identity, {})
+        new: list[Key] = []
+        for key in keys.values:
+            if key in told:
                 continue
-            key = load_key(identity, load, scope)
-            known = self._known.get(key)
-            if known is None:
+            batch_of = known.get(key)
+            if batch_of is None:
                 if pending is None:
-                    pending = self._pending[identity] = LoadBatch(endpoint)
-                pending.loads.append(load)
-                known = self._known[key] = load, pending
-                new.append(load)
+                    pending = self._pending[identity] = LoadBatch(Keys(endpoint))
+                pending.keys.take(key, keys)
+                batch_of = known[key] = pending
+                new.append(key)
                 if is_early:
-                    self.early.add(key)
+                    self.early.add((identity, key))
             elif not is_early:
-                self.early.discard(key)
-            found.append(known[0])
-            if known[1] not in made.batches:
-                made.batches.append(known[1])
+                self.early.discard((identity, key))
+            if batch_of not in made.batches:
+                made.batches.append(batch_of)
         if new:
             assert pending is not None
             pending.is_shared |= is_shared
             self._spend_keys(len(new))
-        return found, new
+        return new
 
-    def _told(
-        self, made: Asked, endpoint: EndpointSpec, loads: Sequence[Load]
-    ) -> Mapping[Load, LoadOutcome]:
+    def _told(self, made: Asked, keys: Keys) -> Mapping[Key, LoadOutcome]:
         """What resolvers have loaded of it, and what came."""
         assert self.loaders is not None
-        identity = self._fetcher.identity(endpoint)
-        outcomes = [self.loaders.told(identity, load) for load in loads]
-        pairs = zip(loads, outcomes, strict=True)
-        told = {load: outcome for load, outcome in pairs if outcome is not None}
+        identity = self._fetcher.identity(keys.endpoint)
+        told: dict[Key, LoadOutcome] = {}
+        batch = LoadBatch(Keys(keys.endpoint))
+        for key in keys.values:
+            outcome = self.loaders.told(identity, key)
+            if outcome is not None:
+                told[key] = outcome
+                batch.keys.take(key, keys)
         if told:
-            batch = LoadBatch(endpoint)
-            batch.loads, batch.known = list(told), Known(told)
+            batch.known = Known(told)
             made.batches.append(batch)
         return told
 
@@ -158,8 +154,7 @@ class Batches:
             self._left.append(batch)
             batch.fetching = Fetching(
                 self._fetcher,
-                self._fetcher.inquiry(batch.endpoint, self._origin),
-                batch.all_loads() if batch.guests else batch.loads,
+                self._fetcher.inquiry(batch.all_keys(), self._origin),
                 then=partial(self._landed, batch),
             )
             try:
@@ -175,7 +170,7 @@ class Batches:
             self._watch(self._awaited(), 0)
 
     def _awaited(self) -> int:
-        return len(self._known) + self._guests
+        return self._keys + self._guests
 
     def _watch(self, awaited: int, quiet: int) -> None:
         if self._is_given_up:
@@ -205,25 +200,25 @@ class Batches:
 
     # --- what others have of it
 
-    def outcome_of(self, identity: str, load: Load) -> LoadOutcome | None:
-        """What has come of a load of an endpoint, whoever asks for it now."""
+    def outcome_of(self, identity: str, key: Key) -> LoadOutcome | None:
+        """What has come of a key of an endpoint, whoever asks for it now."""
         for batch in self._left:
             fetching = batch.fetching
             if fetching is None or self._fetcher.identity(batch.endpoint) != identity:
                 continue
-            for one in batch.loads:
-                if one.identity == load.identity and fetching.has(one):
-                    return fetching.outcome(one)
+            if key in batch.keys.values and fetching.has(key):
+                return fetching.outcome(key)
         return None
 
-    def join(self, identity: str, load: Load) -> "asyncio.Future[LoadOutcome] | None":
-        """Have a resolver's load leave with what is pending for an endpoint: see `Elsewhere`."""
+    def join(
+        self, identity: str, key: Key, values: Mapping[str, Any]
+    ) -> "asyncio.Future[LoadOutcome] | None":
+        """Have a resolver's key leave with what is pending for an endpoint: see `Elsewhere`."""
         batch = self._pending.get(identity)
         if batch is None:
             return None
-        same = next((one for one in batch.loads if one.identity == load.identity), load)
         future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
-        batch.guests.append((same, future))
+        batch.guests.append(Guest(key, values, future))
         self._guests += 1
         return future
 
@@ -234,9 +229,9 @@ class Batches:
     def _send_back(self, batches: Iterable[LoadBatch]) -> None:
         for batch in batches:
             guests, batch.guests = batch.guests, []
-            for load, future in guests:
+            for one in guests:
                 assert self.loaders is not None
-                self.loaders.take_back(batch.endpoint, load, future)
+                self.loaders.take_back(batch.endpoint, one.key, one.values, one.future)
 
     def hand_on(self, loaders: Loaders, budget: Budget) -> None:
         """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from
@@ -244,13 +239,13 @@ class Batches:
         primed = 0
         for batch in self._left:
             fetching = batch.fetching
-            for load in batch.loads:
-                if fetching is not None and fetching.has(load):
+            for key in batch.keys.values:
+                if fetching is not None and fetching.has(key):
                     try:
-                        outcome = fetching.outcome(load)
+                        outcome = fetching.outcome(key)
                     except Exception:
                         continue  # a defect: it is met again
-                    loaders.prime(batch.endpoint, load, outcome)
+                    loaders.prime(batch.endpoint, key, outcome)
                     primed += 1
         if budget is self._budget:
             budget.give_back_keys(self._keys - primed)

@@ -14,10 +14,9 @@ from typing import Any
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
-from plait.backend.encode import load_of, loads_of
 from plait.backend.fetch import Fetcher
+from plait.backend.keys import Key, Keys
 from plait.backend.loads import Fetched as FetchedRow
-from plait.backend.loads import Load
 from plait.backend.numbers import encode
 from plait.errors import PlaitError
 from plait.graph.absent import Absence, Watch
@@ -268,14 +267,16 @@ class Direct:
         distinct = list(dict.fromkeys(values))
         fixed = self._fixed(join)
         if fixed is None:
-            made.loads = dict.fromkeys(distinct)
+            made.keys = dict.fromkeys(distinct)
         elif not distinct:
             pass  # there is no row that it could belong to
         elif fetch.form == "many":
             for value in distinct:
-                made.loads[value] = self._ask_many(join, made, fixed, value)
+                made.keys[value] = self._ask_many(join, made, fixed, value)
         elif not join.parameters:
-            made.loads[()] = self._load(made, join, [load_of(fetch.endpoint, fixed)])[0]
+            keys = Keys(fetch.endpoint)
+            made.keys[()] = keys.add(fixed)
+            self._load(made, join, keys)
         else:
             self._ask_each(join, made, fixed, distinct)
         for batch in made.batches:
@@ -315,7 +316,7 @@ class Direct:
     def _ask_each(
         self, join: Join, made: Asked, fixed: dict[str, Any], distinct: list[Any]
     ) -> None:
-        endpoint, parameters = join.step.fetch.endpoint, join.parameters
+        keys, parameters = Keys(join.step.fetch.endpoint), join.parameters
         if len(parameters) == 1:
             # Of all values, for some that are equal are not the same: Python's true is its 1.
             kinds = set(map(type, made.values))
@@ -323,29 +324,27 @@ class Direct:
                 raise Unusual
             asked = distinct
             if type(None) in kinds:
-                made.loads[None] = None
+                made.keys[None] = None
                 asked = [value for value in distinct if value is not None]
-            loads = loads_of(endpoint, fixed, parameters[0], asked)
+            made.keys.update(zip(asked, keys.add_column(fixed, parameters[0], asked), strict=True))
         else:
-            asked, loads = [], []
             for value in distinct:
                 if None in value:
-                    made.loads[value] = None
+                    made.keys[value] = None
                 elif all(type(part) is int or type(part) is str for part in value):
-                    asked.append(value)
-                    named = zip(parameters, value, strict=True)
-                    loads.append(load_of(endpoint, {**fixed, **dict(named)}))
+                    named = dict(zip(parameters, value, strict=True))
+                    made.keys[value] = keys.add({**fixed, **named})
                 else:
                     raise Unusual
             for column in zip(*made.values, strict=True):
                 if not set(map(type, column)) <= _KEY_OR_NULL:
                     raise Unusual
-        made.loads.update(zip(asked, self._load(made, join, loads), strict=True))
+        self._load(made, join, keys)
 
     def _ask_many(
         self, join: Join, made: Asked, fixed: dict[str, Any], value: Any
-    ) -> list[Any] | None:
-        """One load for each item of a list: that of a row in `value`, else one that is the same for
+    ) -> list[Key | None] | None:
+        """A key for each item of a list: that of a row in `value`, else one that is the same for
         all rows."""
         fetch = join.step.fetch
         if join.parameters:
@@ -359,45 +358,42 @@ class Direct:
             return None
         if len(lists) > 1:
             raise Unusual
-        items = fixed[lists[0]]
-        loads = [
-            load_of(fetch.endpoint, {**fixed, lists[0]: item}) for item in items if item is not None
+        keys = Keys(fetch.endpoint)
+        found = [
+            None if item is None else keys.add({**fixed, lists[0]: item})
+            for item in fixed[lists[0]]
         ]
-        found = iter(self._load(made, join, loads))
-        return [None if item is None else next(found) for item in items]
+        self._load(made, join, keys)
+        return found
 
-    def _load(
-        self, made: Asked, join: Join, loads: list[Load], *, is_early: bool = False
-    ) -> list[Load]:
-        """Have loads asked for, and what hangs on nothing else of their rows. In place of those
-        that were asked for already: these."""
+    def _load(self, made: Asked, join: Join, keys: Keys, *, is_early: bool = False) -> None:
+        """Have keys asked for, and what hangs on nothing else of their rows."""
         prepared, index = self._prepared, join.index
-        found, new = self.batches.load(
+        new = self.batches.load(
             made,
-            join.step.fetch.endpoint,
-            loads,
+            keys,
             is_alone=prepared.is_alone[index],
             is_shared=index in self._compiled.shared,
             is_early=is_early,
         )
         if prepared.early[index]:
-            for load in new:
-                self._ask_early(join, load)
-        return found
+            for key in new:
+                self._ask_early(join, keys.of(key))
 
-    def _ask_early(self, join: Join, load: Load) -> None:
+    def _ask_early(self, join: Join, asked_by: Mapping[str, Any]) -> None:
         """Ask for what hangs on nothing else of a join's row than what it was asked for by."""
         for below in self._prepared.early[join.index]:
             assert below.early is not None
-            values = [load.values.get(parameter) for parameter in below.early]
+            values = [asked_by.get(parameter) for parameter in below.early]
             if not _KEY_KINDS.issuperset(map(type, values)):
                 continue
             fixed = self._fixed(below)
             if fixed is None or len(self.batches.early) >= EARLY_KEYS_MAX:
                 continue
             named = dict(zip(below.parameters, values, strict=True))
-            own = load_of(below.step.fetch.endpoint, {**fixed, **named})
-            self._load(Asked([]), below, [own], is_early=True)
+            own = Keys(below.step.fetch.endpoint)
+            own.add({**fixed, **named})
+            self._load(Asked([]), below, own, is_early=True)
 
     def _leave(self, *, whole: bool) -> None:
         if self.why is None:  # else who makes the answer instead asks for it
@@ -461,27 +457,27 @@ class Direct:
                 self._ask(one, values)
 
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
-        asked_in = {load: batch for batch in asked.batches for load in batch.loads}
+        asked_in = {key: batch for batch in asked.batches for key in batch.keys.values}
         row = partial(self._row, join, watch, asked, asked_in)
-        for value, load in asked.loads.items():
-            many = type(load) is list
-            asked.rows[value] = [row(value, one) for one in load] if many else row(value, load)
+        for value, key in asked.keys.items():
+            many = type(key) is list
+            asked.rows[value] = [row(value, one) for one in key] if many else row(value, key)
 
     def _row(
         self,
         join: Join,
         watch: Watch,
         asked: Asked,
-        asked_in: Mapping[Load, LoadBatch],
+        asked_in: Mapping[Key, LoadBatch],
         value: Any,
-        load: Load | None,
+        key: Key | None,
     ) -> Any:
-        """What came for one load of a value, or what stands in for it."""
-        if load is None:
+        """What came for one key of a value, or what stands in for it."""
+        if key is None:
             return None
-        source = asked_in[load].known or asked_in[load].fetching
+        source = asked_in[key].known or asked_in[key].fetching
         assert source is not None
-        outcome = source.outcome(load)
+        outcome = source.outcome(key)
         if not isinstance(outcome, FetchedRow):
             return self._instead_of(join, asked, value, outcome)
         row = outcome.row
@@ -497,7 +493,7 @@ class Direct:
         return row
 
     def _instead_of(self, join: Join, asked: Asked, value: Any, error: PlaitError) -> Any:
-        """What stands in for the row of a load that failed."""
+        """What stands in for the row of a key that failed."""
         fetch = join.step.fetch
         options = fetch.options
         if options.has_fallback and fetch.form != "many":

@@ -103,7 +103,7 @@ class Shown:
         row, fetch = asked.rows[value], join.step.fetch
         if row is not None:
             return row
-        if asked.loads[value] is None or fetch.options.has_fallback:
+        if asked.keys[value] is None or fetch.options.has_fallback:
             raise Unusual  # it was not asked for
         self.absent.add(join.index)
         return FailedRow(not_found_of(fetch.endpoint, None), join.index)

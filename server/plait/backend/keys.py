@@ -1,0 +1,141 @@
+"""What is asked for of one endpoint, as columns: what a batch's rows have in common once, and the
+values of each. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from plait.backend.spec import Batch, EndpointSpec
+from plait.backend.template import json_body, plain_text
+from plait.errors import BadUserInput
+
+KEY_CHARACTERS_SHOWN = 80
+
+Key: TypeAlias = tuple[str, ...]
+"""What tells one row, or group of rows, from every other of its endpoint: first what it shares with
+all of its batch, then a text for each parameter that tells it from them. `7` and `"7"` are one key,
+because they are one text on the wire."""
+_ABSENT: Any = object()
+
+
+class Keys:
+    """Keys of one endpoint, each once, in the order in which they were asked for."""
+
+    __slots__ = ("_names", "endpoint", "shared", "values")
+
+    def __init__(self, endpoint: EndpointSpec) -> None:
+        self.endpoint = endpoint
+        self._names = _parameters_of(endpoint)[0]
+        self.shared: dict[str, Mapping[str, Any]] = {}
+        """The parameters that a batch has in common, by the first text of its keys."""
+        self.values: dict[Key, tuple[Any, ...]] = {}
+        """The values of those that tell its keys apart."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def of(self, key: Key) -> dict[str, Any]:
+        """The parameters of one key."""
+        told = zip(self._names, self.values[key], strict=True)
+        return {
+            **self.shared[key[0]],
+            **{name: value for name, value in told if value is not _ABSENT},
+        }
+
+    def add(self, values: Mapping[str, Any]) -> Key:
+        """Add the key that `values` ask for. Raises `BadUserInput` for a value that cannot be
+        sent."""
+        key = key_of(self.endpoint, values)
+        self.put(key, values)
+        return key
+
+    def put(self, key: Key, values: Mapping[str, Any]) -> None:
+        """As `add`, of a key that is known to be that of `values`."""
+        if key in self.values:
+            return
+        names = self._names
+        if key[0] not in self.shared:
+            self.shared[key[0]] = {
+                name: value for name, value in values.items() if name not in names
+            }
+        self.values[key] = tuple([values.get(name, _ABSENT) for name in names])
+
+    def add_column(
+        self, values: Mapping[str, Any], name: str, column: Sequence[str | int]
+    ) -> list[Key]:
+        """Add keys that differ in one parameter: one for each value of the column, in order. Raises
+        `BadUserInput`."""
+        if not column or self._names != (name,) or {*map(type, column)} != {int}:
+            return [self.add({**values, name: one}) for one in column]
+        # A whole number is the same text everywhere, and never stands in a batch's way.
+        shared = self.add({**values, name: column[0]})[0]
+        keys: list[Key] = [(shared, str(one)) for one in column]
+        self.values.update(zip(keys, [(one,) for one in column], strict=True))
+        return keys
+
+    def take(self, key: Key, of: "Keys") -> None:
+        """Add a key of another's, of the same endpoint."""
+        self.values[key] = of.values[key]
+        if key[0] not in self.shared:
+            self.shared[key[0]] = of.shared[key[0]]
+
+
+def key_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Key:
+    """The key that `values` ask for. Raises `BadUserInput` for a value that cannot be sent."""
+    names, rest = _parameters_of(endpoint)
+    # By their place: how the graph calls a parameter does not reach the backend, and neither does
+    # one that is null.
+    others = [(place, values[name]) for place, name in rest if values.get(name) is not None]
+    shared = json_body(others).decode() if others else ""
+    key = (shared, *[_text(name, values.get(name)) for name in names])
+    batch = endpoint.batch
+    if batch is not None and batch.always:
+        why = why_alone(batch, key)
+        if why is not None:
+            raise BadUserInput(why)
+    return key
+
+
+@lru_cache(maxsize=10_000)  # asked for with every key, of the few endpoints of a graph
+def _parameters_of(
+    endpoint: EndpointSpec,
+) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
+    """The parameters that tell keys apart, and the others with their places."""
+    names = endpoint.key_parameters
+    rest = [one for one in enumerate(endpoint.parameters) if one[1] not in names]
+    return names, tuple(rest)
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return "\x00"  # apart from every text: a null parameter is left out of the call
+    if isinstance(value, list | tuple | dict):
+        return "\x01" + json_body(value).decode()  # apart from the text that looks like it
+    return plain_text(name, value)
+
+
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,100})")
+
+
+def why_alone(batch: Batch, key: Key) -> str | None:
+    """Why this key cannot stand among others, and goes in the single form, if it does."""
+    texts = key[1:]
+    if batch.place == "body":
+        if batch.id_type is int and not all(map(_WHOLE.fullmatch, texts)):
+            return f"The value of '{next(iter(batch.keys))}' must be a whole number."
+        return None
+    if len(texts) > 1 and any(batch.separator in one for one in texts):
+        return f"A part of a key may not hold '{batch.separator}'."
+    if batch.place == "joined" and any("," in one for one in texts):
+        return "An id with a comma cannot be asked for in a comma-joined list."
+    return None
+
+
+def key_told(key: Key) -> str:
+    """A key for a reader."""
+    return ", ".join(map(_text_told, key[1:])) or "all"
+
+
+def _text_told(text: str) -> str:
+    return "nothing" if text == "\x00" else text.removeprefix("\x01")[:KEY_CHARACTERS_SHOWN]
