@@ -186,6 +186,8 @@ class _Maker:
         self._faults = faults
         self._salt = chance.random()
         self._is_kept = chance.random() < 0.3
+        self._keys = chance.choice(["texts", "numbers", "both"])
+        """What rows say as keys."""
         self._types: dict[str, dict[str, Any]] = {}
         """Type -> field -> (kind, type below)."""
         self._groups: dict[str, str] = {}
@@ -498,7 +500,10 @@ class _Maker:
     def _rows_of(self, type_name: str, owner: str) -> list[Any]:
         number = self._hash("of", type_name, owner) % 4
         return [
-            {**self._row(type_name, str(10 * (index + 1) + number)), "owner": owner}
+            {
+                **self._row(type_name, str(10 * (index + 1) + number)),
+                "owner": self._as_key(owner, index),
+            }
             for index in range(number)
         ]
 
@@ -511,7 +516,7 @@ class _Maker:
         fault = self._fault(type_name, id)
         row: dict[str, Any] = {
             "id": int(id) if id.isdigit() and pick % 2 else id,
-            "key": id,
+            "key": self._as_key(id, pick),
             "note": f"about {id}" if pick % 3 else None,
             "kind": kind,
             "name": f"n{id}",
@@ -526,6 +531,8 @@ class _Maker:
             row |= _leaves(pick, salted=self._hash("leaves", type_name, id))
         for number in range(3):
             row[f"k{number}"] = None if (pick + number) % 5 == 0 else (pick + number) % 9
+            if self._keys == "both" and pick % 5:
+                row[f"k{number}"] = self._as_key(str(pick % 3), pick)
         row["ks"] = [1 + pick % 5, "2", 1 + pick % 3]
         if fault == "other key":
             row["id"] = 900 + pick % 9
@@ -545,6 +552,11 @@ class _Maker:
             elif below_kind == "objects":
                 row[name] = [self._row(below, str(number)) for number in range(pick % 3)]
         return row
+
+    def _as_key(self, text: str, pick: int) -> int | str:
+        """What a row says as its key: a text, a number, or one here and the other there."""
+        is_text = self._keys == "texts" or (self._keys == "both" and pick % 2)
+        return text if is_text or not text.isdigit() else int(text)
 
     def _fault(self, type_name: str, id: str) -> str | None:
         if not self._faults or self._hash("fault", type_name, id) % 4:

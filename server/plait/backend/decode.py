@@ -55,7 +55,7 @@ def batch_rows(
     a reply that has as many as were asked for, and none of them with a key that was. Raises
     `BadBackendResponse` then.
     """
-    compared = {key: tuple([_comparable(batch, part) for part in key[1:]]) for key in keys}
+    compared = {key: tuple([comparable(batch, part) for part in key[1:]]) for key in keys}
     found, extra, keyless = _by_key(batch, rows, set(compared.values()))
     if extra >= len(keys) and not found and not keyless:
         names = " and ".join(f"'{path_text(path)}'" for path in batch.keys.values())
@@ -224,7 +224,7 @@ def _by_plain_key(batch: Batch, rows: Sequence[Any]) -> dict[tuple[str, ...], li
     if by_value is None:
         return None
     found: dict[tuple[str, ...], list[Any]] = {
-        (str(value) if type(value) is int else _comparable(batch, str(value)),): group
+        (str(value) if type(value) is int else comparable(batch, str(value)),): group
         for value, group in by_value.items()
     }
     return found if len(found) == len(by_value) else None
@@ -257,7 +257,7 @@ def _row_key(batch: Batch, row: Any) -> tuple[str, ...] | None:
             value = int(value)
         if not isinstance(value, str | int | float):
             return None
-        parts.append(_comparable(batch, value if isinstance(value, str) else str(value)))
+        parts.append(comparable(batch, value if isinstance(value, str) else str(value)))
     return tuple(parts)
 
 
@@ -265,7 +265,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UUID_CHARACTERS = 36
 
 
-def _comparable(batch: Batch, text: str) -> str:
+def comparable(batch: Batch, text: str) -> str:
+    """A text of a key as it is compared: with those of rows, and with others of its kind."""
     if batch.key_matches == "ignore_case":
         return text.casefold()
     if len(text) == _UUID_CHARACTERS and _UUID.fullmatch(text):

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from plait.backend.decode import grouped
+from plait.backend.decode import comparable, grouped
 from plait.backend.fetch import Fetching
 from plait.backend.flight import Brought
 from plait.backend.freshness import CacheEntry
 from plait.backend.keys import Key, Keys
 from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.numbers import decode, encode
+from plait.backend.spec import Batch
 from plait.query.compile import Join, Typed
 from plait.query.failed import FailedRow
 
@@ -174,7 +175,7 @@ def taken(join: Join, asked: Asked, refused: list[int]) -> bool:
         if len(by_key) < len(found):
             return False  # several for one key
         by_key = {key: rows[0] for key, rows in by_key.items()}
-    return _matched(asked.keys, by_key, asked.rows, many=endpoint.batch.many)
+    return _matched(endpoint.batch, asked.keys, by_key, asked.rows)
 
 
 def _taken_as_structs(typed: Typed, join: Join, asked: Asked, fetching: Fetching) -> bool:
@@ -223,27 +224,37 @@ def _read(
     told = typed.row_keys(came)
     if not batch.many:
         by_key = dict(zip(told, came, strict=True))
-        return len(by_key) == len(came) and _matched(keys, by_key, rows, many=False)
+        return len(by_key) == len(came) and _matched(batch, keys, by_key, rows)
     groups: dict[Any, list[Any]] = defaultdict(list)
     for own, row in zip(told, came, strict=True):
         groups[own].append(row)
-    return _matched(keys, groups, rows, many=True)
+    return _matched(batch, keys, groups, rows)
 
 
 def _matched(
-    values: Iterable[Any], by_key: Mapping[Any, Any], rows: dict[Any, Any], *, many: bool
+    batch: Batch, values: Collection[Any], by_key: Mapping[Any, Any], rows: dict[Any, Any]
 ) -> bool:
     """Put a batch's rows into `rows`, where the key of each is one of `values`. Whether that was
     so: what is not is told by who reads all of it."""
-    if None in by_key:
+    if None in by_key or not _are_apart(batch, values):
         return False
-    left = len(by_key)
+    left, many = len(by_key), batch.many
     for value in values:
         found = by_key.get(value)
         if found is not None:
             left -= 1
         rows[value] = [] if found is None and many and value is not None else found
     return not left
+
+
+def _are_apart(batch: Batch, values: Collection[Any]) -> bool:
+    """Whether no two values are one key, as 7 and "7" are."""
+    kinds = {*map(type, values)}
+    kinds.discard(type(None))
+    if kinds == {int}:
+        return True
+    texts = [comparable(batch, str(value)) for value in values if value is not None]
+    return len({*texts}) == len(texts)
 
 
 def present(rows: Iterable[Any]) -> list[Any]:
