@@ -16,7 +16,8 @@ from strawberry.permission import BasePermission, PermissionExtension
 
 from plait import Backend, Graph, arg, by_ids, this
 from plait.backend.keys import Keys
-from plait.query.asked import Guest, LoadBatch
+from plait.backend.loader import KeyBatch
+from plait.query.asked import LoadBatch
 from plait.query.document import Directs, Documents
 from plait.query.document import DocumentLimits as Limits
 from plait.query.explain import explain_text, tree
@@ -322,12 +323,11 @@ def test_a_defect_is_told_to_whoever_has_joined() -> None:
         batch = LoadBatch(Keys(get_user.spec))
         defect = RuntimeError("made up")
         batch.fetching = SimpleNamespace(defect=defect)  # type: ignore[assignment]
-        loop = asyncio.get_running_loop()
-        waiting, gone = loop.create_future(), loop.create_future()
+        guest = KeyBatch(Keys(get_user.spec))
+        key = guest.keys.add({"id": 1})
+        waiting, gone = guest.future(key), guest.future(key)
         gone.cancel()
-        values = {"id": 1}
-        key = batch.keys.add(values)
-        batch.guests = [Guest(key, values, gone), Guest(key, values, waiting)]
+        batch.guests = [guest]
         batch.tell_guests()
         assert waiting.exception() is defect
 

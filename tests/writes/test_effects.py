@@ -37,7 +37,7 @@ from plait.errors import KeyInProgress, KeyMissing, KeyReused, LedgerUnavailable
 from plait.events import Events, FieldFailed, LedgerOpened
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, _Defaults, reply
-from plait.writes.keys import former_entry_id, former_fingerprint
+from plait.writes.idempotency import former_entry_id, former_fingerprint
 from plait.writes.ledger import InProgress, Intent, Resume, Start, Wanted, WriteRecord
 from plait.writes.memory import EXPIRED_KEPT_S, MemoryLedger
 from plait.writes.plan import AskedWrites

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from plait.writes.keys import write_key
+from plait.writes.idempotency import write_key
 from plait.writes.ledger import (
     LOST,
     Conflict,

@@ -14,9 +14,10 @@ needs.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -38,7 +39,109 @@ HANDED_OUT = 64
 """Rows that are handed out in one turn of the loop."""
 
 
-_Batch: TypeAlias = tuple[Keys, "dict[Key, asyncio.Future[LoadOutcome]]"]
+class KeyBatch:
+    """Keys of one endpoint that leave together, and what comes of them. There is no future for a
+    key but where somebody waits for that alone."""
+
+    __slots__ = ("_then", "_waiting", "error", "is_over", "keys", "outcomes")
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.is_over = False
+        self.outcomes: LoadOutcomes | None = None
+        """One for each key, once it is over; `None` where `error` says why, or it was given up."""
+        self.error: Exception | None = None
+        """A limit, or a defect."""
+        self._then: list[Callable[[], object]] = []
+        self._waiting: list[tuple[Key, asyncio.Future[LoadOutcome]]] = []
+
+    def then(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when it is over, which it is not; never, where it is given up."""
+        self._then.append(callback)
+
+    def future(self, key: Key) -> "asyncio.Future[LoadOutcome]":
+        """One key's outcome, for who waits for it: its own, so that whoever is given up takes it
+        from nobody."""
+        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
+        if self.is_over:
+            self._settle(key, future)
+        else:
+            self._waiting.append((key, future))
+        return future
+
+    def land(self, outcomes: LoadOutcomes) -> None:
+        """All is there. Who waits for a key is told by `hand_out`."""
+        self.outcomes = outcomes
+        self._end()
+
+    def fail(self, error: Exception) -> None:
+        """Nothing comes of it: every key has this."""
+        self.error = error
+        self._end()
+        self.hand_out()
+
+    def hand_out(self, count: int | None = None) -> bool:
+        """Tell the first of those who wait, or all of them. Whether there are more."""
+        told = self._waiting[:count]
+        del self._waiting[: len(told)]
+        for key, future in told:
+            self._settle(key, future)
+        return bool(self._waiting)
+
+    def give_up(self, count: int) -> bool:
+        """Nobody waits for it any more, and some who do are told so. Whether there are more."""
+        self.is_over = True
+        given_up = self._waiting[:count]
+        del self._waiting[:count]
+        for _, future in given_up:
+            future.cancel()
+        return bool(self._waiting)
+
+    def outcome(self, key: Key) -> LoadOutcome:
+        """What came of a key. Raises the error of all; it is over."""
+        if self.outcomes is None:
+            raise self.error or asyncio.CancelledError
+        return self.outcomes[key]
+
+    def _end(self) -> None:
+        self.is_over = True
+        waiting, self._then = self._then, []
+        for callback in waiting:
+            callback()
+
+    def _settle(self, key: Key, future: "asyncio.Future[LoadOutcome]") -> None:
+        if future.done():
+            return
+        if self.outcomes is not None:
+            future.set_result(self.outcomes[key])
+        elif self.error is not None:
+            future.set_exception(self.error)
+            future.exception()  # seen: whoever awaits the future gets it all the same
+        else:
+            future.cancel()
+
+
+class Loading:
+    """One key that somebody has asked for."""
+
+    __slots__ = ("batch", "key")
+
+    def __init__(self, batch: KeyBatch, key: Key) -> None:
+        self.batch = batch
+        self.key = key
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is an outcome, or never will be."""
+        return self.batch.is_over
+
+    def outcome(self) -> LoadOutcome:
+        """See `KeyBatch.outcome`."""
+        return self.batch.outcome(self.key)
+
+    def future(self) -> "asyncio.Future[LoadOutcome]":
+        """See `KeyBatch.future`."""
+        return self.batch.future(self.key)
 
 
 class Elsewhere(Protocol):
@@ -48,9 +151,7 @@ class Elsewhere(Protocol):
         """What has come of a key, where it was asked for there."""
         ...
 
-    def join(
-        self, identity: str, key: Key, values: Mapping[str, Any]
-    ) -> "asyncio.Future[LoadOutcome] | None":
+    def join(self, identity: str, key: Key, values: Mapping[str, Any]) -> KeyBatch | None:
         """Have the key of `values` leave with those that are about to leave there; `None` where
         none are. What cannot leave after all comes back: see `Loaders.take_back`."""
         ...
@@ -70,9 +171,9 @@ class Loaders:
         self._since = 0.0
         self.elsewhere: Elsewhere | None = None
         """Who else asks for the same operation."""
-        self._known: dict[str, dict[Key, asyncio.Future[LoadOutcome]]] = {}
+        self._known: dict[str, dict[Key, KeyBatch]] = {}
         """By the endpoint's identity: two that send the same call share it."""
-        self._wave: dict[str, _Batch] = {}
+        self._wave: dict[str, KeyBatch] = {}
         self._loads = 0
         self._watching = False
         self.spans: list[Span] | None = None
@@ -80,83 +181,68 @@ class Loaders:
         self._waves = 0
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pending: set[asyncio.Future[LoadOutcome]] = set()
+        self._pending: set[KeyBatch] = set()
 
-    def load(
-        self, endpoint: EndpointSpec, values: Mapping[str, Any]
-    ) -> "asyncio.Future[LoadOutcome]":
-        """The outcome of one key; who asks for an equal one shares it, for the whole request.
+    def load(self, endpoint: EndpointSpec, values: Mapping[str, Any]) -> Loading:
+        """Ask for one key; who asks for an equal one shares what comes, for the whole request.
 
-        The future holds errors as values, so that one nobody looks at is no warning. Raises
-        `BadUserInput`, `OperationTooCostly`.
+        Errors of calls are outcomes. Raises `BadUserInput`, `OperationTooCostly`.
         """
         key = key_of(endpoint, values)
         identity = self._fetcher.identity(endpoint)
         known = self._known.setdefault(identity, {})
-        future = known.get(key)
-        if future is None and self.elsewhere is not None:
+        batch = known.get(key)
+        if batch is None and self.elsewhere is not None:
             outcome = self.elsewhere.outcome_of(identity, key)
             if outcome is not None:
                 self.prime(endpoint, key, outcome)
-                return known[key]
-        if future is None:
+                batch = known[key]
+        if batch is None:
             self._budget.spend_key()
             if self.elsewhere is not None:
-                future = self.elsewhere.join(identity, key, values)
-            if future is not None:
-                self._pending.add(future)
-                future.add_done_callback(self._pending.discard)
+                batch = self.elsewhere.join(identity, key, values)
+            if batch is not None:
+                self._pending.add(batch)
+                batch.then(partial(self._pending.discard, batch))
             else:
-                future = asyncio.get_running_loop().create_future()
-                self._ask(endpoint, key, values, future)
-            known[key] = future
-        return future
+                batch = self._ask(endpoint, key, values)
+            known[key] = batch
+        return Loading(batch, key)
 
-    def take_back(
-        self,
-        endpoint: EndpointSpec,
-        key: Key,
-        values: Mapping[str, Any],
-        future: "asyncio.Future[LoadOutcome]",
-    ) -> None:
-        """Ask for a key that was to leave elsewhere."""
-        if not future.done() and not self._is_closed:
-            self._ask(endpoint, key, values, future)
+    def take_back(self, batch: KeyBatch) -> None:
+        """Ask for what was to leave elsewhere."""
+        if batch.is_over or self._is_closed:
+            return
+        for key in batch.keys.values:
+            own = self._ask(batch.keys.endpoint, key, batch.keys.of(key))
+            own.then(partial(_pass_on, own, batch))
 
-    def _ask(
-        self,
-        endpoint: EndpointSpec,
-        key: Key,
-        values: Mapping[str, Any],
-        future: "asyncio.Future[LoadOutcome]",
-    ) -> None:
-        self._pending.add(future)
+    def _ask(self, endpoint: EndpointSpec, key: Key, values: Mapping[str, Any]) -> KeyBatch:
         identity = self._fetcher.identity(endpoint)
         batch = self._wave.get(identity)
         if batch is None:
-            batch = self._wave[identity] = Keys(endpoint), {}
-        batch[0].put(key, values)
-        batch[1][key] = future
+            batch = self._wave[identity] = KeyBatch(Keys(endpoint))
+            self._pending.add(batch)
+        batch.keys.put(key, values)
         self._loads += 1
         if not self._watching:
             self._watching = True
             loop = asyncio.get_running_loop()
             loop.call_soon(self._watch, loop, self._loads, 0)
+        return batch
 
     def prime(self, endpoint: EndpointSpec, key: Key, outcome: LoadOutcome) -> None:
         """Say what one key brings, for it has been asked for already: who asks for it gets this,
         at once."""
-        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
-        future.set_result(outcome)
         known = self._known.setdefault(self._fetcher.identity(endpoint), {})
-        known.setdefault(key, future)
+        if key not in known:
+            batch = known[key] = KeyBatch(Keys(endpoint))
+            batch.land({key: outcome})
 
     def told(self, identity: str, key: Key) -> LoadOutcome | None:
         """What has come of a key of an endpoint, if it has been asked for here."""
-        future = self._known.get(identity, {}).get(key)
-        if future is None or not future.done() or future.cancelled():
-            return None
-        return None if future.exception() is not None else future.result()
+        batch = self._known.get(identity, {}).get(key)
+        return None if batch is None or batch.outcomes is None else batch.outcomes[key]
 
     @property
     def count(self) -> int:
@@ -186,10 +272,10 @@ class Loaders:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self._pending:
-            for _ in range(min(HANDED_OUT, len(self._pending))):
-                self._pending.pop().cancel()
-            if self._pending:
+            if next(iter(self._pending)).give_up(HANDED_OUT):
                 await self._pace.breathe()
+            else:
+                self._pending.pop()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loads: int, quiet: int) -> None:
         if self._is_closed:
@@ -206,32 +292,33 @@ class Loaders:
         """Send the wave: one task an endpoint, all at the same time."""
         wave, self._wave = self._wave, {}
         self._waves += 1
-        for keys, futures in wave.values():
-            task = asyncio.create_task(self._deliver(keys, futures))
+        for batch in wave.values():
+            task = asyncio.create_task(self._deliver(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(
-        self, keys: Keys, futures: Mapping[Key, "asyncio.Future[LoadOutcome]"]
-    ) -> None:
-        origin, span = self._origin, None
+    async def _deliver(self, batch: KeyBatch) -> None:
+        keys, origin, span = batch.keys, self._origin, None
         if self.spans is not None:
             span = self._span(keys)
             self.spans.append(span)
             origin = replace(origin, span=span)
         try:
             outcomes = await self._fetcher.fetch(keys, origin, since=self._since)
-            if span is not None:
-                span.end = self._fetcher.clock.now()
-                span.failed = sum(not isinstance(one, Fetched) for one in outcomes.values())
-        except Exception as error:  # a limit, or a defect: every key of the batch has it
-            for future in futures.values():
-                _fail(future, error)
-            self._pending.difference_update(futures.values())
+        except Exception as error:
+            batch.fail(error)
+            self._pending.discard(batch)
             return
+        if span is not None:
+            span.end = self._fetcher.clock.now()
+            span.failed = sum(not isinstance(one, Fetched) for one in outcomes.values())
         self.holding += 1
         try:
-            await self._hand_out(futures, outcomes)
+            self._pace.begin()
+            batch.land(outcomes)
+            while batch.hand_out(HANDED_OUT):
+                await self._pace.breathe()  # whoever waits for these rows takes them now
+            self._pending.discard(batch)
         finally:
             self.holding -= 1
 
@@ -245,19 +332,11 @@ class Loaders:
             start=self._fetcher.clock.now(),
         )
 
-    async def _hand_out(
-        self, futures: Mapping[Key, "asyncio.Future[LoadOutcome]"], outcomes: LoadOutcomes
-    ) -> None:
-        self._pace.begin()
-        for place, (key, future) in enumerate(futures.items()):
-            if place and place % HANDED_OUT == 0:
-                await self._pace.breathe()  # whoever waits for these rows takes them now
-            self._pending.discard(future)
-            if not future.done():
-                future.set_result(outcomes[key])
 
-
-def _fail(future: "asyncio.Future[LoadOutcome]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # seen: whoever awaits the future gets it all the same
+def _pass_on(came: KeyBatch, to: KeyBatch) -> None:
+    """Tell who waits for `to` what came elsewhere."""
+    if came.outcomes is not None:
+        to.land({key: came.outcomes[key] for key in to.keys.values})
+        to.hand_out()
+    elif came.error is not None:
+        to.fail(came.error)

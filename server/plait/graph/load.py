@@ -44,8 +44,7 @@ async def load_row(info: InfoLike, spec: EndpointSpec, values: Mapping[str, Any]
     recall = await context.recall_of(info)
     if recall is not None and (found := recall.find(spec, asked)) is not MISSING:
         return copied(found)
-    # Shielded: a resolver that is given up must not take the row from the others that wait for it.
-    row = unpacked(info, await asyncio.shield(context.loaders.load(spec, asked)))
+    row = unpacked(info, await context.loaders.load(spec, asked).future())
     if spec.page_headers is not None and row is not None:
         row = row["body"]
     if recall is not None:
@@ -65,7 +64,7 @@ async def load_many_rows(
     recall = await context.recall_of(info)
     known = [recall.find(spec, one) if recall else MISSING for one in asked]
     futures = [
-        asyncio.shield(context.loaders.load(spec, one))
+        context.loaders.load(spec, one).future()
         for one, found in zip(asked, known, strict=True)
         if found is MISSING
     ]

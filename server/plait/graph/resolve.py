@@ -1,6 +1,5 @@
 """What a declared field does when it is executed: values to loads, rows to the field's value."""
 
-import asyncio
 import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from plait.backend.loader import Loaders
+from plait.backend.loader import Loaders, Loading
 from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.paths import is_absent, path_text
 from plait.backend.spec import EndpointSpec
@@ -23,7 +22,7 @@ from plait.writes.outcome import Failed, Succeeded, Unknown
 from plait.writes.together import write_alone
 from plait.writes.write import Write
 
-AskedKey: TypeAlias = "asyncio.Future[LoadOutcome] | PlaitError | None"
+AskedKey: TypeAlias = Loading | PlaitError | None
 """What became of one key: it is asked for, it cannot be asked for, or there is none."""
 UNSETTLED: Any = object()
 """In place of a value that is not there yet, or that needs a closer look."""
@@ -94,10 +93,11 @@ class Bound:
             return UNSETTLED
         found = []
         is_many = self.fetch.form == "many"
-        for future in asked.answers:
-            if not isinstance(future, asyncio.Future) or not future.done() or future.exception():
+        for loading in asked.answers:
+            if not isinstance(loading, Loading):
                 return UNSETTLED
-            outcome = future.result()
+            outcomes = loading.batch.outcomes
+            outcome = None if outcomes is None else outcomes[loading.key]
             if not isinstance(outcome, Fetched) or outcome.stale_because or outcome.row is None:
                 return UNSETTLED
             try:
@@ -144,17 +144,16 @@ class Bound:
 
     def _shown(self, info: Any, asked: AskedKeys) -> Any:
         """The field's value: at once where all of its rows are there."""
-        if all(not isinstance(one, asyncio.Future) or one.done() for one in asked.answers):
+        if all(not isinstance(one, Loading) or one.is_over for one in asked.answers):
             return self._value(info, asked)
         return self._value_later(info, asked)
 
     async def _value_later(self, info: Any, asked: AskedKeys) -> Any:
-        # One after the other: they are under way all the same, and most come together. Shielded:
-        # a field that is given up must not take the key from the others that wait for it.
-        for future in asked.answers:
-            if isinstance(future, asyncio.Future) and not future.done():
+        # One after the other: they are under way all the same, and most come together.
+        for loading in asked.answers:
+            if isinstance(loading, Loading) and not loading.is_over:
                 with contextlib.suppress(PlaitError):  # a limit: it is told below
-                    await asyncio.shield(future)
+                    await loading.future()
         return self._value(info, asked)
 
     def _value(self, info: Any, asked: AskedKeys) -> Any:
@@ -250,5 +249,5 @@ class Bound:
 
 
 def _outcome(key: AskedKey) -> LoadOutcome:
-    assert isinstance(key, asyncio.Future)
-    return key.result()
+    assert isinstance(key, Loading)
+    return key.outcome()

@@ -1,15 +1,15 @@
 """What one step of a compiled operation has asked for, and the rows that came of it."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from plait.backend.decode import comparable, grouped
 from plait.backend.fetch import Fetching
 from plait.backend.flight import Brought
 from plait.backend.freshness import CacheEntry
 from plait.backend.keys import Key, Keys
+from plait.backend.loader import KeyBatch
 from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import Batch
@@ -45,15 +45,6 @@ class Known:
         return [encode(row) for row in rows]
 
 
-class Guest(NamedTuple):
-    """A key that a resolver asks for."""
-
-    key: Key
-    values: Mapping[str, Any]
-    future: "asyncio.Future[LoadOutcome]"
-    """Where it waits for what comes."""
-
-
 class LoadBatch:
     """Keys of one endpoint that leave together."""
 
@@ -74,7 +65,7 @@ class LoadBatch:
         self.joins: list[int] = []
         """Those that have something in it, whether it is there or not."""
         self.fetching: Fetching | None = None
-        self.guests: list[Guest] = []
+        self.guests: list[KeyBatch] = []
         """What resolvers have leave with them."""
         self.known: Known | None = None
         """In place of `fetching`."""
@@ -89,23 +80,22 @@ class LoadBatch:
         for key in self.keys.values:
             every.take(key, self.keys)
         for guest in self.guests:
-            every.put(guest.key, guest.values)
+            for key in guest.keys.values:
+                every.take(key, guest.keys)
         return every
 
     def tell_guests(self) -> None:
         """Tell guests what has come."""
         fetching = self.fetching
         assert fetching is not None
-        for key, _, future in self.guests:
-            if future.done():
-                continue
+        for guest in self.guests:
             try:
                 if fetching.defect is not None:
                     raise fetching.defect
-                future.set_result(fetching.outcome(key))
+                guest.land({key: fetching.outcome(key) for key in guest.keys.values})
+                guest.hand_out()
             except Exception as defect:
-                future.set_exception(defect)
-                future.exception()  # seen: whoever waits for it gets it all the same
+                guest.fail(defect)
 
     @property
     def is_over(self) -> bool:

@@ -18,9 +18,9 @@ from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher, Fetching
 from plait.backend.keys import Key, Keys
-from plait.backend.loader import QUIET_TURNS, Loaders
+from plait.backend.loader import QUIET_TURNS, KeyBatch, Loaders
 from plait.backend.loads import LoadOutcome
-from plait.query.asked import Asked, Guest, Known, LoadBatch
+from plait.query.asked import Asked, Known, LoadBatch
 
 
 class Batches:
@@ -210,17 +210,16 @@ class Batches:
                 return fetching.outcome(key)
         return None
 
-    def join(
-        self, identity: str, key: Key, values: Mapping[str, Any]
-    ) -> "asyncio.Future[LoadOutcome] | None":
+    def join(self, identity: str, key: Key, values: Mapping[str, Any]) -> KeyBatch | None:
         """Have a resolver's key leave with what is pending for an endpoint: see `Elsewhere`."""
         batch = self._pending.get(identity)
         if batch is None:
             return None
-        future: asyncio.Future[LoadOutcome] = asyncio.get_running_loop().create_future()
-        batch.guests.append(Guest(key, values, future))
+        guest = KeyBatch(Keys(batch.endpoint))
+        guest.keys.put(key, values)
+        batch.guests.append(guest)
         self._guests += 1
-        return future
+        return guest
 
     def send_back(self) -> None:
         """Nothing leaves any more: who has sent guests has them leave with others."""
@@ -229,9 +228,9 @@ class Batches:
     def _send_back(self, batches: Iterable[LoadBatch]) -> None:
         for batch in batches:
             guests, batch.guests = batch.guests, []
-            for one in guests:
+            for guest in guests:
                 assert self.loaders is not None
-                self.loaders.take_back(batch.endpoint, one.key, one.values, one.future)
+                self.loaders.take_back(guest)
 
     def hand_on(self, loaders: Loaders, budget: Budget) -> None:
         """Tell loaders what was asked for, and what it brought. Only that counts in `budget` from

@@ -18,7 +18,7 @@ from plait.graph.execution import Selected
 from plait.graph.ran import Ran, RowsRan
 from plait.graph.recall import Recall, recalled
 from plait.query.marks import MARKS_MAX, fallback_mark
-from plait.writes.keys import entry_id, key_from_header
+from plait.writes.idempotency import entry_id, key_from_header
 from plait.writes.outcome import Outcome, told
 from plait.writes.together import next_place
 from plait.writes.writes import Writes

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from plait.backend.loader import Loaders
-from plait.backend.loads import Fetched
+from plait.backend.keys import Key
+from plait.backend.loader import KeyBatch, Loaders, Loading
+from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.paths import Path
 from plait.clock import Pace
 from plait.graph.fields import Fetch, Object, Row
@@ -73,11 +74,12 @@ class Run:
         """What was asked, where it hangs on one value of the row, by that value."""
         self._pages: list[Any] = []
         """Made of rows, and kept for as long as something may be found by them."""
-        self._visited: set[tuple[int, int]] = set()
-        self._unclaimed: set[int] = set()
+        self._visited: set[tuple[int, KeyBatch, Key]] = set()
+        self._unclaimed: set[tuple[KeyBatch, Key]] = set()
+        self._awaited: dict[KeyBatch, list[tuple[Step, AskedKeys, Key]]] = {}
+        """What is under way, and the steps whose rows are among it."""
         self._work: deque[Iterator[None]] = deque()
         self._is_working = False
-        self._under_way = 0
         self._done: asyncio.Future[None] | None = None
 
     def begin(self) -> None:
@@ -97,7 +99,7 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Whether all has come."""
-        return not self._under_way and not self._work
+        return not self._awaited and not self._work
 
     async def over(self) -> None:
         """Wait until all has come."""
@@ -163,48 +165,51 @@ class Run:
             self._by_value[step.index][told] = asked
         if asked is None:
             return
-        for key, values in zip(asked.answers, asked.values, strict=True):
-            if not isinstance(key, asyncio.Future):
+        for loading, values in zip(asked.answers, asked.values, strict=True):
+            if not isinstance(loading, Loading):
                 continue
-            self._unclaimed.discard(id(key))
-            if not step.below or (step.index, id(key)) in self._visited:
-                self._wait(key)
+            batch, key = loading.batch, loading.key
+            if self._unclaimed:
+                self._unclaimed.discard((batch, key))
+            waiting = self._waiting_for(batch)
+            if not step.below or (step.index, batch, key) in self._visited:
                 continue
-            self._visited.add((step.index, id(key)))
-            if not key.done():
+            self._visited.add((step.index, batch, key))
+            if waiting is not None:
                 self._ask_early(step, values)
-            self._wait(key, partial(self._arrived, step, asked))
+                waiting.append((step, asked, key))
+            elif batch.outcomes is not None:
+                self._add(self._visit_rows(step, asked, batch.outcomes[key]))
 
-    def _wait(self, key: "asyncio.Future[Any]", then: Callable[[Any], None] | None = None) -> None:
-        if key.done():
-            if then is not None:
-                then(key)
-            return
-        self._under_way += 1
-        key.add_done_callback(partial(self._came, then))
+    def _waiting_for(self, batch: KeyBatch) -> list[tuple[Step, AskedKeys, Key]] | None:
+        """The steps whose rows are among what a batch brings; `None` where it is over."""
+        if batch.is_over:
+            return None
+        waiting = self._awaited.get(batch)
+        if waiting is None:
+            waiting = self._awaited[batch] = []
+            batch.then(partial(self._came, batch))
+        return waiting
 
-    def _came(self, then: Callable[[Any], None] | None, key: "asyncio.Future[Any]") -> None:
-        self._under_way -= 1
-        if then is not None:
-            then(key)
+    def _came(self, batch: KeyBatch) -> None:
+        """A batch is there: ask for what hangs on its rows."""
+        waiting, outcomes = self._awaited.pop(batch), batch.outcomes
+        if waiting and outcomes is not None:
+            for step, asked, key in waiting:
+                self._add(self._visit_rows(step, asked, outcomes[key]))
             self._advance()
         else:
             self._end()
 
-    def _arrived(self, step: Step, asked: AskedKeys, key: "asyncio.Future[Any]") -> None:
-        """A step's rows are there: ask for what hangs on them."""
-        if key.cancelled() or key.exception() is not None:
-            return
-        outcome = key.result()
+    def _visit_rows(self, step: Step, asked: AskedKeys, outcome: LoadOutcome) -> Iterator[None]:
         if not isinstance(outcome, Fetched) or outcome.row is None:
             return
         rows = outcome.row
         if asked.window is not None:
-            self._add(self._visit_page(step, asked.window, rows))
-            return
-        if step.fetch.form == "one" and (type(rows) is list) is not step.fetch.is_list:
-            return  # not as declared: it will be an error at its place
-        self._add(self._visit_all(step.below, step.declared, rows))
+            yield from self._visit_page(step, asked.window, rows)
+        elif step.fetch.form != "one" or (type(rows) is list) is step.fetch.is_list:
+            yield from self._visit_all(step.below, step.declared, rows)
+        # else not as declared: it will be an error at its place
 
     def _visit_page(self, step: Step, window: Window, page: Any) -> Iterator[None]:
         assert step.fetch.pages is not None
@@ -254,9 +259,11 @@ class Run:
         if asked is None:
             return
         if self._loaders.count > before:
-            self._unclaimed.update(id(key) for key in asked.answers)
-        for key, values in zip(asked.answers, asked.values, strict=True):
-            if isinstance(key, asyncio.Future) and not key.done():
+            self._unclaimed.update(
+                (one.batch, one.key) for one in asked.answers if isinstance(one, Loading)
+            )
+        for loading, values in zip(asked.answers, asked.values, strict=True):
+            if isinstance(loading, Loading) and not loading.is_over:
                 self._ask_early(step, values)
 
     # --- turns

@@ -33,7 +33,7 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from plait.writes.keys import write_key
+from plait.writes.idempotency import write_key
 
 State: TypeAlias = Literal["pending", "succeeded", "failed", "unknown"]
 

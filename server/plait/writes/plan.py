@@ -7,7 +7,7 @@ from uuid import uuid4
 from msgspec import Struct, field
 
 from plait.backend.call import Origin
-from plait.writes.keys import (
+from plait.writes.idempotency import (
     canonical,
     entry_id,
     fingerprint,

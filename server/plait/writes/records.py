@@ -18,7 +18,7 @@ from plait.errors import (
     PlaitError,
     ResponseTooLarge,
 )
-from plait.writes.keys import canonical
+from plait.writes.idempotency import canonical
 from plait.writes.ledger import LOST, WriteRecord
 from plait.writes.outcome import Failed, Outcome, Succeeded, Unknown
 from plait.writes.verdict import answered_status, may_try_again, reason_for, verdict_on

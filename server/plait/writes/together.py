@@ -15,7 +15,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 from plait.backend.call import Origin
-from plait.writes.keys import checked_key, key_from_header
+from plait.writes.idempotency import checked_key, key_from_header
 from plait.writes.outcome import Outcome, Succeeded
 from plait.writes.plan import AskedWrites
 from plait.writes.write import SendWrite, Write, WriteReply

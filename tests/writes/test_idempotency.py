@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from plait import Backend
 from plait.errors import BadUserInput, KeyInvalid
-from plait.writes.keys import (
+from plait.writes.idempotency import (
     _NAMESPACE,
     canonical,
     checked_key,
