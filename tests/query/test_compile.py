@@ -99,6 +99,7 @@ class Thing:
     wrong: int = count_of(id=this.id, fallback=2**40)
     kept: "Thing" = get_thing(id=this.friendId, fallback={"id": 1, "name": "kept"})
     nobody: list["Thing | None"] = get_thing.many(id=this.friendIds, fallback=[])
+    several: list["Thing"] = get_thing.many(id=this.friendIds, fallback=[{"name": "several"}])
     pair: Spot | None = pair_of(a=this.id, b=this.size)
     fixed: "Thing | None" = get_lone(id=3)
     friends: list["Thing | None"] = get_thing.many(id=this.friendIds)
@@ -492,7 +493,7 @@ CASES: list[tuple[str, Any, str, str]] = [
             "GET /things?id=1&id=2&id=1": [ONE, TWO],
             "GET /things/2": TWO,
         },
-        "left",
+        "failed",
         "lists of ids in rows, and null in one whose items must be there",
     ),
     (
@@ -603,8 +604,44 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "{ things { nobody { name } } }",
         {"GET /all": [row(friendIds=[2])], "GET /things/2": reply(status=500)},
-        "left",
+        "code",
         "a fallback of several",
+    ),
+    (
+        "{ things { nobody { name } } }",
+        {"GET /all": [row(friendIds=[1, 2]), row(friendIds=[1]), row(friendIds=None)]}
+        | {"GET /things?id=1&id=2": reply([ONE], status=200)},
+        "code",
+        "no fallback of several, where one is merely not there",
+    ),
+    (
+        "{ things { several { name } } }",
+        {"GET /all": [row(friendIds=[1, 2]), row(friendIds=[1])], "GET /things?id=1&id=2": [ONE]},
+        "left",
+        "a fallback of several, with rows",
+    ),
+    (
+        "{ things { name friends { name friend { name } } } }",
+        {"GET /all": [row(friendIds=[1, 2, None, 3]), row(friendIds=[3]), row(friendIds=[4, 1])]}
+        | {"GET /things?id=1&id=2": [ONE, TWO], "GET /things?id=3&id=4": reply(status=500)}
+        | {"GET /things?id=1&id=2&id=3&id=4": reply(status=422)},
+        "failed",
+        "some of several failed",
+    ),
+    (
+        "{ things { friends { name } close { id } a: friends { id } } }",
+        {"GET /all": [row(friendIds=[1, 9, 1]), row(friendIds=[9, 8]), row(friendIds=[1, 9, 1])]}
+        | {"GET /things?id=1&id=9&id=8": [ONE]},
+        "failed",
+        "some of several are missing, of those that may be and of those that must be there",
+    ),
+    (
+        "{ loose { close { sure { id } } } }",
+        {"GET /all": [row(friendIds=[1, 2])]}
+        | {"GET /things?id=1&id=2": [row(friendId=1), row(id=2, friendId=9)]}
+        | {"GET /things/9": reply(status=503)},
+        "failed",
+        "what failed below one of several",
     ),
     (
         "{ things { sure { name } } }",
@@ -642,7 +679,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "{ things { kept { name } } }",
         {"GET /all": [ONE, row(friendId=3)], "GET /things?id=2&id=3": [TWO]},
-        "left",
+        "code",
         "a fallback for what is missing from a batch",
     ),
     (

@@ -252,7 +252,7 @@ def present(rows: Iterable[Any]) -> list[Any]:
     found: list[Any] = []
     for one in rows:
         if type(one) is list:
-            found += [row for row in one if row is not None] if None in one else one
+            found += [row for row in one if row is not None and type(row) is not FailedRow]
         elif one is not None and type(one) is not FailedRow:
             found.append(one)
     return found

@@ -121,7 +121,9 @@ class Join:
     def may_be_absent(self) -> bool:
         """Whether no row is no error: null is shown, or an empty list."""
         fetch = self.step.fetch
-        return fetch.nullable or fetch.is_list or fetch.form == "many"
+        if fetch.form == "many":
+            return fetch.items_nullable
+        return fetch.nullable or fetch.is_list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -50,6 +50,14 @@ def _fetched(shown: Sequence[Mapping[Any, Any]], held: Sequence[int], place: int
     return shown[held[place]][key]
 
 
+def _wants_fallback(join: Join, asked: Asked) -> bool:
+    """Whether something else is to be shown in place of a row that is not there."""
+    if join.may_be_absent or not join.step.fetch.options.has_fallback:
+        return False
+    absent = [value for value, row in asked.rows.items() if row is None]
+    return bool([value for value in absent if asked.keys[value] is not None])
+
+
 class Direct:
     """One compiled operation under way."""
 
@@ -437,7 +445,12 @@ class Direct:
         self._under_way -= 1
         watch = self._prepared.bounds[join.index].watch
         # What computes fields of rows has the rows that graphql-core would have.
-        if watch.is_open or join.computes or not taken(join, asked, self._prepared.refused):
+        if (
+            watch.is_open
+            or join.computes
+            or not taken(join, asked, self._prepared.refused)
+            or _wants_fallback(join, asked)
+        ):
             self._read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
@@ -457,11 +470,32 @@ class Direct:
                 self._ask(one, values)
 
     def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
+        asked.is_typed = False
         asked_in = {key: batch for batch in asked.batches for key in batch.keys.values}
         row = partial(self._row, join, watch, asked, asked_in)
         for value, key in asked.keys.items():
-            many = type(key) is list
-            asked.rows[value] = [row(value, one) for one in key] if many else row(value, key)
+            if type(key) is list:
+                items = [row(value, one) for one in key]
+                asked.rows[value] = self._many(join, items)
+            else:
+                asked.rows[value] = None if key is None else row(value, key)
+
+    def _many(self, join: Join, items: list[Any]) -> Any:
+        """What came for a list of keys; what stands in for all of it, where one of them failed."""
+        options = join.step.fetch.options
+        failed = next((one for one in items if type(one) is FailedRow), None)
+        if failed is None or not options.has_fallback:
+            return items
+        return self._fallback(join, failed.error)
+
+    def _fallback(self, join: Join, error: PlaitError) -> FailedRow:
+        """What is shown in place of what failed, where no row of it need be made."""
+        given = join.step.fetch.options.fallback
+        if given and join.build is not None:
+            raise Unusual
+        self._failed.add(join.index)
+        shown = completed(join.step.definition.type, given)
+        return FailedRow(error, join.index, has_fallback=True, fallback=shown)
 
     def _row(
         self,
@@ -473,8 +507,11 @@ class Direct:
         key: Key | None,
     ) -> Any:
         """What came for one key of a value, or what stands in for it."""
+        fetch = join.step.fetch
         if key is None:
-            return None
+            if fetch.form != "many" or join.may_be_absent:
+                return None
+            return self._instead_of(join, asked, value, not_found_of(fetch.endpoint, None))
         source = asked_in[key].known or asked_in[key].fetching
         assert source is not None
         outcome = source.outcome(key)
@@ -484,9 +521,9 @@ class Direct:
         if outcome.stale_because is not None:
             self._note(join, asked, value, Instead("stale", outcome.stale_because), row)
         if row is None and not join.may_be_absent:
-            absent = not_found_of(join.step.fetch.endpoint, outcome.status)
+            absent = not_found_of(fetch.endpoint, outcome.status)
             return self._instead_of(join, asked, value, absent)
-        if join.step.fetch.form == "connection":
+        if fetch.form == "connection":
             return None if row is None else self._page(join, asked, row, watch)
         if watch.is_open:
             watch.see(row)
@@ -499,13 +536,9 @@ class Direct:
         if options.has_fallback and fetch.form != "many":
             given = options.fallback
             if given is None or join.build is None:
-                shown = completed(join.step.definition.type, given)
-                self._failed.add(join.index)
-                return FailedRow(error, join.index, has_fallback=True, fallback=shown)
+                return self._fallback(join, error)
             self._note(join, asked, value, Instead("value", error), given)
             return given
-        if fetch.form == "many":
-            raise Unusual  # each item tells its own
         self._failed.add(join.index)
         return FailedRow(error, join.index)
 

@@ -63,7 +63,7 @@ def told_of(
     join and by the identity of what is shown."""
     failed: list[_Failed] = []
     marks: list[tuple[AnswerPath, Instead]] = []
-    places: list[tuple[Any, str, Any]] = []
+    places: list[tuple[Any, str | int, Any]] = []
     for join in joins:
         others = instead.get(join.index, {})
         for path, holder, name, held in _found(data, join.step.path):
@@ -140,11 +140,11 @@ def _make_null(data: Any, place: AnswerPath) -> None:
             _put(held, _name(held, str(last)), None)
 
 
-def _put(holder: Any, name: str, value: Any) -> None:
-    if type(holder) is dict:
-        holder[name] = value
-    else:
+def _put(holder: Any, name: str | int, value: Any) -> None:
+    if type(name) is str and type(holder) is not dict:
         setattr(holder, name, value)
+    else:
+        holder[name] = value
 
 
 def _error(failed: _Failed) -> GraphQLError:
@@ -156,8 +156,11 @@ def _error(failed: _Failed) -> GraphQLError:
     )
 
 
-def _found(data: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[AnswerPath, Any, str, Any]]:
-    """What stands at the end of `keys`: its path, what holds it, under which name."""
+def _found(
+    data: dict[str, Any], keys: Sequence[str]
+) -> Iterator[tuple[AnswerPath, Any, str | int, Any]]:
+    """What stands at the end of `keys`, and each item of it that failed: its path, what holds it,
+    under which name."""
     holders: list[tuple[AnswerPath, Any]] = [((), data)]
     for key in keys[:-1]:
         below: list[tuple[AnswerPath, Any]] = []
@@ -170,6 +173,10 @@ def _found(data: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[AnswerPa
         held = _held(holder, name)
         if held is not None:
             yield (*path, key), holder, name, held
+        if type(held) is list:
+            for place, item in enumerate(held):
+                if type(item) is FailedRow:
+                    yield (*path, key, place), held, place, item
 
 
 def _add(found: list[tuple[AnswerPath, Any]], path: AnswerPath, value: Any) -> None:

@@ -73,7 +73,12 @@ class Shown:
         made: dict[Any, Any] = {}
         if fetch.form == "many":
             for value, rows in asked.rows.items():
-                made[value] = _nothing(fetch) if rows is None else _many(fetch, build, rows, below)
+                if rows is None:
+                    made[value] = _nothing(fetch)
+                elif type(rows) is FailedRow:
+                    made[value] = rows
+                else:
+                    made[value] = _many(build, rows, below)
         elif fetch.is_list:
             for value, rows in asked.rows.items():
                 if rows is None:
@@ -103,7 +108,7 @@ class Shown:
         row, fetch = asked.rows[value], join.step.fetch
         if row is not None:
             return row
-        if asked.keys[value] is None or fetch.options.has_fallback:
+        if asked.keys[value] is None:
             raise Unusual  # it was not asked for
         self.absent.add(join.index)
         return FailedRow(not_found_of(fetch.endpoint, None), join.index)
@@ -173,7 +178,7 @@ class Shown:
         for join in self._compiled.joins:
             asked = self._asked[join.index]
             if asked is not None and join.step.fetch.form == "many":
-                found += sum(len(rows) for rows in asked.rows.values() if rows)
+                found += sum(len(rows) for rows in asked.rows.values() if type(rows) is list)
         return found
 
 
@@ -195,9 +200,8 @@ def _nothing(fetch: Fetch) -> list[Any] | None:
     return None if fetch.nullable else []
 
 
-def _many(fetch: Fetch, build: Any, rows: list[Any], below: Sequence[Mapping[Any, Any]]) -> Any:
-    present = [row for row in rows if row is not None]
-    if len(present) < len(rows) and not fetch.items_nullable:
-        raise Unusual
+def _many(build: Any, rows: list[Any], below: Sequence[Mapping[Any, Any]]) -> Any:
+    """What is shown of rows that were asked for one by one; what failed, in its place."""
+    present = [row for row in rows if row is not None and type(row) is not FailedRow]
     objects = iter(build(present, *below))
-    return [None if row is None else next(objects) for row in rows]
+    return [row if row is None or type(row) is FailedRow else next(objects) for row in rows]
