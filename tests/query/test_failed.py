@@ -1,7 +1,6 @@
 """What failed, or shows something else instead, is told at its place; null goes up as far as it
 must."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,13 +19,26 @@ def error(message: str = "no") -> BackendTimeout:
     return BackendTimeout(message, backend="b", endpoint="GET /x")
 
 
+class Field:
+    """A join, as far as it is looked at."""
+
+    def __init__(self) -> None:
+        self.path: tuple[str, ...] = ()
+        self.types: tuple[Any, ...] = ()
+        self.nodes = ()
+
+
+FIELDS = [Field() for _ in range(4)]
+
+
 def join(index: int, path: str, *types: Any) -> Any:
-    step = SimpleNamespace(path=tuple(path.split(".")))
-    return SimpleNamespace(index=index, step=step, types=types, nodes=())
+    FIELDS[index].path, FIELDS[index].types = tuple(path.split(".")), types
+    return FIELDS[index]
 
 
 def failed(index: int, **more: Any) -> FailedRow:
-    return FailedRow(error(f"error {index}"), index, **more)
+    of: Any = FIELDS[index]
+    return FailedRow(error(f"error {index}"), of, **more)
 
 
 def told(data: Any, *joins: Any, instead: Any = None) -> Told:
@@ -84,7 +96,7 @@ def test_nothing_is_told_of_what_is_below_null_but_why_it_is() -> None:
         join(1, "a.d", MAY, MAY),
         join(2, "a.e", MAY, MUST),
         join(3, "a.f", MAY, MAY),
-        instead={3: {id(shown): Instead("stale", error())}},
+        instead={FIELDS[3]: {id(shown): Instead("stale", error())}},
     )
     assert data == {"a": None}
     assert paths(found) == [("error 2", ["a", "e"])]
@@ -99,7 +111,7 @@ def test_a_fallback_and_a_stale_copy_are_told_of_where_they_stand() -> None:
         data,
         join(0, "l.a", ITEMS, MAY),
         join(1, "b", MUST),
-        instead={0: {id(stale): Instead("stale", error())}},
+        instead={FIELDS[0]: {id(stale): Instead("stale", error())}},
     )
     assert data["b"] == 7
     assert found.errors == []

@@ -343,9 +343,9 @@ MATES = {
         ("{ cats { first second } }", None, CATS, "code", ["first"] * 3 + ["second"] * 3),
         ("{ cats { mate { loud } } }", None, MATES, "code", ["loud"] * 2),
         # What is unusual is told by graphql-core, of what has been computed until then.
-        ("{ cats { mate { risky } } }", None, MATES, "left", ["risky"] * 2),
-        ("{ cats { risky } }", None, CATS, "left", ["risky"] * 3),
-        ("{ cats { loud risky } }", None, CATS, "left", ["loud"] * 3 + ["risky"] * 3),
+        ("{ cats { mate { risky } } }", None, MATES, "failed", ["risky"] * 2),
+        ("{ cats { risky } }", None, CATS, "failed", ["risky"] * 3),
+        ("{ cats { loud risky } }", None, CATS, "failed", ["loud"] * 3 + ["risky"] * 3),
         ("{ cats { must } }", None, CATS, "left", ["must"] * 2),
         ("{ cats { friend { must } loud } }", None, CATS | {"GET /things/1": cat("b")},
          "left", ["must"] + ["loud"] * 3),
@@ -357,10 +357,10 @@ MATES = {
         # Objects inside of rows are rows like any other.
         ("{ cats { part { twice } } }", None, PARTS, "code", ["twice"] * 2),
         ("{ cats { part { twice } parts { twice } } }", None, PARTS, "code", ["twice"] * 4),
-        ("{ cats { part { twice } parts { twice } risky } }", None, PARTS, "left",
+        ("{ cats { part { twice } parts { twice } risky } }", None, PARTS, "failed",
          ["twice"] * 4 + ["risky"] * 2),
         ("{ paged { nodes { loud } edges { node { loud } } } }", None, PAGE, "code", ["loud"] * 4),
-        ("{ paged { nodes { loud } edges { node { risky } } } }", None, PAGE, "left",
+        ("{ paged { nodes { loud } edges { node { risky } } } }", None, PAGE, "failed",
          ["loud"] * 2 + ["risky"] * 2),
     ],
 )  # fmt: skip

@@ -114,8 +114,13 @@ class Join:
     is_held: bool = False
     """Whether its parameters come from what a resolver of the root returns."""
     guard: Resolver | None = None
-    """Its permissions, which are asked for each row of the join above: `gather` gets what does that
-    as its last parameter."""
+    """Its permissions, which are asked for each row of the join above: `gather` gets what says
+    whether they let it as its last parameter."""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Its keys in the answer, outermost first."""
+        return self.step.path
 
     @property
     def may_be_absent(self) -> bool:
@@ -306,6 +311,8 @@ class _Writer:
         self._texts: list[str] = []
         self._has_lists = False
         self._asks_permissions = False
+        self._authored = 0
+        """How many fields its author's code has a say in."""
         self._at: dict[tuple[tuple[str, ...], str], int] = {}
         """The joins by their places."""
         self._shapes = Shapes(
@@ -386,7 +393,8 @@ class _Writer:
         key: str,
         nodes: Nodes,
         entry: Custom | Property,
-        place: str = "",
+        place: _Place | None = None,
+        spot: str = "",
     ) -> Resolver:
         definition = type_.fields[nodes[0][0].name.value]
         named = get_named_type(definition.type)
@@ -398,7 +406,25 @@ class _Writer:
             if isinstance(definition.type, GraphQLNonNull)
             else definition.type
         )
-        return Resolver(key, type_, tuple(node for node, _ in nodes), entry, place)
+        return self._authors(key, type_, nodes, entry, place, spot)
+
+    def _authors(
+        self,
+        key: str,
+        type_: GraphQLObjectType,
+        nodes: Nodes,
+        entry: Custom | Property | Fetch,
+        place: _Place | None,
+        spot: str,
+    ) -> Resolver:
+        """A field that its author's code has a say in."""
+        self._authored += 1
+        own = tuple(node for node, _ in nodes)
+        if place is None:
+            return Resolver(key, type_, own, entry, order=self._authored)
+        path = (*place.path, key)
+        types = (*place.types, type_.fields[own[0].name.value].type)
+        return Resolver(key, type_, own, entry, spot, path, types, order=self._authored)
 
     # --- one step
 
@@ -551,7 +577,7 @@ class _Writer:
                 depth += 1
                 function.add(depth, f"if {row} is None: continue")
         if guard is not None:
-            function.add(depth, f"permit({row})")
+            function.add(depth, f"if not permit({row}): continue")
         function.add(depth, f"found.append({self._key(row, fetch, parameters)})")
         function.add(0, "return found")
         return function.name
@@ -649,9 +675,7 @@ class _Writer:
             path = (*place.path, key)
             if isinstance(entry, Fetch):
                 step = self._plan.places[path, type_.name]
-                guard = self._guard(type_, key, nodes, entry, spot)
-                if guard is not None:
-                    self._compute(function, place)  # permissions see rows, and no structs
+                guard = self._guard(type_, key, nodes, entry, place, spot)
                 value = self._lookup(function, row, step, nodes, type_, place, guard)
             elif isinstance(entry, Property) and not entry.is_guarded:
                 self._joins[place.join]["properties"][entry.label] += 1
@@ -672,7 +696,7 @@ class _Writer:
             elif isinstance(entry, Custom) or (
                 isinstance(entry, Property) and entry.guard is not None and entry.below is None
             ):
-                resolver = self._resolver(type_, key, nodes, entry, spot)
+                resolver = self._resolver(type_, key, nodes, entry, place, spot)
                 value = self._computed(function, row, resolver, place)
             elif isinstance(entry, Property):
                 raise NotCompiled(f"{entry.label}: {ASKED_FIRST}")
@@ -697,23 +721,29 @@ class _Writer:
         self._joins[place.join]["below"].append(index)
         own = f"shown_{index}"
         function.parameters.append(own)
-        return f"{own}[{self._key(row, step.fetch, join['parameters'])}]"
+        value = f"{own}[{self._key(row, step.fetch, join['parameters'])}]"
+        if guard is not None:  # where it is refused, that is shown
+            value = f"{self._computed(function, row, guard, place)} or {value}"
+        return value
 
     def _guard(
-        self, type_: GraphQLObjectType, key: str, nodes: Nodes, fetch: Fetch, place: str
+        self,
+        type_: GraphQLObjectType,
+        key: str,
+        nodes: Nodes,
+        fetch: Fetch,
+        place: _Place,
+        spot: str,
     ) -> Resolver | None:
         """The permissions of a field with an endpoint."""
         if fetch.guard is None:
             return None
         self._asks_permissions = True
-        return Resolver(key, type_, tuple(node for node, _ in nodes), fetch, place)
-
-    def _compute(self, function: _Function, place: _Place) -> None:
-        """Author's code sees rows of a join, as graphql-core would have them."""
-        function.computes = self._joins[place.join]["computes"] = True
+        return self._authors(key, type_, nodes, fetch, place, spot)
 
     def _computed(self, function: _Function, row: str, resolver: Resolver, place: _Place) -> str:
-        self._compute(function, place)
+        # Author's code sees rows of a join, as graphql-core would have them, and no structs.
+        function.computes = self._joins[place.join]["computes"] = True
         own = function.new("c")
         function.first.append(f"{own} = compute({self._names.of('resolver', resolver)})")
         return f"{own}({row})"

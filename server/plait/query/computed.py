@@ -4,6 +4,8 @@ for a row or at the root, whoever makes the answer in the end."""
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from graphql import GraphQLNonNull
+
 from plait.backend.budget import Budget
 from plait.backend.numbers import encode
 from plait.clock import Pace
@@ -12,6 +14,7 @@ from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
 from plait.query.compile import Compiled
+from plait.query.failed import FailedRow
 from plait.query.leaves import Unusual
 from plait.query.resolved import Execution, Resolver, RowInfo
 
@@ -28,6 +31,7 @@ class Computed:
         "_times",
         "_variables",
         "execution",
+        "failed",
         "ran",
     )
 
@@ -46,6 +50,9 @@ class Computed:
         """By the places of rows, and their identities."""
         self._left = 0
         self._times = 1
+        self.failed: dict[int, Resolver] = {}
+        """Those of rows of which one raised an error, or whose permissions have refused one; by
+        the identities of their nodes."""
         self.execution: Execution | None = None
         """What permissions are told of the request."""
 
@@ -61,11 +68,17 @@ class Computed:
         self._times = times
 
     def of_rows(self, resolver: Resolver) -> Callable[[dict[str, Any]], Any]:
-        """What shows what a resolver returns for a row. Raises as `values`."""
+        """What shows what a resolver returns for a row; or that it failed there, and of a field
+        with an endpoint nothing where it did not. Raises as `values`."""
         run, show = self._run_for(resolver), resolver.shown
+        if resolver.is_asked_elsewhere:
+            return lambda row: self._refusal(resolver, run(row))
 
         def of_row(row: dict[str, Any]) -> Any:
-            shown = show(run(row).told())
+            ran = run(row)
+            if ran.error is not None:
+                return self._failure(resolver, ran.error)
+            shown = show(ran.value)
             size = len(shown) + 2 if type(shown) is str else size_of(shown)
             self._left -= size * self._times
             if self._left < 0:
@@ -74,18 +87,26 @@ class Computed:
 
         return of_row
 
-    def permit(self, resolver: Resolver) -> Callable[[dict[str, Any]], None]:
-        """What asks the permissions of a field for a row. Raises `Unusual` where they do not let
-        it: graphql-core tells what is shown instead."""
+    def permit(self, resolver: Resolver) -> Callable[[dict[str, Any]], bool]:
+        """What says whether the permissions of a field let it be asked for, for a row. Raises
+        `Unusual` where they have something else shown: graphql-core shows it."""
         if self._pace is not None:
             self._pace.begin()
         run = self._run_for(resolver)
+        return lambda row: self._refusal(resolver, run(row)) is None
 
-        def permit(row: dict[str, Any]) -> None:
-            if not run(row).is_granted:
-                raise Unusual
+    def _refusal(self, resolver: Resolver, ran: Ran) -> FailedRow | None:
+        if ran.error is not None:
+            return self._failure(resolver, ran.error)
+        if not ran.is_granted:
+            raise Unusual
+        return None
 
-        return permit
+    def _failure(self, resolver: Resolver, error: Exception) -> FailedRow:
+        if isinstance(resolver.types[-1], GraphQLNonNull):
+            raise Unusual  # null goes up, and graphql-core runs no more of what is below
+        self.failed[id(resolver.node)] = resolver
+        return FailedRow(error, resolver)
 
     def _run_for(self, resolver: Resolver) -> Callable[[dict[str, Any]], Ran]:
         """What runs a resolver for a row, if it has not run. Raises as `Resolver.run`."""

@@ -10,6 +10,7 @@ again.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from plait.backend.budget import Budget
@@ -33,6 +34,7 @@ from plait.query.failed import FailedRow, Instead, Told, told_of
 from plait.query.held import Fetched
 from plait.query.leaves import Unusual, completed
 from plait.query.prepared import Prepared
+from plait.query.resolved import Resolver
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown
 
@@ -208,7 +210,7 @@ class Direct:
             whole = {**data, **self.beside, **later}
             data = {key: whole[key] for key in self.order}
         told = _NOTHING_TOLD
-        if self._failed or self._instead or shown.absent:
+        if self._failed or self._instead or shown.absent or self.computed.failed:
             told = self._told(data, shown)
         body = encode({"data": None if told.is_nothing else data})
         items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
@@ -222,13 +224,16 @@ class Direct:
         )
 
     def _told(self, data: dict[str, Any], shown: Shown) -> Told:
+        joins = self._compiled.joins
         instead = {
-            index: {id(shown.of[index][value]): one for value, one in ones.items()}
+            joins[index]: {id(shown.of[index][value]): one for value, one in ones.items()}
             for index, ones in self._instead.items()
         }
-        failed = self._failed | shown.absent | instead.keys()
-        joins = [self._compiled.joins[index] for index in sorted(failed)]
-        told = told_of(data, joins, instead)
+        failed = self._failed | shown.absent | self._instead.keys()
+        own = self.computed.failed.values()
+        fields: list[Join | Resolver] = [*sorted(own, key=attrgetter("order"))]
+        fields += [joins[index] for index in sorted(failed)]
+        told = told_of(data, fields, instead)
         if len(told.errors) > ERRORS_MAX:
             raise Unusual
         return told
@@ -488,14 +493,14 @@ class Direct:
             return items
         return self._fallback(join, failed.error)
 
-    def _fallback(self, join: Join, error: PlaitError) -> FailedRow:
+    def _fallback(self, join: Join, error: Exception) -> FailedRow:
         """What is shown in place of what failed, where no row of it need be made."""
         given = join.step.fetch.options.fallback
         if given and join.build is not None:
             raise Unusual
         self._failed.add(join.index)
         shown = completed(join.step.definition.type, given)
-        return FailedRow(error, join.index, has_fallback=True, fallback=shown)
+        return FailedRow(error, join, has_fallback=True, fallback=shown)
 
     def _row(
         self,
@@ -540,7 +545,7 @@ class Direct:
             self._note(join, asked, value, Instead("value", error), given)
             return given
         self._failed.add(join.index)
-        return FailedRow(error, join.index)
+        return FailedRow(error, join)
 
     def _note(self, join: Join, asked: Asked, value: Any, instead: Instead, row: Any) -> None:
         """Tell, where it will be shown, that a row is not what was asked for just now. Raises

@@ -10,18 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from graphql import GraphQLError, GraphQLNonNull
+from graphql import GraphQLError, GraphQLNonNull, located_error
 
 from plait.errors import PlaitError, own
 from plait.query.compile import Join
 from plait.query.marks import fallback_mark
+from plait.query.resolved import Resolver
 
 
-class FailedRow(msgspec.Struct, frozen=True):
+class FailedRow(msgspec.Struct, frozen=True, eq=False):
     """Stands where a value would be."""
 
-    error: PlaitError
-    join: int
+    error: Exception
+    of: Join | Resolver
+    """The field that it would be a value of."""
     has_fallback: bool = False
     fallback: Any = None
     """What is shown instead, and is no error."""
@@ -51,32 +53,35 @@ class _Failed(msgspec.Struct, frozen=True):
     """A field that failed, and what becomes null for it: its place, or one above that may be."""
 
     path: AnswerPath
-    join: Join
-    error: PlaitError
+    of: Join | Resolver
+    error: Exception
     null_at: AnswerPath
 
 
 def told_of(
-    data: dict[str, Any], joins: Sequence[Join], instead: Mapping[int, Mapping[int, Instead]]
+    data: dict[str, Any],
+    fields: Sequence[Join | Resolver],
+    instead: Mapping[Join, Mapping[int, Instead]],
 ) -> Told:
-    """What there is to tell of `joins`; what failed becomes null, or its fallback. `instead` is by
+    """What there is to tell of `fields`; what failed becomes null, or its fallback. `instead` is by
     join and by the identity of what is shown."""
     failed: list[_Failed] = []
     marks: list[tuple[AnswerPath, Instead]] = []
     places: list[tuple[Any, str | int, Any]] = []
-    for join in joins:
-        others = instead.get(join.index, {})
-        for path, holder, name, held in _found(data, join.step.path):
+    for field in fields:
+        others = instead.get(field, {})  # type: ignore[arg-type]  # resolvers have none
+        for path, holder, name, held in _found(data, field.path):
             if type(held) is not FailedRow:
                 other = others.get(id(held))
                 if other is not None:
                     marks.append((path, other))
-            elif held.join == join.index:  # else of another type's field at the same place
+            elif held.of is field:  # else of another type's field at the same place
                 places.append((holder, name, held.fallback))
                 if held.has_fallback:
+                    assert isinstance(held.error, PlaitError)
                     marks.append((path, Instead("value", held.error)))
                 else:
-                    failed.append(_Failed(path, join, held.error, _null_at(path, join.types)))
+                    failed.append(_Failed(path, field, held.error, _null_at(path, field.types)))
     for holder, name, value in places:  # last: the same row may be shown at several places
         _put(holder, name, value)
     nulls = {one.null_at for one in failed if one.null_at != one.path}
@@ -148,12 +153,8 @@ def _put(holder: Any, name: str | int, value: Any) -> None:
 
 
 def _error(failed: _Failed) -> GraphQLError:
-    return GraphQLError(
-        str(failed.error),
-        nodes=list(failed.join.nodes),
-        path=list(failed.path),
-        original_error=own(failed.error),
-    )
+    error = own(failed.error) if isinstance(failed.error, PlaitError) else failed.error
+    return located_error(error, list(failed.of.nodes), list(failed.path))
 
 
 def _found(

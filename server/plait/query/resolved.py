@@ -66,12 +66,16 @@ class Resolver:
         "_guard",
         "_self_of",
         "definition",
+        "is_asked_elsewhere",
         "key",
         "node",
         "nodes",
+        "order",
         "parent",
+        "path",
         "place",
         "shown",
+        "types",
     )
 
     def __init__(
@@ -81,16 +85,28 @@ class Resolver:
         nodes: tuple[FieldNode, ...],
         entry: Custom | Property | Fetch,
         place: str = "",
+        path: tuple[str, ...] = (),
+        types: tuple[Any, ...] = (),
+        *,
+        order: int = 0,
     ) -> None:
         self.key = key
         """The field's key in the answer."""
         self.place = place
         """The same for all of one place of the answer."""
+        self.path = path
+        """Its keys in the answer, outermost first, where it is a row's."""
+        self.types = types
+        """The types that the schema has for these."""
         self.parent = parent
         self.node, self.nodes = nodes[0], nodes
         self.definition = parent.fields[self.node.name.value]
         self.shown = completer(self.definition.type)
         """What the answer has of what it returns."""
+        self.order = order
+        """Its place among those of the operation."""
+        self.is_asked_elsewhere = isinstance(entry, Fetch)
+        """Whether it has permissions alone: what they let show an endpoint is asked for."""
         self._guard = entry.guard
         self._self_of = entry.self_of
         self._function = _function_of(entry)

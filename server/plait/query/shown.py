@@ -111,7 +111,7 @@ class Shown:
         if asked.keys[value] is None:
             raise Unusual  # it was not asked for
         self.absent.add(join.index)
-        return FailedRow(not_found_of(fetch.endpoint, None), join.index)
+        return FailedRow(not_found_of(fetch.endpoint, None), join)
 
     def _plain(self, join: Join, row: Any, show: Show) -> Any:
         """A step that shows values."""
