@@ -2,6 +2,7 @@
 says what is shown where they refuse. Each is asked once for a row, whoever makes the answer."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from plait.query.document import DocumentLimits, Documents
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import sights, told
 from tests.query.test_resolving import in_one_turn, noted
+from tests.query.test_sharing import kept
 
 b = Backend("b", "http://b.test")
 get_user = b.get("/users/{id}", batch=by_ids("/users"))
@@ -287,3 +289,26 @@ def test_nobody_gets_an_answer_that_another_was_let_see() -> None:
     assert (boss_again["data"], one_again["data"]) == (boss["data"], one["data"])
     paid = [[row["pay"] and row["pay"]["amount"] for row in users_of(a)] for a in (one, nobody)]
     assert paid == [[10, None, None], [None] * 3]
+
+
+def test_a_refusal_leaves_nothing_to_the_collector() -> None:
+    document = "{ users { name salary pay { amount } shout } }"
+
+    async def main() -> tuple[dict[str, int], dict[str, int]]:
+        async with GraphTest(graph, b=SCRIPT) as test:
+            for _ in range(3):
+                answer = await test.ask_async(document, x_user="2")
+            assert len(answer["errors"]) == 6
+            gc.collect()
+            gc.disable()
+            try:
+                before = kept("Direct", "Computed", "Ran", "FailedRow", "StrawberryGraphQLError")
+                for _ in range(5):
+                    await test.ask_async(document, x_user="2")
+                return before, kept(*before)
+            finally:
+                gc.enable()
+
+    with sights(0), in_one_turn():
+        before, after = asyncio.run(main())
+    assert all(after[kind] <= count for kind, count in before.items())

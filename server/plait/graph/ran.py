@@ -4,7 +4,10 @@ from asyncio import Future
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from graphql import GraphQLError
 from msgspec import Struct
+
+from plait.errors import PlaitError
 
 
 class Ran(Struct, frozen=True):
@@ -26,6 +29,14 @@ class Ran(Struct, frozen=True):
         if self.error is not None:
             raise self.error
         return self.value
+
+
+def raised(error: Exception) -> Ran:
+    """What came of a resolver that raised. Of what is meant to be read nobody needs the frames that
+    it went through: they know what keeps it, and all of it would be left to the collector."""
+    if isinstance(error, GraphQLError | PlaitError):
+        error.__traceback__ = error.__context__ = None
+    return Ran(error=error)
 
 
 GRANTED: Any = object()

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from plait.graph.fields import Custom, Fetch, Property
 from plait.graph.graph import is_awaitable
-from plait.graph.ran import GRANTED, Ran
+from plait.graph.ran import GRANTED, Ran, raised
 from plait.graph.rows import row_of
 from plait.query.arguments import Variables
 from plait.query.context import Context
@@ -138,18 +138,20 @@ class Resolver:
                 return Ran(self._function(owner))
             return Ran(definition.resolve(owner, None, **arguments))
         except Exception as error:
-            return Ran(error=error)
+            return raised(error)
 
     def _asked(self, owner: Any, info: RowInfo | None) -> Ran:
         assert self._guard is not None
         assert info is not None
         try:
-            ran = Ran(self._guard.ask(owner, info))
+            said = self._guard.ask(owner, info)
         except Exception as error:
-            ran = Ran(error=error)
+            if info.is_not_enough:
+                raise Unusual from None
+            return raised(error)
         if info.is_not_enough:
             raise Unusual
-        return ran
+        return Ran(said)
 
 
 def _function_of(entry: Custom | Property | Fetch) -> Callable[[Any], Any] | None:
