@@ -20,7 +20,7 @@ import pytest
 
 import plait.query.direct
 import plait.query.document
-from plait.query.compile import NotCompiled
+from plait.query.joins import NotCompiled
 from tests.query.random_graphs import FAULTS, MALFORMED
 from tests.query.test_planned import compared
 

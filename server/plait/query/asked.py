@@ -13,8 +13,8 @@ from plait.backend.loader import KeyBatch
 from plait.backend.loads import Fetched, LoadOutcome
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import Batch
-from plait.query.compile import Join, Typed
 from plait.query.failed import FailedRow
+from plait.query.joins import Join, Typed
 
 REFUSED_MAX = 3
 """After so many replies in a row that structs refused, a step's rows are read as plain JSON."""

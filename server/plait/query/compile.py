@@ -16,13 +16,11 @@ that graphql-core would make, or none.
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
-    FieldNode,
     FragmentDefinitionNode,
     GraphQLList,
     GraphQLNonNull,
@@ -34,142 +32,22 @@ from graphql import (
     is_leaf_type,
     is_list_type,
 )
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from plait.backend.paths import Path, value_at
 from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Object, Property, Row
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES
-from plait.query.leaves import SCALARS, Unusual, exactly, value_of
+from plait.query.joins import Compiled, HeldFetch, Join, NotCompiled, Typed
+from plait.query.leaves import SCALARS, exactly, value_of
 from plait.query.plan import ASKED_FIRST, Plan, Step
 from plait.query.resolved import Resolver
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
-from plait.query.typed import Decode, NotTyped, Shapes, decoder, key_of
-
-ShownRows: TypeAlias = Mapping[Any, Any]
-"""What a step shows, by the values that its parameters have in the row; by `()` where they come
-from no row."""
-Build: TypeAlias = Callable[..., list[Any]]
-Gather: TypeAlias = Callable[..., list[Any]]
-
+from plait.query.typed import NotTyped, Shapes, decoder, key_of
+from plait.query.writing import CODE_CHARACTERS_MAX, Function, Names, as_key, functions_of, unusual
 
 NOT_WHOLE = "its plan is not whole"
 JOINS_MAX = 60
-CODE_CHARACTERS_MAX = 60_000
-"""What is larger takes too long to compile, and is too seldom asked for, to be worth it."""
-
-
-class NotCompiled(Exception):
-    """Why an operation is not compiled."""
-
-
-class HeldFetch(Struct, frozen=True, kw_only=True):
-    """A field with an endpoint that hangs on what a resolver of the root returns."""
-
-    path: tuple[str, ...]
-    """Keys of the answer, outermost first."""
-    types: tuple[Any, ...]
-    """The types that the schema has for those above the last."""
-    type_name: str
-    """The type that it is a field of."""
-    nodes: Nodes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Join:
-    """A step as it is executed."""
-
-    index: int
-    step: Step
-    nodes: tuple[FieldNode, ...]
-    """The places of the document that ask for it."""
-    types: tuple[Any, ...]
-    """The types that the schema has for the keys of the step's path."""
-    above: int | None
-    """The join whose rows its parameters come from, or whose rows it belongs to."""
-    below: tuple[int, ...]
-    """The joins that `build` looks things up in, in the order of its parameters."""
-    parameters: tuple[str, ...]
-    """Those that come from the row."""
-    gather: Gather | None
-    """`None` where a row of the join above is all that it takes."""
-    early: tuple[str, ...] | None
-    """For each of `parameters` the parameter of the join above that has the same value, where the
-    step can be asked before its row is there."""
-    row_key: str | None
-    """The property of its rows that has the value of its one parameter, where rows of a batch are
-    told apart by nothing else."""
-    names: int
-    """How many bytes the names of one of its objects take, at most."""
-    repeats: int
-    """How often a value of one of its rows may be shown in it: under several keys, or at several
-    places."""
-    build: Build | None
-    """`None` where the step shows values, and no objects."""
-    typed: "Typed | None" = None
-    """How rows are read and shown as structs, where they can be."""
-    computes: bool = False
-    """Whether fields of its rows are computed: `build` gets what does that as its last
-    parameter."""
-    is_held: bool = False
-    """Whether its parameters come from what a resolver of the root returns."""
-    guard: Resolver | None = None
-    """Its permissions, which are asked for each row of the join above: `gather` gets what says
-    whether they let it as its last parameter."""
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """Its keys in the answer, outermost first."""
-        return self.step.path
-
-    @property
-    def may_be_absent(self) -> bool:
-        """Whether no row is no error: null is shown, or an empty list."""
-        fetch = self.step.fetch
-        if fetch.form == "many":
-            return fetch.items_nullable
-        return fetch.nullable or fetch.is_list
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Typed:
-    """A step whose rows are structs."""
-
-    decode: Decode
-    """Reads the reply of a single call."""
-    decode_batch: Decode | None
-    decode_kept: Decode
-    """Reads a list of what the cache has for each load."""
-    row_keys: Gather | None
-    """The values by which a batch's rows are found."""
-    gather: Mapping[int, Gather]
-    """By the joins below."""
-    build: Build
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Compiled:
-    """One operation, for one choice of what its conditions leave in."""
-
-    joins: tuple[Join, ...]
-    """Those above before those below."""
-    root: tuple[tuple[str, int | str | Resolver], ...]
-    """The keys of the answer: each with its join, with the text that stands there, or with what
-    computes it."""
-    source: str
-    """The code, for who wants to read it."""
-    has_lists: bool = False
-    """Whether it shows lists of values."""
-    resolvers: tuple[Resolver, ...] = ()
-    """What computes values of the root."""
-    computes: bool = False
-    """Whether anything is computed, at the root or for a row."""
-    asks_permissions: bool = False
-    """Whether permissions are asked for rows."""
-    held: tuple[int, ...] = ()
-    """The joins of the fields below what resolvers of the root return, in their order."""
-    shared: frozenset[int] = field(default_factory=frozenset)
-    """The joins whose endpoint others ask too, so that it is worth waiting for each other."""
 
 
 def compiled(
@@ -194,75 +72,6 @@ def compiled(
         return writer.operation(root, operation, held)
     except TooLarge:
         raise NotCompiled("it has too many fields") from None
-
-
-def functions_of(source: str, names: Mapping[str, Any]) -> dict[str, Any]:
-    """What `source` defines, with `names` at hand."""
-    namespace = dict(names)
-    exec(compile(source, "<plait>", "exec"), namespace)
-    return namespace
-
-
-def as_key(value: Any) -> Any:
-    """A list of a row as something that can be looked up."""
-    return tuple(value) if type(value) is list else value
-
-
-def unusual() -> Any:
-    """Raises `Unusual`: what graphql-core is to tell."""
-    raise Unusual
-
-
-# --- writing
-
-
-class Names:
-    """The names by which code finds values: one for each value and prefix."""
-
-    def __init__(self, **given: Any) -> None:
-        self.values = given
-        self._numbers = count()
-        self._known: dict[tuple[str, int], str] = {}
-
-    def new(self, prefix: str) -> str:
-        """A name that nothing has."""
-        return f"{prefix}{next(self._numbers)}"
-
-    def of(self, prefix: str, value: Any) -> str:
-        """The name of a value."""
-        known = self._known.get((prefix, id(value)))
-        if known is None:
-            known = self._known[prefix, id(value)] = self.new(prefix)
-            self.values[known] = value  # which keeps it, and so its identity
-        return known
-
-
-class _Function:
-    """One function as it is written."""
-
-    def __init__(self, name: str, parameters: Sequence[str]) -> None:
-        self.name = name
-        self.parameters = list(parameters)
-        self.computes = False
-        """Whether it takes what computes fields of rows."""
-        self.first: list[str] = []
-        """Lines before all others."""
-        self.lines: list[str] = []
-        self._numbers = count()
-
-    def add(self, depth: int, line: str) -> None:
-        """A line, so deep inside the function."""
-        self.lines.append("    " * (depth + 1) + line)
-
-    def new(self, prefix: str) -> str:
-        """A name that is not used in it."""
-        return f"{prefix}{next(self._numbers)}"
-
-    def text(self) -> str:
-        """The whole function."""
-        last = ["compute"] if self.computes else []
-        head = f"def {self.name}({', '.join([*self.parameters, *last])}):"
-        return "\n".join([head, *(f"    {line}" for line in self.first), *self.lines])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +116,7 @@ class _Writer:
         self._kinds = kinds
         self._plan = plan
         self._names = Names(UNSET=UNSET, as_key=as_key, unusual=unusual, value_at=value_at)
-        self._functions: list[_Function] = []
+        self._functions: list[Function] = []
         self._texts: list[str] = []
         self._has_lists = False
         self._asks_permissions = False
@@ -558,7 +367,7 @@ class _Writer:
         guard: Resolver | None,
     ) -> str:
         own = ["rows"] if guard is None else ["rows", "permit"]
-        function = _Function(f"gather_{index}", own)
+        function = Function(f"gather_{index}", own)
         self._functions.append(function)
         function.add(0, "found = []")
         function.add(0, "for r in rows:")
@@ -596,7 +405,7 @@ class _Writer:
         return f"as_key({value})" if is_list else value
 
     def _build(self, index: int, step: Step, named: Any, parts: Sequence[Part]) -> str:
-        function = _Function(f"build_{index}", ["rows"])
+        function = Function(f"build_{index}", ["rows"])
         self._functions.append(function)
         function.add(0, "shown = []")
         function.add(0, "for r in rows:")
@@ -614,7 +423,7 @@ class _Writer:
 
     def _objects(
         self,
-        function: _Function,
+        function: Function,
         depth: int,
         row: str,
         then: str,
@@ -655,7 +464,7 @@ class _Writer:
 
     def _object(
         self,
-        function: _Function,
+        function: Function,
         depth: int,
         row: str,
         type_: GraphQLObjectType,
@@ -707,7 +516,7 @@ class _Writer:
 
     def _lookup(
         self,
-        function: _Function,
+        function: Function,
         row: str,
         step: Step,
         nodes: Nodes,
@@ -741,7 +550,7 @@ class _Writer:
         self._asks_permissions = True
         return self._authors(key, type_, nodes, fetch, place, spot)
 
-    def _computed(self, function: _Function, row: str, resolver: Resolver, place: _Place) -> str:
+    def _computed(self, function: Function, row: str, resolver: Resolver, place: _Place) -> str:
         # Author's code sees rows of a join, as graphql-core would have them, and no structs.
         function.computes = self._joins[place.join]["computes"] = True
         own = function.new("c")
@@ -749,7 +558,7 @@ class _Writer:
         return f"{own}({row})"
 
     def _leaf(
-        self, function: _Function, depth: int, row: str, entry: Property, declared: Any
+        self, function: Function, depth: int, row: str, entry: Property, declared: Any
     ) -> str:
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         self._has_lists |= is_list_type(bare)
@@ -776,7 +585,7 @@ class _Writer:
 
     def _inside(
         self,
-        function: _Function,
+        function: Function,
         depth: int,
         row: str,
         entry: Property,

@@ -13,8 +13,8 @@ from plait.graph.ran import Ran, RowsRan
 from plait.graph.sizes import size_of
 from plait.query.arguments import Variables
 from plait.query.asked import items_in
-from plait.query.compile import Compiled
 from plait.query.failed import FailedRow
+from plait.query.joins import Compiled
 from plait.query.leaves import Unusual
 from plait.query.resolved import Execution, Resolver, RowInfo
 

@@ -28,10 +28,10 @@ from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
 from plait.query.batches import Batches
-from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow, Instead, Told, told_of
 from plait.query.held import Fetched
+from plait.query.joins import Join
 from plait.query.leaves import Unusual, completed
 from plait.query.prepared import Prepared
 from plait.query.resolved import Resolver

@@ -36,8 +36,8 @@ from graphql import (
 from plait.graph.execution import Selected
 from plait.graph.graph import TOO_MANY_SPREADS, Graph
 from plait.query.code import CodeStore
-from plait.query.compile import NotCompiled
 from plait.query.held import Resolvers, resolvers_of
+from plait.query.joins import NotCompiled
 from plait.query.mixed import Mixed, mixed_of
 from plait.query.overlap import OverlappingFields
 from plait.query.plan import Plan, planned

@@ -13,7 +13,7 @@ import msgspec
 from graphql import GraphQLError, GraphQLNonNull, located_error
 
 from plait.errors import PlaitError, own
-from plait.query.compile import Join
+from plait.query.joins import Join
 from plait.query.marks import fallback_mark
 from plait.query.resolved import Resolver
 

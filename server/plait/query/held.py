@@ -41,18 +41,11 @@ from plait.graph.rows import read
 from plait.graph.schema import PlaitSchema
 from plait.graph.sizes import NAME_BYTES, NUMBER_BYTES, size_of
 from plait.query.arguments import PlainArgument, plain_arguments
-from plait.query.compile import (
-    CODE_CHARACTERS_MAX,
-    HeldFetch,
-    Names,
-    NotCompiled,
-    as_key,
-    functions_of,
-    unusual,
-)
+from plait.query.joins import HeldFetch, NotCompiled
 from plait.query.leaves import SCALARS, Unusual, completer
 from plait.query.plan import ASKED_FIRST
 from plait.query.selection import Nodes, Part, Selections, TooLarge, below_of
+from plait.query.writing import CODE_CHARACTERS_MAX, Names, as_key, functions_of, unusual
 
 _PLAIN: Mapping[str, str] = {
     **SCALARS,

@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from plait.graph.fields import Custom, Fetch
 from plait.graph.graph import Graph
-from plait.query.compile import NotCompiled
 from plait.query.held import Resolvers, resolvers_of
+from plait.query.joins import NotCompiled
 from plait.query.plan import Plan
 from plait.query.prepared import Prepared, prepared
 from plait.query.selection import Selections, TooLarge

@@ -8,7 +8,8 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode
 from plait.graph.graph import Graph
 from plait.graph.resolve import Bound
 from plait.query.arguments import Arguments
-from plait.query.compile import Compiled, HeldFetch, Join, NotCompiled, compiled
+from plait.query.compile import compiled
+from plait.query.joins import Compiled, HeldFetch, Join, NotCompiled
 from plait.query.plan import Plan
 
 

@@ -8,9 +8,9 @@ from plait.backend.numbers import encode
 from plait.graph.fields import Fetch
 from plait.graph.load import not_found_of
 from plait.query.asked import OBJECT_MARK, Asked
-from plait.query.compile import Join
 from plait.query.computed import Computed
 from plait.query.failed import FailedRow
+from plait.query.joins import Join
 from plait.query.leaves import Show, Unusual, completer
 from plait.query.prepared import Prepared
 
