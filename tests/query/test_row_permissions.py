@@ -119,6 +119,9 @@ class User:
     home: Home | None = None
     hidden: Home | None = strawberry.field(permission_classes=[Own])
     pay: Pay | None = get_pay(id=this.id, permission_classes=[Own])
+    silent_pay: Pay | None = get_pay(
+        id=this.id, extensions=[PermissionExtension([Own()], fail_silently=True)]
+    )
     note: str | None = get_note(permission_classes=[Own])
     pay_of: Pay | None = get_pay(id=arg(int), permission_classes=[Same])
     paid_slowly: Pay | None = get_pay(id=this.id, permission_classes=[OwnSlowly])
@@ -228,6 +231,10 @@ def test_who_fails_silently_shows_nothing() -> None:
     way, asked, answer, _ = both_ways("{ users { silent } }", "2")
     assert (way, asked, answer["errors"]) == ("code", [1, 2, 3], [])
     assert users_of(answer) == [{"silent": None}, {"silent": 200}, {"silent": None}]
+    way, asked, answer, calls = both_ways("{ users { silentPay { amount } } }", "2")
+    assert (way, asked, answer["errors"]) == ("left", [1, 2, 3], [])
+    assert [one["silentPay"] for one in users_of(answer)] == [None, {"amount": 20}, None]
+    assert calls == ["GET /all", "GET /pay/2"]
 
 
 def test_a_permission_that_looks_where_it_stands_is_asked_by_graphql_core() -> None:

@@ -120,8 +120,6 @@ class _Writer:
         self._texts: list[str] = []
         self._has_lists = False
         self._asks_permissions = False
-        self._authored = 0
-        """How many fields its author's code has a say in."""
         self._at: dict[tuple[tuple[str, ...], str], int] = {}
         """The joins by their places."""
         self._shapes = Shapes(
@@ -215,25 +213,7 @@ class _Writer:
             if isinstance(definition.type, GraphQLNonNull)
             else definition.type
         )
-        return self._authors(key, type_, nodes, entry, place, spot)
-
-    def _authors(
-        self,
-        key: str,
-        type_: GraphQLObjectType,
-        nodes: Nodes,
-        entry: Custom | Property | Fetch,
-        place: _Place | None,
-        spot: str,
-    ) -> Resolver:
-        """A field that its author's code has a say in."""
-        self._authored += 1
-        own = tuple(node for node, _ in nodes)
-        if place is None:
-            return Resolver(key, type_, own, entry, order=self._authored)
-        path = (*place.path, key)
-        types = (*place.types, type_.fields[own[0].name.value].type)
-        return Resolver(key, type_, own, entry, spot, path, types, order=self._authored)
+        return _authors(key, type_, nodes, entry, place, spot)
 
     # --- one step
 
@@ -548,7 +528,7 @@ class _Writer:
         if fetch.guard is None:
             return None
         self._asks_permissions = True
-        return self._authors(key, type_, nodes, fetch, place, spot)
+        return _authors(key, type_, nodes, fetch, place, spot)
 
     def _computed(self, function: Function, row: str, resolver: Resolver, place: _Place) -> str:
         # Author's code sees rows of a join, as graphql-core would have them, and no structs.
@@ -628,6 +608,23 @@ class _Writer:
         then = f"{made}.append({{}})"
         self._objects(function, depth + 2, item, then, named, parts, inner)
         return made
+
+
+def _authors(
+    key: str,
+    type_: GraphQLObjectType,
+    nodes: Nodes,
+    entry: Custom | Property | Fetch,
+    place: _Place | None,
+    spot: str,
+) -> Resolver:
+    """A field that its author's code has a say in."""
+    own = tuple(node for node, _ in nodes)
+    if place is None:
+        return Resolver(key, type_, own, entry)
+    path = (*place.path, key)
+    types = (*place.types, type_.fields[own[0].name.value].type)
+    return Resolver(key, type_, own, entry, spot, path, types)
 
 
 def _inside(prefix: Path | None, entry: Property) -> Path | None:

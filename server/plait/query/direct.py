@@ -10,7 +10,6 @@ again.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from operator import attrgetter
 from typing import Any
 
 from plait.backend.budget import Budget
@@ -230,8 +229,7 @@ class Direct:
             for index, ones in self._instead.items()
         }
         failed = self._failed | shown.absent | self._instead.keys()
-        own = self.computed.failed.values()
-        fields: list[Join | Resolver] = [*sorted(own, key=attrgetter("order"))]
+        fields: list[Join | Resolver] = [*self.computed.failed.values()]
         fields += [joins[index] for index in sorted(failed)]
         told = told_of(data, fields, instead)
         if len(told.errors) > ERRORS_MAX:

@@ -70,7 +70,6 @@ class Resolver:
         "key",
         "node",
         "nodes",
-        "order",
         "parent",
         "path",
         "place",
@@ -87,8 +86,6 @@ class Resolver:
         place: str = "",
         path: tuple[str, ...] = (),
         types: tuple[Any, ...] = (),
-        *,
-        order: int = 0,
     ) -> None:
         self.key = key
         """The field's key in the answer."""
@@ -103,8 +100,6 @@ class Resolver:
         self.definition = parent.fields[self.node.name.value]
         self.shown = completer(self.definition.type)
         """What the answer has of what it returns."""
-        self.order = order
-        """Its place among those of the operation."""
         self.is_asked_elsewhere = isinstance(entry, Fetch)
         """Whether it has permissions alone: what they let show an endpoint is asked for."""
         self._guard = entry.guard
