@@ -180,6 +180,15 @@ def test_nothing_lies_beside_the_screen(
         result = page.locator(".graphiql-response").bounding_box()
         assert result["y"] >= editor["y"] + editor["height"]
         assert result["width"] > 0.8 * (width - 60)
+    # No button has to be scrolled for.
+    box = page.locator(".graphiql-query-editor").bounding_box()
+    buttons = page.locator(".graphiql-toolbar button").all()
+    assert len(buttons) == 6
+    for button in (one.bounding_box() for one in buttons):
+        assert box["x"] <= button["x"]
+        assert button["x"] + button["width"] <= box["x"] + box["width"]
+        assert box["y"] <= button["y"]
+        assert button["y"] + button["height"] <= box["y"] + box["height"]
 
 
 @pytest.mark.parametrize("tool", ["Headers", "Variables"])
