@@ -14,7 +14,6 @@ from plait.backend.freshness import CacheEntry
 from plait.backend.identity import RowKey
 from plait.backend.keep import Keeper
 from plait.clock import TestClock
-from plait.errors import BackendError
 from plait.events import Events
 
 backend = Backend("b", "http://b.test", headers={"Accept-Language": "en"})
@@ -40,18 +39,31 @@ def keeping(test: Callable[[Keeper, TestClock], Awaitable[Any]]) -> Any:
     return asyncio.run(main())
 
 
+async def store(
+    keeper: Keeper,
+    rows: dict[RowKey, bytes],
+    *replies: Reply,
+    of: Any = ENDPOINT,
+    with_validators: bool = True,
+) -> None:
+    """Keep rows of one caller, that were asked for at 1e6."""
+    ((identity, _, scope), *_) = rows
+    own = {key: row for (_, key, _), row in rows.items()}
+    family = identity, scope
+    await keeper.store(of, family, lambda: own, replies, 1e6, with_validators=with_validators)
+
+
 def kept(
     *replies: Reply,
     key: RowKey = COMMON,
     renewing: Reply | None = None,
     endpoint: Any = ENDPOINT,
-    row: Any = 1,
     with_validators: bool = True,
 ) -> CacheEntry | None:
     """What is found of a row that `replies` brought at 1e6 and `renewing` renewed at 1e6 + 5."""
 
     async def test(keeper: Keeper, clock: TestClock) -> CacheEntry | None:
-        await keeper.store(endpoint, {key: row}, replies, 1e6, with_validators=with_validators)
+        await store(keeper, {key: b"1"}, *replies, of=endpoint, with_validators=with_validators)
         found = await keeper.read(endpoint, [key], 0.0)
         if renewing is None or not found:
             return found.get(key)
@@ -138,15 +150,10 @@ def test_a_post_is_kept_where_its_author_says_how_long() -> None:
     assert until(kept(reply(""), endpoint=asked)) == (20, 20, 20)
 
 
-def test_a_failed_row_is_not_kept() -> None:
-    failed = BackendError("r", backend="b", endpoint="GET /rows/{id}")
-    assert kept(reply("max-age=10"), row=failed) is None
-
-
 def test_what_was_asked_for_before_a_write_is_not_read() -> None:
     async def test(keeper: Keeper, clock: TestClock) -> None:
-        rows: Any = {COMMON: 1, ("e", ("", "2"), ()): 2}
-        await keeper.store(ENDPOINT, rows, [reply("max-age=10")], 1e6, with_validators=True)
+        rows: Any = {COMMON: b"1", ("e", ("", "2"), ()): b"2"}
+        await store(keeper, rows, reply("max-age=10"))
         assert len(await keeper.read(ENDPOINT, list(rows), 1e6 - 1)) == 2
         assert await keeper.read(ENDPOINT, list(rows), 1e6) == {}
         one = Stale(endpoint=ENDPOINT, key=("", "1"))
@@ -162,7 +169,7 @@ def test_without_a_cache_nothing_is_kept() -> None:
     async def test() -> None:
         keeper = Keeper(None, TestClock())
         assert not keeper.keeps(ENDPOINT)
-        await keeper.store(ENDPOINT, {COMMON: 1}, [reply("max-age=10")], 1e6, with_validators=True)
+        await store(keeper, {COMMON: b"1"}, reply("max-age=10"))
         await keeper.mark([(Stale(endpoint=ENDPOINT, key=None), "e")])
 
     asyncio.run(test())

@@ -29,6 +29,9 @@ WRAPPED = b.get(
 ).spec
 PAGES = b.get("/pages/{id}", pages=cursor_pages(items="data", next="next")).spec
 REFUSING = b.get("/rows/{id}", failed_when="error", batch=by_ids("/rows", ids="ids")).spec
+WRAPPED_MANY = b.get(
+    "/owners/{id}/rows", unwrap="data", batch=grouped("/rows", ids="owner", key="owner")
+).spec
 SCOPE = (("authorization", "a"),)
 
 
@@ -159,20 +162,23 @@ def test_what_is_kept_at_once_is_what_a_task_keeps(
     assert here == there
 
 
-def begun(server: Server, *ids: int) -> tuple[Flight, list[bytes]]:
+def begun(server: Server, *ids: int, endpoint: EndpointSpec = ONE) -> tuple[Flight, list[bytes]]:
     """Its flight, and what is kept of it."""
 
     async def main() -> tuple[Flight, list[bytes]]:
         clock = TestClock()
         store = open_store("memory://", clock=clock, entries_max=99, bytes_max=99_000, timeout_s=1)
         keeper = Keeper(RowCache(store, clock=clock, events=Events()), clock)
-        keys = Keys(ONE)
+        keys = Keys(endpoint)
         asked = [keys.add({"id": one}) for one in ids]
         family = ("e", ())
         asking = Asking(keys=keys, server=server, origin=Origin(), family=family)
         flight = Flight(clock.wall())
+        over = asyncio.Event()
+        flight.then(over.set)
         Asker(keeper, clock=clock, events=Events()).begin(asking, asked, flight)
-        kept = await keeper.read(ONE, [row_key(family, key) for key in asked], 0.0)
+        await asyncio.wait_for(over.wait(), 5)
+        kept = await keeper.read(endpoint, [row_key(family, key) for key in asked], 0.0)
         return flight, [entry.row for entry in kept.values()]
 
     return asyncio.run(main())
@@ -183,6 +189,56 @@ def test_a_row_is_kept_as_it_came() -> None:
     body = b'[{ "id" : 1 }, {"id":2, "price":19.10}]'
     server = Server(Reply(status=200, headers=AGE, body=body), at_once=True)
     assert begun(server, 1, 2)[1] == [b'{ "id" : 1 }', b'{"id":2, "price":19.10}']
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    ("endpoint", "ids", "body", "rows"),
+    [
+        (
+            ONE,
+            (1, 2),
+            b'[{ "id" : 1 }, {"id":2, "n":1.0}]',
+            [b'{ "id" : 1 }', b'{"id":2, "n":1.0}'],
+        ),
+        (ONE, (1, 3), b'[{ "id" : 1 }]', [b'{ "id" : 1 }', b"null"]),
+        (ONE, (1,), b'{ "id" : 1 }', [b'{ "id" : 1 }']),
+        (
+            WRAPPED,
+            (1, 2),
+            b'{"x": [{}], "data": {"rows": [{"id":2 }, {"id": 1}], "rows2": 1}}',
+            [b'{"id": 1}', b'{"id":2 }'],
+        ),
+        (WRAPPED, (1,), b'{"data": { "id": 1 } }', [b'{ "id": 1 }']),
+        (WRAPPED, (1,), b'{"data": null }', [b"null"]),
+        (
+            MANY,
+            (1, 2),
+            b'[{"owner":1, "a":1},{"owner":1 }]',
+            [b'[{"owner":1, "a":1},{"owner":1 }]', b"[]"],
+        ),
+        (REFUSING, (1, 2), b'[{ "id" : 1 }, { "id":2}]', [b'{ "id" : 1 }', b'{ "id":2}']),
+        (WRAPPED_MANY, (1,), b'{"data": null }', [b"[]"]),
+        (PAGES, (1,), b'{"data": [ 1 ]}', [b'{"body":{"data":[1]},"headers":{}}']),
+    ],
+)
+def test_rows_are_cut_out_of_what_came(
+    endpoint: EndpointSpec, ids: Any, body: bytes, rows: list[bytes], at_once: bool
+) -> None:
+    """Wherever they stand in it, and by whichever way they are kept: nothing is written anew."""
+    server = Server(Reply(status=200, headers=AGE, body=body), at_once=at_once)
+    assert begun(server, *ids, endpoint=endpoint)[1] == rows
+
+
+def test_what_came_in_several_pages_is_kept_as_one_list() -> None:
+    class Pages(Server):
+        async def call(self, call: Call) -> Reply:
+            link = {} if call.query else {"link": f'<{self.url}/owners/1/rows?p=2>; rel="next"'}
+            body = b"[ 2 ]" if call.query else b"[ 1 ]"
+            return Reply(status=200, headers={**AGE, **link}, body=body)
+
+    server = Pages(Reply(status=200, headers={}, body=b""), at_once=False)
+    assert begun(server, 1, endpoint=MANY)[1] == [b"[1,2]"]
 
 
 @pytest.mark.sources

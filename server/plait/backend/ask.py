@@ -146,15 +146,16 @@ class Asker:
             if batch is None:
                 row = _found(endpoint, single_row(endpoint, reply)).row
                 found = {keys[0]: row}
-                kept = {keys[0]: _as_came(endpoint.unwrap, row, reply)}
+                kept = {keys[0]: _as_came(endpoint, row, [reply])}
             else:
                 rows = listed_rows(endpoint, batch, reply)
                 found = self._by_key(endpoint, batch, rows, keys)
-                kept = _slices(endpoint, batch, rows, found, reply)
+                kept = _slices(endpoint, batch, rows, found, [reply])
         except PlaitError as error:
             return _failed(keys, error)
         self._keeper.store_here(
-            {row_key(ask.family, key): row for key, row in kept.items()},
+            ask.family,
+            kept,
             lifetime,
             asked_at,
             with_validators=batch is None,
@@ -190,7 +191,8 @@ class Asker:
         found = self._by_key(endpoint, batch, rows, keys)
         fresh_until = await self._keeper.store(
             endpoint,
-            {row_key(ask.family, key): row for key, row in found.items()},
+            ask.family,
+            partial(_slices, endpoint, batch, rows, found, replies),
             replies,
             asked_at,
             with_validators=False,
@@ -245,15 +247,20 @@ class Asker:
         endpoint, entry = ask.endpoint, ask.entries.get(key)
         call = _conditional(single_call(endpoint, ask.keys.of(key), ask.origin), entry)
         row, replies = await self._rows(ask, call, lambda reply: single_row(endpoint, reply))
-        kept_as = row_key(ask.family, key)
         if replies[0].status == 304:
             if entry is None:
                 raise bad_reply(endpoint, "304 to a call that had no condition")
+            kept_as = row_key(ask.family, key)
             await self._keeper.renew(endpoint, kept_as, entry, replies[0], asked_at)
             return Brought(outcomes={key: Fetched(row=decode(entry.row))})
         found = _found(endpoint, row)
         fresh_until = await self._keeper.store(
-            endpoint, {kept_as: found.row}, replies, asked_at, with_validators=True
+            endpoint,
+            ask.family,
+            lambda: {key: _as_came(endpoint, found.row, replies)},
+            replies,
+            asked_at,
+            with_validators=True,
         )
         return Brought(
             body=_only_body(endpoint, replies), outcomes={key: found}, fresh_until=fresh_until
@@ -346,9 +353,11 @@ def _only_body(endpoint: EndpointSpec, replies: Sequence[Reply]) -> bytes | None
     return None
 
 
-def _as_came(unwrap: Path, row: Row, reply: Reply) -> bytes:
-    """A row as JSON: as it came, where it is all that came."""
-    return encode(row) if unwrap or row is None or not is_plain_json(reply) else reply.body
+def _as_came(endpoint: EndpointSpec, row: Row, replies: Sequence[Reply]) -> bytes:
+    """A row as JSON: cut out of the reply, where there is one that holds all of it."""
+    if not row or endpoint.page_headers is not None or not _is_one(replies):
+        return encode(row)  # what is nothing may stand for no row, and not be what came
+    return _below(replies[0].body, endpoint.unwrap)
 
 
 def _slices(
@@ -356,13 +365,14 @@ def _slices(
     batch: Batch,
     rows: Sequence[Any],
     found: Mapping[Key, Row | BackendError],
-    reply: Reply,
+    replies: Sequence[Reply],
 ) -> dict[Key, bytes]:
-    """What each key gets as JSON, cut out of the reply where that is the list itself."""
+    """What each key gets as JSON, cut out of the reply where there is one that holds all of it."""
     usable = {key: row for key, row in found.items() if not isinstance(row, BackendError)}
-    if (endpoint.unwrap if batch.unwrap is None else batch.unwrap) or not is_plain_json(reply):
+    if not rows or not _is_one(replies):
         return {key: encode(row) for key, row in usable.items()}
-    came = dict(zip(map(id, rows), _raw_rows(reply.body), strict=True))
+    listed = _below(replies[0].body, endpoint.unwrap if batch.unwrap is None else batch.unwrap)
+    came = dict(zip(map(id, rows), _raw_rows(listed), strict=True))
     if batch.many:
         return {
             key: b"[%b]" % b",".join([bytes(came[id(one)]) for one in row])
@@ -372,6 +382,19 @@ def _slices(
 
 
 _raw_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_raw_properties = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def _is_one(replies: Sequence[Reply]) -> bool:
+    """Whether it came in one reply, of which the body is JSON as it is kept."""
+    return len(replies) == 1 and is_plain_json(replies[0])
+
+
+def _below(body: bytes, path: Path) -> bytes:
+    """What lies at a path, as it came."""
+    for name in path:
+        body = bytes(_raw_properties(body)[name])
+    return body
 
 
 def _none(endpoint: EndpointSpec, status: int | None) -> Fetched:

@@ -1,6 +1,6 @@
 """What of the replies is kept, under which names, and what of it may be used now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from plait.backend.cache import Name, RowCache
 from plait.backend.call import Reply
@@ -12,12 +12,10 @@ from plait.backend.freshness import (
     lifetime_of,
     renewed,
 )
-from plait.backend.identity import RowKey, cache_key, endpoint_mark, row_key, row_mark
-from plait.backend.loads import Row
-from plait.backend.numbers import encode
+from plait.backend.identity import Family, RowKey, cache_key, endpoint_mark, row_key, row_mark
+from plait.backend.keys import Key
 from plait.backend.spec import EndpointSpec
 from plait.clock import Clock
-from plait.errors import BackendError
 
 
 class Keeper:
@@ -68,23 +66,23 @@ class Keeper:
     async def store(
         self,
         endpoint: EndpointSpec,
-        rows: Mapping[RowKey, Row | BackendError],
+        family: Family,
+        rows: Callable[[], Mapping[Key, bytes]],
         replies: Sequence[Reply],
         asked_at: float,
         *,
         with_validators: bool,
     ) -> float:
-        """Keep the rows that `replies` brought, for as long as all of them allow. Until when they
-        are fresh, in seconds since 1970; 0 where they are not kept.
+        """Keep the rows that `replies` brought, as JSON, for as long as all of them allow. Until
+        when they are fresh, in seconds since 1970; 0 where they are not kept, and not made.
 
         Validators speak of one whole reply: rows of a batch, or of several pages, are kept without.
         """
-        lifetime = self._lifetime(endpoint, replies, personal=any(key[2] for key in rows))
+        lifetime = self._lifetime(endpoint, replies, personal=bool(family[1]))
         if lifetime is None or self._cache is None:
             return 0.0
-        made = {key: encode(row) for key, row in rows.items() if not isinstance(row, BackendError)}
         with_validators = with_validators and len(replies) == 1
-        entries = _entries(made, lifetime, asked_at, with_validators=with_validators)
+        entries = _entries(family, rows(), lifetime, asked_at, with_validators=with_validators)
         name = endpoint.backend.name
         await self._cache.put_many(
             {self._row_name(name, key): entry for key, entry in entries.items()}
@@ -93,15 +91,16 @@ class Keeper:
 
     def store_here(
         self,
-        rows: Mapping[RowKey, bytes],
+        family: Family,
+        rows: Mapping[Key, bytes],
         lifetime: Lifetime,
         asked_at: float,
         *,
         with_validators: bool,
     ) -> None:
-        """As `store`, of rows that are JSON already, and without waiting."""
+        """As `store`, without waiting."""
         assert self._cache is not None
-        entries = _entries(rows, lifetime, asked_at, with_validators=with_validators)
+        entries = _entries(family, rows, lifetime, asked_at, with_validators=with_validators)
         self._cache.put_here(entries)
 
     def _names(self, endpoint: EndpointSpec, keys: Sequence[RowKey]) -> "_Names":
@@ -170,10 +169,15 @@ class Keeper:
 
 
 def _entries(
-    rows: Mapping[RowKey, bytes], lifetime: Lifetime, asked_at: float, *, with_validators: bool
+    family: Family,
+    rows: Mapping[Key, bytes],
+    lifetime: Lifetime,
+    asked_at: float,
+    *,
+    with_validators: bool,
 ) -> dict[RowKey, CacheEntry]:
     return {
-        key: CacheEntry(
+        row_key(family, key): CacheEntry(
             row=row,
             asked_at=asked_at,
             fresh_until=lifetime.fresh_until,
