@@ -90,7 +90,7 @@ class KeyBatch:
 
     def give_up(self, count: int) -> bool:
         """Nobody waits for it any more, and some who do are told so. Whether there are more."""
-        self.is_over = True
+        self.is_over, self._then = True, []
         given_up = self._waiting[:count]
         del self._waiting[:count]
         for _, future in given_up:
