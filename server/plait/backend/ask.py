@@ -348,9 +348,7 @@ def _found(endpoint: EndpointSpec, row: Row) -> Fetched:
 
 def _only_body(endpoint: EndpointSpec, replies: Sequence[Reply]) -> bytes | None:
     """The body, where it is one that holds all rows."""
-    if len(replies) == 1 and endpoint.body_is_all and is_plain_json(replies[0]):
-        return replies[0].body
-    return None
+    return replies[0].body if endpoint.body_is_all and _is_one(replies) else None
 
 
 def _as_came(endpoint: EndpointSpec, row: Row, replies: Sequence[Reply]) -> bytes:
