@@ -482,3 +482,42 @@ def test_rows_from_the_cache_are_computed_once_whoever_makes_the_answer() -> Non
     assert found == expected
     assert [error["path"] for error in found["errors"]] == [["cats", 1, "risky"]]
     assert sorted(RUNS) == ["loud"] * 3 + ["risky"] * 3
+
+
+@strawberry.interface
+class Beast:
+    name: str
+
+    @strawberry.field
+    def bitten(self) -> str | None:
+        raise ValueError(self.name)
+
+
+@strawberry.type
+@discriminator("kind", "ant")
+class Ant(Beast):
+    kind: str
+
+
+@strawberry.type
+@discriminator("kind", "bee")
+class Bee(Beast):
+    kind: str
+
+
+@strawberry.type
+class Beasts:
+    beasts: list[Beast] = b.get("/beasts")()
+
+
+def test_what_fails_of_several_types_by_one_node_is_told_of_each() -> None:
+    found = [{"kind": "ant", "name": "a"}, {"kind": "bee", "name": "b"}]
+    graph = Graph(query=Beasts, types=[Ant, Bee])
+    answer, expected, ways = both_ways(
+        graph, {"GET /beasts": found}, "{ beasts { name bitten } }", None
+    )
+    assert (ways[-1], answer) == ("failed", expected)
+    assert [error["path"] for error in answer["errors"]] == [
+        ["beasts", 0, "bitten"],
+        ["beasts", 1, "bitten"],
+    ]

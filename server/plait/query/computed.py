@@ -50,9 +50,9 @@ class Computed:
         """By the places of rows, and their identities."""
         self._left = 0
         self._times = 1
-        self.failed: dict[int, Resolver] = {}
-        """Those of rows of which one raised an error, or whose permissions have refused one; by
-        the identities of their nodes."""
+        self.failed: dict[Resolver, None] = {}
+        """Those of rows of which one raised an error, or whose permissions have refused one. Two
+        types may share a node."""
         self.execution: Execution | None = None
         """What permissions are told of the request."""
 
@@ -105,7 +105,7 @@ class Computed:
     def _failure(self, resolver: Resolver, error: Exception) -> FailedRow:
         if isinstance(resolver.types[-1], GraphQLNonNull):
             raise Unusual  # null goes up, and graphql-core runs no more of what is below
-        self.failed[id(resolver.node)] = resolver
+        self.failed[resolver] = None
         return FailedRow(error, resolver)
 
     def _run_for(self, resolver: Resolver) -> Callable[[dict[str, Any]], Ran]:

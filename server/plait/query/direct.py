@@ -229,7 +229,7 @@ class Direct:
             for index, ones in self._instead.items()
         }
         failed = self._failed | shown.absent | self._instead.keys()
-        fields: list[Join | Resolver] = [*self.computed.failed.values()]
+        fields: list[Join | Resolver] = [*self.computed.failed]
         fields += [joins[index] for index in sorted(failed)]
         told = told_of(data, fields, instead)
         if len(told.errors) > ERRORS_MAX:
