@@ -44,6 +44,7 @@ MODULES = (
     "plait.backend.spec",
     "plait.backend.template",
     "plait.backend.transport",
+    "plait.burst",
     "plait.edge.exchange",
     "plait.edge.identity",
     "plait.edge.negotiate",

@@ -18,7 +18,7 @@ import uvicorn
 
 from plait import Backend, Graph, arg, this
 from plait.app import App, create_app
-from plait.edge.protocol import BoundedProtocol
+from plait.edge.protocol import TOGETHER_BYTES, BoundedProtocol
 from plait.errors import BadUserInput
 from plait.events import CallFinished, FieldFailed, RequestFinished
 from plait.query.interpret import Interpreter
@@ -446,6 +446,69 @@ def test_requests_on_one_connection_are_answered_in_order(monkeypatch: pytest.Mo
         assert told[0] == {"user": {"name": "Ada"}}
         assert told[1] == {"__typename": "Query"}
         assert told[2] == {"user": {"name": "Ada", "points": None}}
+
+    serve(work, monkeypatch)
+
+
+def test_what_closes_a_connection_comes_behind_what_was_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Answers are written at the end of a turn; nothing may overtake or lose them."""
+    body = asked("{ __typename }")
+    whole = head(body, connection="") + body
+    answer = b'{"data":{"__typename":"Query"}}'
+
+    async def work(serving: Serving) -> None:
+        async def read(*, half: bool = False, behind: bytes = b"") -> bytes:
+            reader, writer = await serving.connect()
+            writer.write(whole + behind)
+            if half:
+                writer.write_eof()
+            found = await reader.read()
+            writer.close()
+            return found
+
+        for _ in range(20):
+            assert (await read(half=True)).endswith(answer)
+        refused = await read(behind=b"nothing of HTTP\r\n\r\n")
+        assert refused.index(answer) < refused.index(b" 400 ")
+        refused = await read(behind=b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000 + b"\r\n\r\n")
+        assert refused.index(answer) < refused.index(b" 431 ")
+
+    serve(work, monkeypatch)
+
+
+def test_a_large_answer_comes_behind_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = asked("{ __typename }"), asked(f'{{ shout(word: "{"a" * TOGETHER_BYTES}") }}')
+
+    async def work(serving: Serving) -> None:
+        reader, writer = await serving.connect()
+        writer.write(head(small, connection="") + small + head(large) + large)
+        answer = await reader.read()
+        assert answer.index(b'"Query"') < answer.index(b'"AAAA')
+        assert serving.asked == ["at once", "at once"]
+        writer.close()
+
+    serve(work, monkeypatch)
+
+
+@pytest.mark.parametrize("end", ["shutdown", "eof_received"])
+def test_a_connection_that_ends_sends_what_was_answered(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it ends in the turn in which the request came."""
+    body = asked("{ __typename }")
+
+    async def work(serving: Serving) -> None:
+        reader, writer = await serving.connect()
+        await until(lambda: len(serving.server.server_state.connections) == 1)
+        (connection,) = serving.server.server_state.connections
+        assert isinstance(connection, BoundedProtocol)
+        connection.data_received(head(body, connection="") + body)
+        getattr(connection, end)()
+        connection.transport.close()
+        assert (await reader.read()).endswith(b'{"data":{"__typename":"Query"}}')
+        writer.close()
 
     serve(work, monkeypatch)
 

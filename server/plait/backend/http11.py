@@ -19,6 +19,7 @@ from typing import TypeAlias, cast
 import httptools
 
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
+from plait.burst import Burst
 
 HEADERS_BYTES_MAX = 64 * 1024
 """The largest head of a reply."""
@@ -53,6 +54,8 @@ class Peer:
         self._connect_s = connect_s
         self._read_s = read_s
         self._keepalive_s = keepalive_s
+        self.burst = Burst()
+        """What is about to be sent over all connections."""
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
 
@@ -93,8 +96,9 @@ class Peer:
         then: Then,
         ready: bytes = b"",
     ) -> Callable[[], None] | None:
-        """As `send`, over a connection that is kept: the request has left when this returns. What
-        it returns gives the exchange up. `None` where no connection is kept, and nothing was done.
+        """As `send`, over a connection that is kept: the request leaves in this turn of the loop.
+        What it returns gives the exchange up. `None` where no connection is kept, and nothing was
+        done.
 
         It is not sent again where the connection turns out to be stale: see `is_stale`. Raises
         `ExchangeError` for what cannot be sent.
@@ -114,7 +118,7 @@ class Peer:
 
     def keep(self, connection: "_Connection") -> None:
         """Take a connection back, for the next exchange."""
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = connection.loop.time()
         self._idle.append(connection)
 
     def forget(self, connection: "_Connection") -> None:
@@ -125,7 +129,9 @@ class Peer:
 
     def _take(self) -> "_Connection | None":
         """The connection that was used last; those that were idle for too long are closed."""
-        expired = asyncio.get_running_loop().time() - self._keepalive_s
+        if not self._idle:
+            return None
+        expired = self._idle[-1].loop.time() - self._keepalive_s
         while self._idle and self._idle[0].idle_since <= expired:
             self._idle.pop(0).abort()
         while self._idle:
@@ -157,6 +163,7 @@ class _Connection(asyncio.Protocol):
     """One connection, and the exchange that is under way on it, if one is."""
 
     def __init__(self, origin: Peer, read_s: float) -> None:
+        self.loop = asyncio.get_running_loop()
         self._origin = origin
         self._read_s = read_s
         self._transport: asyncio.Transport | None = None
@@ -193,7 +200,7 @@ class _Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes, wanted: ReplyLimits) -> RawReply:
         """Send a request, and wait for its reply. Raises `ExchangeError`."""
-        reply: asyncio.Future[RawReply] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[RawReply] = self.loop.create_future()
         then = partial(_told, reply)
         self.start(request, wanted, then)
         try:
@@ -203,7 +210,6 @@ class _Connection(asyncio.Protocol):
 
     def start(self, request: bytes, wanted: ReplyLimits, then: Then, within_s: float = inf) -> None:
         """Send a request. `then` gets what comes of it."""
-        loop = asyncio.get_running_loop()
         transport = self._transport
         if transport is None or self.is_ended:
             then(self._error(Failure.CLOSED, has_heard=False))
@@ -212,10 +218,10 @@ class _Connection(asyncio.Protocol):
         self.has_heard = False
         self._wanted = wanted
         self._then = then
-        self._heard_at = loop.time()
+        self._heard_at = self.loop.time()
         self._until = self._heard_at + within_s
         self._look_no_later_than(min(self._heard_at + self._read_s, self._until))
-        transport.write(request)
+        self._origin.burst.write(self.loop, transport, request)
 
     def give_up(self, then: Then) -> None:
         """Nobody waits for the exchange that was to end with `then` any more. Once a reply is
@@ -251,7 +257,7 @@ class _Connection(asyncio.Protocol):
             self.abort()  # nobody asked
             return
         self.has_heard = True
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = self.loop.time()
         if not self._has_head:
             self._head_bytes += len(data)
         try:
@@ -378,8 +384,7 @@ class _Connection(asyncio.Protocol):
     def _drain(self) -> None:
         """Answer with what there is, and read the rest for the connection's sake."""
         self._is_draining, self._drained = True, 0
-        loop = asyncio.get_running_loop()
-        self._drain_timer = loop.call_later(DRAINED_WITHIN_S, self.abort)
+        self._drain_timer = self.loop.call_later(DRAINED_WITHIN_S, self.abort)
         self._tell(RawReply(self._status, self._headers, b""))
 
     def _fail(self, failure: Failure, told: str = "", cause: Exception | None = None) -> None:
@@ -407,13 +412,13 @@ class _Connection(asyncio.Protocol):
                 return
             self._timer.cancel()
         self._looks_at = at
-        self._timer = asyncio.get_running_loop().call_at(at, self._look)
+        self._timer = self.loop.call_at(at, self._look)
 
     def _look(self) -> None:
         self._timer = None
         if self._then is None:
             return
-        now = asyncio.get_running_loop().time()
+        now = self.loop.time()
         due = min(self._heard_at + self._read_s, self._until)
         if now < due:
             self._look_no_later_than(due)

@@ -117,9 +117,9 @@ class HttpTransport:
     def begin(
         self, call: Call, within_s: float, then: Then, told: str = ""
     ) -> Callable[[], None] | None:
-        """As calling it, where a connection is kept and nothing need be waited for: the request has
-        left when this returns. `then` gets what `found` reads. What it returns gives the call up;
-        `None` where nothing was done.
+        """As calling it, where a connection is kept and nothing need be waited for: the request
+        leaves in this turn of the loop. `then` gets what `found` reads. What it returns gives the
+        call up; `None` where nothing was done.
 
         `within_s` bounds the call as a whole; `told` are further headers as they stand in a
         request. Raises `BackendError` for what cannot be sent.

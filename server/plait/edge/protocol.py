@@ -14,10 +14,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from plait.burst import Burst
 from plait.edge.exchange import Exchange
 from plait.edge.http import typed
 from plait.edge.response import Response
@@ -29,6 +32,9 @@ AtOnce: TypeAlias = Callable[[Pairs, bytes, Callable[[Exchange], object]], Excha
 PATH = b"/graphql"
 TOGETHER_BYTES = 64 * 1024
 """Up to here an answer is copied behind its headers; beyond, the two are written one by one."""
+
+_BURSTS: WeakKeyDictionary[ServerState, Burst] = WeakKeyDictionary()
+"""Of each server, the answers that are about to be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._at_once = at_once
         self._body: list[bytes] | None = None
         """Of a request that is answered from here, if the same read brings the rest of it."""
+        self._burst = _BURSTS.setdefault(self.server_state, Burst())
         self._exchange: Exchange | None = None
         """What is being answered from here."""
         self._turn = _Turn(keep_alive=True)
@@ -165,7 +172,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refusal:
             self._refuse(431, self._refusal)
         elif not self.transport.is_closing():
+            self._burst.flush()
             super().send_400_response(msg)
+
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`: the connection is closed next."""
+        self._burst.flush()
+
+    def shutdown(self) -> None:
+        """See uvicorn: the connection is closed, behind what it answers."""
+        self._burst.flush()
+        super().shutdown()
 
     def on_message_begin(self) -> None:
         """See `httptools`."""
@@ -299,12 +316,13 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         turn.response_started = True
         if len(body) <= TOGETHER_BYTES:
-            self.transport.write(head + body)
+            self._burst.write(self.loop, self.transport, head + body)
         else:
+            self._burst.flush()
             self.transport.writelines([head, body])
         turn.response_complete = True
         if not turn.keep_alive:
-            self.transport.close()
+            self._close()
         self.on_response_complete()
         if exchange.response is not None:
             exchange.sent()
@@ -316,6 +334,11 @@ class BoundedProtocol(HttpToolsProtocol):
             text = b"".join([b"%b: %b\r\n" % header for header in defaults])
             self._defaults = defaults, text
         return self._defaults[1]
+
+    def _close(self) -> None:
+        """Close the connection behind what was answered."""
+        self._burst.flush()
+        self.transport.close()
 
     def _break_off(self, refusal: str) -> None:
         """End parsing from within one of its callbacks."""
@@ -348,13 +371,14 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._is_arriving or is_answering:
             self._refuse(408, f"A request must have arrived within {self._limits.time_s:g} s.")
         elif self.transport is not None:
-            self.transport.close()
+            self._close()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer, unless an answer has begun, and close the connection."""
         self._due = None
         if self.transport.is_closing():
             return
+        self._burst.flush()
         answering = self.cycle is not None and self.cycle.response_started
         if not answering or self.cycle.response_complete:
             text = message.encode("ascii")
