@@ -92,7 +92,7 @@ def test_each_module_is_found_as_what_it_is_to_run_as(tmp_path: Path) -> None:
         found = Chosen(package, folder).find_spec(name, None)
         assert found is not None
         assert found.origin == str(file)
-        assert Chosen(package, folder).find_spec("plait.query.execute", None) is None
+        assert Chosen(package, folder).find_spec("plait.query.computed", None) is None
     shared = Chosen(package, code).find_spec(SHARED, None)
     assert shared is not None
     assert shared.origin == str(machine_code_of(code, SHARED))

@@ -10,6 +10,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+ExecutedBy: TypeAlias = Literal["", "compiled", "handed_on", "interpreted"]
+"""Compiled code has made an answer, or has begun it and met something unusual, or has had no part
+in it: see `plait explain`, which says why."""
+
 
 class RequestFinished(msgspec.Struct, frozen=True, kw_only=True):
     """One GraphQL request was answered."""
@@ -27,6 +31,8 @@ class RequestFinished(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float
     cancelled: bool = False
     """Whether the client left before it was answered."""
+    executed_by: ExecutedBy = ""
+    """Who made the answer; nothing where nothing was executed."""
 
 
 class CallFinished(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ MODULES = (
     "plait.query.asked",
     "plait.query.batches",
     "plait.query.direct",
+    "plait.query.execute",
     "plait.query.latency",
     "plait.query.prepared",
     "plait.query.respond",

@@ -21,6 +21,7 @@ from plait.app import App, create_app
 from plait.edge.protocol import TOGETHER_BYTES, BoundedProtocol
 from plait.errors import BadUserInput
 from plait.events import CallFinished, FieldFailed, RequestFinished
+from plait.query.document import Documents
 from plait.query.interpret import Interpreter
 from plait.serve import _config
 from plait.testing import GraphTest, reply
@@ -657,7 +658,7 @@ def test_a_defect_is_answered_with_500_and_closes(monkeypatch: pytest.MonkeyPatc
         raise LookupError("secret")
 
     async def work(serving: Serving) -> None:
-        monkeypatch.setattr(serving.app._gateway().executor, "read", broken)
+        monkeypatch.setattr(Documents, "get", broken)
         body = asked(USER, id=1)
         for whole in (True, False):
             answer = await serving.ask(head(body, connection=""), body, whole=whole)

@@ -15,6 +15,7 @@ from plait.events import Events, FieldFailed, RequestFinished
 from plait.query.answer import Executed
 from plait.query.done import Done, Request
 
+pytestmark = pytest.mark.sources  # it hands in an executor of its own
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 JSON = {"content-type": "application/json", "x-request-id": "r1", "traceparent": TRACE}
 PAGE = Asset(content_type="text/html", body=b"<page>", gzip=b"gz", headers=())
@@ -50,7 +51,9 @@ def done(**more: Any) -> Done:
         "codes": ("A", "B"),
         **more,
     }
-    return Done(answer=Executed(**given), name="Named", kind="query", calls=3)
+    return Done(
+        answer=Executed(**given), name="Named", kind="query", calls=3, executed_by="compiled"
+    )
 
 
 class Sent:
@@ -168,6 +171,7 @@ def test_a_post_is_answered_with_what_the_operation_made() -> None:
             error_codes=("A", "B"),
             calls=3,
             duration_ms=250.0,
+            executed_by="compiled",
         )
     ]
 

@@ -23,9 +23,7 @@ import plait.query.resolving
 import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
 from plait.backend.fetch import Fetching
-from plait.events import RowsUnexpected
-from plait.query.answered import Answered
-from plait.query.direct import Direct
+from plait.events import RequestFinished, RowsUnexpected
 from plait.query.failed import Told
 from plait.testing import GraphTest, reply
 
@@ -178,25 +176,29 @@ def asked(
 ) -> tuple[Any, Any, str, list[str]]:
     """The answer of graphql-core and that of compiled code, who made the second one, and the calls
     that it took."""
-    ways: list[str] = []
-    made = Direct.made
-
-    def noted(self: Direct) -> Answered | None:
-        found = made(self)
-        ways.append("left" if found is None else "failed" if found.errors else "code")
-        return found
-
     with GraphTest(graph, b=script) as test:
         with sights(1_000):
             expected = told(test.ask(document, variables))
         test.sent.clear()
         with sights(0), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Direct, "made", noted)
             unwatched(patch, graph)
             for _ in range(times):
                 found = told(test.ask(document, variables))
         calls = test.calls.get("b", [])
-    return expected, found, ways[-1] if ways else "not compiled", calls
+        way = way_of(test)
+    return expected, found, way, calls
+
+
+def way_of(test: GraphTest) -> str:
+    """Who made the last answer."""
+    event = [one for one in test.events if isinstance(one, RequestFinished)][-1]
+    match event.executed_by:
+        case "compiled":
+            return "failed" if event.error_codes else "code"
+        case "handed_on":
+            return "left"
+        case _:
+            return "not compiled"
 
 
 @contextmanager
@@ -885,16 +887,9 @@ def test_a_stale_copy_is_shown_and_told_of(document: str, way: str) -> None:
     bad = {key: one for key, one in good.items() if "/old" not in key}
     bad |= {key: reply(status=503) for key in ("GET /old/7", "GET /olds/1", "GET /olds/4")}
     bad["GET /old/8"] = row(id=8, name="new")
-    answers, ways, made = [], [], Direct.made
-
-    def noted(self: Direct) -> Answered | None:
-        found = made(self)
-        ways.append("left" if found is None else "failed" if found.errors else "code")
-        return found
-
+    answers = []
     script = dict(good)
-    with pytest.MonkeyPatch.context() as patch, GraphTest(graph, b=script) as test:
-        patch.setattr(Direct, "made", noted)
+    with GraphTest(graph, b=script) as test:
         for sight in (1_000, 0):
             script.update(good)
             with sights(1_000):
@@ -902,9 +897,9 @@ def test_a_stale_copy_is_shown_and_told_of(document: str, way: str) -> None:
             script.update(bad)
             with sights(sight):
                 answers.append(told(test.ask(document)))
+        assert way_of(test) == way
     assert answers[0] == answers[1]
     assert answers[0]["extensions"]["plait"]["fallbacks"][0]["kind"] == "stale"
-    assert ways == [way]
 
 
 def test_what_the_cache_has_and_what_a_call_brings_are_one_answer() -> None:

@@ -5,6 +5,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from plait.query.execute import Executor
 from plait.query.interpret import REAPED_AT_ONCE, Interpreter
 
@@ -147,6 +149,7 @@ def test_what_is_left_behind_is_reaped_and_counts_until_then() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.sources
 def test_an_executor_with_something_running_is_not_idle() -> None:
     made: Any = object.__new__(Executor)
     made.interpreter, made.running = executor(), 0

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 import plait.graph.graph
-import plait.query.direct
 import plait.query.document
 import plait.query.interpret
+from plait.events import Events
 from plait.query.plan import planned
 from plait.testing import GraphTest, Sent
 from tests.query.random_graphs import FAULTS, MALFORMED, RUNS, World, world
@@ -216,15 +216,14 @@ def test_compiled_code_answers_the_same(seed: int, faults: tuple[str, ...]) -> N
 
 def test_most_of_what_is_declared_is_answered_by_compiled_code() -> None:
     made = {"by code": 0, "all": 0}
-    direct = plait.query.direct.Direct.made
+    emit = Events.emit
 
-    def counted(self: Any) -> Any:
-        found = direct(self)
-        made["by code"] += found is not None
-        return found
+    def counted(self: Events, event: Any) -> None:
+        emit(self, event)
+        made["by code"] += getattr(event, "executed_by", "") == "compiled"
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plait.query.direct.Direct, "made", counted)
+        patch.setattr(Events, "emit", counted)
         for seed in range(30):
             made["all"] += 1
             compared(seed, (), plain=True)

@@ -15,12 +15,9 @@ from strawberry.permission import BasePermission
 from plait import Backend, Connection, Graph, arg, by_ids, cursor_pages, discriminator, this
 from plait.clock import Pace
 from plait.graph.absent import ROWS_WATCHED
-from plait.query.answered import Answered
-from plait.query.computed import Computed
-from plait.query.direct import Direct
 from plait.query.interpret import Interpreter
 from plait.testing import GraphTest, reply
-from tests.query.test_compile import encoded, sights, told
+from tests.query.test_compile import encoded, sights, told, way_of
 
 b = Backend("b", "http://b.test")
 list_things = b.get("/things")
@@ -134,16 +131,16 @@ DOWN = {"GET /things": reply(status=503), "GET /things/1": reply(status=503)}
         # What may wait or look at the request is graphql-core's.
         ("{ greet thingMade { name } }", None, {}, "not compiled", ["greet", "thingMade"]),
         ("{ greet closed }", None, {}, "not compiled", ["greet"]),
-        ("{ who }", None, {}, "not compiled", ["who"]),
-        ("{ waits }", None, {}, "not compiled", ["waits"]),
+        ("{ who }", None, {}, "code", ["who"]),
+        ("{ waits }", None, {}, "code", ["waits"]),
     ],
 )
 def test_resolvers_of_the_root(
     document: str, variables: Any, script: Any, way: str, runs: list[str]
 ) -> None:
-    found, expected, ways = both_ways(graph, script, document, variables)
+    found, expected, made_by = both_ways(graph, script, document, variables)
     assert found == expected
-    assert (ways[-1] if ways else "not compiled") == way
+    assert made_by == way
     assert sorted(RUNS) == sorted(runs)
 
 
@@ -158,34 +155,17 @@ def both_ways(
     variables: Any,
     *,
     is_slow: Callable[[], bool] = never,
-) -> tuple[Any, Any, list[str]]:
+) -> tuple[Any, Any, str]:
     """The answer by compiled code, and by graphql-core; and who made the first. `is_slow` tells
     when a turn of the loop has lasted too long: on a busy machine any may."""
-    ways: list[str] = []
-    made = Direct.made
-
-    def noted(self: Direct) -> Answered | None:
-        found = made(self)
-        ways.append("left" if found is None else "failed" if found.errors else "code")
-        return found
-
-    made_at_once = Computed.body
-
-    def computed(self: Computed, *arguments: Any) -> bytes | None:
-        found = made_at_once(self, *arguments)
-        ways.append("left" if found is None else "code")
-        return found
-
     with GraphTest(graph, b=script) as test:
         with sights(1_000):
             expected = told(test.ask(document, variables))
         RUNS.clear()
         with sights(0), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Direct, "made", noted)
-            patch.setattr(Computed, "body", computed)
             patch.setattr(Pace, "is_over", lambda _: is_slow())
             found = told(test.ask(document, variables))
-    return found, expected, ways
+        return found, expected, way_of(test)
 
 
 NUMBERS = itertools.count()
@@ -367,9 +347,9 @@ MATES = {
 def test_resolvers_of_rows(
     document: str, variables: Any, script: Any, way: str, runs: list[str]
 ) -> None:
-    found, expected, ways = both_ways(rows, script, document, variables)
+    found, expected, made_by = both_ways(rows, script, document, variables)
     assert found == expected
-    assert (ways[-1] if ways else "not compiled") == way
+    assert made_by == way
     assert sorted(RUNS) == sorted(runs)
 
 
@@ -384,11 +364,11 @@ def test_computed_values_may_not_be_more_than_an_answer_may(document: str, runs_
     count = 100 if runs_max == 1 else 40
     many = {"GET /cats": [cat("a", friendId=1) for _ in range(count)], **FRIEND}
     with encoded() as sizes:
-        found, expected, ways = both_ways(rows, many, document, None)
+        found, expected, made_by = both_ways(rows, many, document, None)
     assert found == expected
     assert max(sizes, default=0) < 1_000_000  # it is not even made
     assert found["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
-    assert ways == ["left"]
+    assert made_by == "left"
     assert 0 < len(RUNS) <= runs_max
 
 
@@ -454,9 +434,9 @@ def test_an_object_of_another_class_is_asked_and_not_looked_into() -> None:
 
 def test_slow_resolvers_of_rows_let_others_in_and_run_once() -> None:
     slow = partial(both_ways, is_slow=lambda: len(RUNS) >= 2)
-    found, expected, ways = slow(rows, CATS, "{ cats { loud } }", None)
+    found, expected, made_by = slow(rows, CATS, "{ cats { loud } }", None)
     assert found == expected
-    assert (ways, RUNS) == (["left"], ["loud"] * 3)
+    assert (made_by, RUNS) == ("left", ["loud"] * 3)
 
 
 def test_a_turn_begins_where_resolvers_of_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -513,10 +493,10 @@ class Beasts:
 def test_what_fails_of_several_types_by_one_node_is_told_of_each() -> None:
     found = [{"kind": "ant", "name": "a"}, {"kind": "bee", "name": "b"}]
     graph = Graph(query=Beasts, types=[Ant, Bee])
-    answer, expected, ways = both_ways(
+    answer, expected, made_by = both_ways(
         graph, {"GET /beasts": found}, "{ beasts { name bitten } }", None
     )
-    assert (ways[-1], answer) == ("failed", expected)
+    assert (made_by, answer) == ("failed", expected)
     assert [error["path"] for error in answer["errors"]] == [
         ["beasts", 0, "bitten"],
         ["beasts", 1, "bitten"],

@@ -26,7 +26,7 @@ from plait import (
     write_together,
 )
 from plait.clock import Pace
-from plait.query.execute import Running
+from plait.events import Events, RequestFinished
 from plait.settings import Settings
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import encoded, sights, told
@@ -358,23 +358,20 @@ DOWN = {"POST /things": reply(status=503), "GET /things/1": reply(status=503)}
 def noted() -> Iterator[list[str]]:
     """Who made the answers of operations that compiled code began."""
     ways: list[str] = []
-    left: set[int] = set()
-    interpret, end = Running._interpret, Running._end
+    emit = Events.emit
 
-    def interpreting(self: Running, context: Any) -> None:
-        left.add(id(self))
-        interpret(self, context)
-
-    def ending(self: Running, done: Any, defect: Any = None) -> None:
-        if self._context is not None:
-            late = self._resolving is not None and self._resolving.is_late
-            ways.append("late" if late else "left" if id(self) in left else "code")
-        end(self, done, defect)
+    def emitting(self: Events, event: Any) -> None:
+        emit(self, event)
+        if isinstance(event, RequestFinished) and event.executed_by in WAYS:
+            late = event.executed_by == "compiled" and "REQUEST_TIMEOUT" in event.error_codes
+            ways.append("late" if late else WAYS[event.executed_by])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Running, "_interpret", interpreting)
-        patch.setattr(Running, "_end", ending)
+        patch.setattr(Events, "emit", emitting)
         yield ways
+
+
+WAYS = {"compiled": "code", "handed_on": "left"}
 
 
 @contextlib.contextmanager
@@ -477,8 +474,8 @@ def test_all_that_an_object_holds_is_shown() -> None:
         ("query N { about ...F } fragment F on Query { about }", "code", []),
         ("query ($v: Int = 3) { a: about @include(if: true) word @skip(if: true) }", "core", []),
         ("{ loads { name } }", "code", []),
-        ("{ aFuture }", "core", []),
-        ("{ aCoroutine }", "core", []),
+        ("{ aFuture }", "left", []),
+        ("{ aCoroutine }", "left", []),
         ('{ made(how: "plain") { boxed { content } } }', "core", ["plain"]),
         # What hangs on such an object is graphql-core's.
         ('{ made(how: "plain") { loud } }', "core", ["plain"]),

@@ -232,5 +232,6 @@ class Exchange:
                 cancelled=cancelled,
                 calls=done.calls if done else 0,
                 duration_ms=(shared.clock.now() - self._start) * 1000,
+                executed_by=done.executed_by if done else "",
             )
         )

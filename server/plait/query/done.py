@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from plait.backend.call import Origin
+from plait.events import ExecutedBy
 from plait.query.answer import Answer
 from plait.query.direct import Direct
 
@@ -34,3 +35,5 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     kind: str = "none"
     calls: int = 0
+    executed_by: ExecutedBy = ""
+    """Who made the answer; nothing where nothing was executed."""

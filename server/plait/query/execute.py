@@ -15,9 +15,10 @@ from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.clock import Clock, Pace, Turns
 from plait.errors import BadUserInput, RequestTimeout
-from plait.events import Events
+from plait.events import Events, ExecutedBy
 from plait.graph.graph import Graph
 from plait.graph.ran import Ran
+from plait.query.answer import Answer
 from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.computed import Computed
@@ -212,7 +213,8 @@ class Running:
                 return
             code = executor.code(*found, request)
             if code is None:
-                self._interpret(executor.context(request, self._document, None))
+                context = executor.context(request, self._document, None)
+                self._interpret(context, "interpreted")
                 return
             prepared, variables = code
             if isinstance(prepared, Resolvers):
@@ -256,11 +258,11 @@ class Running:
         computed = Computed(code.compiled.resolvers, variables)
         body = computed.body(code.compiled, Budget(executor.limits.allowance))
         if body is not None:
-            self._end(Done(answer=whole(body), name=_name(self._operation), kind="query"))
+            self._end(self._done(whole(body), 0))
             return
         context = executor.context(self._request, self._document, None)
         context.ran = computed.ran
-        self._interpret(context)
+        self._interpret(context, "handed_on")
 
     def _resolve(self, code: Resolvers, variables: Variables) -> None:
         """Have the resolvers of the root run."""
@@ -295,9 +297,9 @@ class Running:
         else:
             self._resolving = None
             context.ran, context.begun = resolving.ran, resolving.left()
-            self._interpret(context)
+            self._interpret(context, "handed_on")
             return
-        self._end(interpreter.answered(self._document, self._operation, result, context))
+        self._tell_result(result, context)
 
     def _mix(self, code: Mixed, variables: Variables) -> None:
         """Have the resolvers and permissions of the root run, and at the same time compiled code
@@ -374,19 +376,23 @@ class Running:
     ) -> None:
         """The answer of what compiled code made, with what there is to tell beside it."""
         if made.is_all and not errors and not context.tells_more:
-            self._end(self._done(made, context.budget))
+            self._end(self._done(whole(made.body), context.budget.calls))
             return
         result = ExecutionResult(data=made.data, errors=[*made.errors, *errors])
         context.fallbacks = (context.fallbacks + made.fallbacks)[:MARKS_MAX]
+        self._tell_result(result, context)
+
+    def _tell_result(self, result: ExecutionResult | RequestTimeout, context: Context) -> None:
+        """The answer of a result that compiled code has made."""
         answered = self._executor.interpreter.answered
-        self._end(answered(self._document, self._operation, result, context))
+        self._end(answered(self._document, self._operation, result, context, "compiled"))
 
     def _hand_on(self, direct: Direct, context: Context, ran: Mapping[str, Ran]) -> None:
         """Have graphql-core make the answer of what was fetched and computed already."""
         direct.batches.hand_on(context.loaders, context.budget)
         context.ran = {**direct.computed.ran, **ran}
         context.ran_of_rows = direct.computed.ran_of_rows()
-        self._interpret(context)
+        self._interpret(context, "handed_on")
 
     def _let_permit(
         self, direct: Direct, context: Context, code: Prepared, variables: Variables
@@ -429,7 +435,7 @@ class Running:
             executor.interpreter.tell(direct.absences())
         made = direct.made()
         if made is not None and made.is_all and self._context is None:
-            done = self._done(made, direct.budget)
+            done = self._done(whole(made.body), direct.budget.calls)
             self._lead_to(done, direct)
             self._end(done)
             return
@@ -442,14 +448,14 @@ class Running:
         else:
             self._hand_on(direct, context, {})
 
-    def _done(self, made: Answered, budget: Budget) -> Done:
-        """The answer of nothing but data."""
+    def _done(self, answer: Answer, calls: int) -> Done:
+        """An answer of nothing but data, which compiled code has made."""
         name = _name(self._operation)
-        return Done(answer=whole(made.body), name=name, kind="query", calls=budget.calls)
+        return Done(answer=answer, name=name, kind="query", calls=calls, executed_by="compiled")
 
-    def _interpret(self, context: Context) -> None:
+    def _interpret(self, context: Context, executed_by: ExecutedBy) -> None:
         work = self._executor.interpreter.run(
-            self._document, self._operation, self._request, context
+            self._document, self._operation, self._request, context, executed_by
         )
         self._task = asyncio.get_running_loop().create_task(work)
         self._task.add_done_callback(self._interpreted)

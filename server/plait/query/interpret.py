@@ -21,7 +21,7 @@ from plait.backend.loader import Loaders
 from plait.backend.span import Span
 from plait.clock import Clock
 from plait.errors import RequestError, RequestTimeout
-from plait.events import Events, PropertyAbsent
+from plait.events import Events, ExecutedBy, PropertyAbsent
 from plait.graph.absent import Absence, Expected
 from plait.graph.graph import Graph
 from plait.query.answer import Answer
@@ -108,8 +108,10 @@ class Interpreter:
         operation: OperationDefinitionNode,
         request: Request,
         context: Context,
+        executed_by: ExecutedBy,
     ) -> Done:
-        """The answer. Only defects raise."""
+        """The answer; `executed_by` says whether compiled code has had a part in it. Only defects
+        raise."""
         explain = request.origin.headers.get(EXPLAIN_HEADER, "")
         context.selected = document.selected(operation)
         if explain == "run" and self._introspection:
@@ -117,7 +119,7 @@ class Interpreter:
             self._trace(context, plan)
         context.begin = partial(_begun, self._graph, document.plan(operation, self._graph), context)
         result = await self._executed(document, request, context)
-        done = self.answered(document, operation, result, context)
+        done = self.answered(document, operation, result, context, executed_by)
         if not context.is_left:
             context.let_go()
         return done
@@ -128,6 +130,7 @@ class Interpreter:
         operation: OperationDefinitionNode,
         result: ExecutionResult | RequestError,
         context: Context,
+        executed_by: ExecutedBy,
     ) -> Done:
         """The answer of a result, or why there is none."""
         self.tell(context.absences.values())
@@ -145,7 +148,8 @@ class Interpreter:
             answer = answered(result, context, of, self._events)
         name = operation.name.value if operation.name else None
         kind = operation.operation.value
-        return Done(answer=answer, name=name, kind=kind, calls=context.budget.calls)
+        calls = context.budget.calls
+        return Done(answer=answer, name=name, kind=kind, calls=calls, executed_by=executed_by)
 
     def explanation(
         self,
