@@ -341,7 +341,8 @@ def _identified(call: Call, backend: BackendSpec, content_type: str) -> Call:
 def child_traceparent(traceparent: str) -> str:
     """The same trace and flags with a new parent id (W3C Trace Context, section 3.2)."""
     # 00-, 32 digits of the trace, -, 16 of the parent, -, 2 of flags
-    return f"{traceparent[:36]}{getrandbits(64) or 1:016x}{traceparent[52:]}"
+    parent = (getrandbits(64) or 1).to_bytes(8, "big").hex()
+    return f"{traceparent[:36]}{parent}{traceparent[52:]}"
 
 
 def _timed_out(call: Call, what: str) -> BackendTimeout:

@@ -35,7 +35,8 @@ class Coalescer:
     def add(self, family: Family, keys: Sequence[Key], flight: Flight) -> None:
         """`flight` asks for `keys`, and may be joined until it is over."""
         flying = self._flying.setdefault(family, {})
-        flying.update(dict.fromkeys(keys, flight))
+        for key in keys:
+            flying[key] = flight
         flight.then(partial(self._over, family, keys, flight))
 
     def part_from(self, identity: str, key: Key | None) -> None:

@@ -366,7 +366,6 @@ class _Connection(asyncio.Protocol):
             self._drain_timer = None
         then, self._then = self._then, None
         if self._may_stay and not self._has_more:
-            self._parser = httptools.HttpResponseParser(self)
             self._origin.keep(self)
         else:
             self.abort()

@@ -22,11 +22,11 @@ _ABSENT: Any = object()
 class Keys:
     """Keys of one endpoint, each once, in the order in which they were asked for."""
 
-    __slots__ = ("_names", "endpoint", "shared", "values")
+    __slots__ = ("_names", "_rest", "endpoint", "shared", "values")
 
     def __init__(self, endpoint: EndpointSpec) -> None:
         self.endpoint = endpoint
-        self._names = _parameters_of(endpoint)[0]
+        self._names, self._rest = _parameters_of(endpoint)
         self.shared: dict[str, Mapping[str, Any]] = {}
         """The parameters that a batch has in common, by the first text of its keys."""
         self.values: dict[Key, tuple[Any, ...]] = {}
@@ -37,16 +37,16 @@ class Keys:
 
     def of(self, key: Key) -> dict[str, Any]:
         """The parameters of one key."""
-        told = zip(self._names, self.values[key], strict=True)
-        return {
-            **self.shared[key[0]],
-            **{name: value for name, value in told if value is not _ABSENT},
-        }
+        found, values = dict(self.shared[key[0]]), self.values[key]
+        for place, name in enumerate(self._names):
+            if values[place] is not _ABSENT:
+                found[name] = values[place]
+        return found
 
     def add(self, values: Mapping[str, Any]) -> Key:
         """Add the key that `values` ask for. Raises `BadUserInput` for a value that cannot be
         sent."""
-        key = key_of(self.endpoint, values)
+        key = _key(self.endpoint, self._names, self._rest, values)
         self.put(key, values)
         return key
 
@@ -66,7 +66,7 @@ class Keys:
     ) -> list[Key]:
         """Add keys that differ in one parameter: one for each value of the column, in order. Raises
         `BadUserInput`."""
-        if not column or self._names != (name,) or {*map(type, column)} != {int}:
+        if len(column) < 2 or self._names != (name,) or {*map(type, column)} != {int}:
             return [self.add({**values, name: one}) for one in column]
         # A whole number is the same text everywhere, and never stands in a batch's way.
         shared = self.add({**values, name: column[0]})[0]
@@ -84,6 +84,15 @@ class Keys:
 def key_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Key:
     """The key that `values` ask for. Raises `BadUserInput` for a value that cannot be sent."""
     names, rest = _parameters_of(endpoint)
+    return _key(endpoint, names, rest, values)
+
+
+def _key(
+    endpoint: EndpointSpec,
+    names: tuple[str, ...],
+    rest: tuple[tuple[int, str], ...],
+    values: Mapping[str, Any],
+) -> Key:
     # By their place: how the graph calls a parameter does not reach the backend, and neither does
     # one that is null.
     others = [(place, values[name]) for place, name in rest if values.get(name) is not None]
