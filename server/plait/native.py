@@ -60,6 +60,7 @@ MODULES = (
     "plait.query.respond",
     "plait.query.run",
     "plait.query.shown",
+    "plait.query.telling",
     "plait.query.typed",
     "plait.query.variables",
 )

@@ -849,6 +849,7 @@ def test_the_comparison_finds_a_planted_mistake(kind: str) -> None:
     assert found > 0
 
 
+@pytest.mark.sources
 def test_a_failure_that_is_not_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     told_of = plait.query.direct.told_of
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from graphql import ExecutionResult, GraphQLError
+from graphql import GraphQLError
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
@@ -117,14 +117,11 @@ def answer_to(data: Any, *causes: Any, path: Any = ("a",), **more: Any) -> Answe
         for cause in causes
     ]
     document: Any = SimpleNamespace(places=lambda _: [], ast=SimpleNamespace(definitions=[]))
-    operation = Operation(
-        schema=SimpleNamespace(),  # type: ignore[arg-type]
-        fields={},
-        document=document,
-        operation=SimpleNamespace(),  # type: ignore[arg-type]
-    )
-    result = ExecutionResult(data, errors, more.pop("extensions", None))
-    return answered(result, context(**more), operation, Events())
+    stub: Any = SimpleNamespace()
+    operation = Operation(stub, {}, document, stub)
+    extensions = more.pop("extensions", None)
+    beside = context(**more).beside(extensions)
+    return answered(data, errors, beside, operation, Events())
 
 
 def late(**more: Any) -> BackendTimeout:

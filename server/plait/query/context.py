@@ -17,6 +17,7 @@ from plait.graph.blame import response_keys
 from plait.graph.execution import Selected
 from plait.graph.ran import Ran, RowsRan
 from plait.graph.recall import Recall, recalled
+from plait.query.answered import Beside
 from plait.query.marks import MARKS_MAX, fallback_mark
 from plait.writes.idempotency import entry_id, key_from_header
 from plait.writes.outcome import Outcome, told
@@ -128,6 +129,26 @@ class Context:
         """Whether resolvers have left something to be told beside the data."""
         noted = self.fallbacks or self.reported or self.written or self.absences
         return bool(noted) or self.replayed or self.told is not None
+
+    def beside(self, given: Mapping[str, Any] | None) -> Beside:
+        """What its answer tells beside data and errors, `given` being its result's extensions."""
+        collected = getattr(self.executor, "collected_errors", None)
+        warnings: list[str] = []
+        if self.absences and self.shows_warnings:
+            warnings = [str(one) for one in self.absences.values()][:MARKS_MAX]
+        return Beside(
+            request_id=self.origin.request_id,
+            budget=self.budget,
+            hides_suggestions=self.hides_suggestions,
+            reported=self.reported,
+            dropped=getattr(collected, "dropped", 0),
+            fallbacks=self.fallbacks,
+            replayed=self.replayed,
+            written=self.written,
+            warnings=warnings,
+            given=given or {},
+            more=self.told,
+        )
 
     async def recall_of(self, info: Any) -> Recall | None:
         """What a mutation field reads on the way to its next writes: kept with them, for a request

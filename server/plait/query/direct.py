@@ -28,7 +28,7 @@ from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
 from plait.query.batches import Batches
 from plait.query.computed import Computed
-from plait.query.failed import FailedRow, Instead, Told, told_of
+from plait.query.failed import FailedRow, Instead, Told
 from plait.query.held import Fetched
 from plait.query.joins import Join
 from plait.query.leaves import Unusual, completed
@@ -36,6 +36,7 @@ from plait.query.prepared import Prepared
 from plait.query.resolved import Resolver
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown
+from plait.query.telling import told_of
 
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""

@@ -35,6 +35,7 @@ from graphql import (
 
 from plait.graph.execution import Selected
 from plait.graph.graph import TOO_MANY_SPREADS, Graph
+from plait.query.answered import FieldError
 from plait.query.code import CodeStore
 from plait.query.held import Resolvers, resolvers_of
 from plait.query.joins import NotCompiled
@@ -122,7 +123,7 @@ class Document:
     def _line_ends(self) -> list[int]:
         return line_ends(self.text)
 
-    def places(self, error: GraphQLError) -> list[dict[str, int]]:
+    def places(self, error: GraphQLError | FieldError) -> list[dict[str, int]]:
         """Where an error's nodes stand in the text: line and column, from 1."""
         return places(error, self._line_ends)
 
@@ -231,7 +232,7 @@ class DocumentErrors(Exception):
         self.code = code
         self._text = text
 
-    def places(self, error: GraphQLError) -> list[dict[str, int]]:
+    def places(self, error: GraphQLError | FieldError) -> list[dict[str, int]]:
         """As `Document.places`."""
         return places(error, line_ends(self._text))
 
@@ -318,7 +319,7 @@ def line_ends(text: str) -> list[int]:
     return [match.end() for match in _LINE_END.finditer(text)]
 
 
-def places(error: GraphQLError, ends: list[int]) -> list[dict[str, int]]:
+def places(error: GraphQLError | FieldError, ends: list[int]) -> list[dict[str, int]]:
     """Where an error's nodes stand: line and column, from 1."""
     found = []
     for position in error.positions or ():

@@ -299,7 +299,8 @@ class Running:
             context.ran, context.begun = resolving.ran, resolving.left()
             self._interpret(context, "handed_on")
             return
-        self._tell_result(result, context)
+        answered = interpreter.answered
+        self._end(answered(self._document, self._operation, result, context, "compiled"))
 
     def _mix(self, code: Mixed, variables: Variables) -> None:
         """Have the resolvers and permissions of the root run, and at the same time compiled code
@@ -363,7 +364,7 @@ class Running:
             direct.beside, direct.later = resolving.data, resolving.later
             made = direct.made()
         if made is not None:
-            self._tell_made(made, context, resolving.errors)
+            self._tell_made(made, context.budget, context, resolving.errors)
             return
         resolving.stop()
         self._resolving = None
@@ -372,20 +373,27 @@ class Running:
         self._hand_on(direct, context, resolving.ran)
 
     def _tell_made(
-        self, made: Answered, context: Context, errors: Sequence[GraphQLError] = ()
+        self,
+        made: Answered,
+        budget: Budget,
+        context: Context | None,
+        errors: Sequence[GraphQLError] = (),
     ) -> None:
         """The answer of what compiled code made, with what there is to tell beside it."""
-        if made.is_all and not errors and not context.tells_more:
-            self._end(self._done(whole(made.body), context.budget.calls))
+        tells_more = errors or (context is not None and context.tells_more)
+        if made.is_all and not tells_more:
+            self._end(self._done(whole(made.body), budget.calls))
             return
-        result = ExecutionResult(data=made.data, errors=[*made.errors, *errors])
-        context.fallbacks = (context.fallbacks + made.fallbacks)[:MARKS_MAX]
-        self._tell_result(result, context)
-
-    def _tell_result(self, result: ExecutionResult | RequestTimeout, context: Context) -> None:
-        """The answer of a result that compiled code has made."""
-        answered = self._executor.interpreter.answered
-        self._end(answered(self._document, self._operation, result, context, "compiled"))
+        interpreter = self._executor.interpreter
+        if context is None:
+            beside = interpreter.beside(self._request.origin.request_id, budget)
+        else:
+            interpreter.tell(context.absences.values())
+            beside = context.beside(None)
+        beside.fallbacks = (beside.fallbacks + made.fallbacks)[:MARKS_MAX]
+        every = [*made.errors, *errors]
+        document, operation = self._document, self._operation
+        self._end(interpreter.told(document, operation, made.data, every, beside, "compiled"))
 
     def _hand_on(self, direct: Direct, context: Context, ran: Mapping[str, Ran]) -> None:
         """Have graphql-core make the answer of what was fetched and computed already."""
@@ -440,13 +448,14 @@ class Running:
             self._end(done)
             return
         self._lead_to(None, direct)
+        if made is not None:
+            budget = Budget(executor.limits.allowance) if joined else direct.budget
+            self._tell_made(made, budget, self._context)
+            return
         context = self._context or executor.context(
             self._request, self._document, None if joined else direct
         )
-        if made is not None:
-            self._tell_made(made, context)
-        else:
-            self._hand_on(direct, context, {})
+        self._hand_on(direct, context, {})
 
     def _done(self, answer: Answer, calls: int) -> Done:
         """An answer of nothing but data, which compiled code has made."""

@@ -6,15 +6,15 @@ deadline, and execution a moment later, so that the calls' own errors can still 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from graphql import ExecutionResult, OperationDefinitionNode
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode
 from graphql.execution.values import get_argument_values
 
-from plait.backend.budget import Allowance
+from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
@@ -25,6 +25,7 @@ from plait.events import Events, ExecutedBy, PropertyAbsent
 from plait.graph.absent import Absence, Expected
 from plait.graph.graph import Graph
 from plait.query.answer import Answer
+from plait.query.answered import Beside, FieldError
 from plait.query.context import Context
 from plait.query.document import Document
 from plait.query.done import Done, Request
@@ -102,6 +103,12 @@ class Interpreter:
             idempotency_key=request.idempotency_key,
         )
 
+    def beside(self, request_id: str, budget: Budget) -> Beside:
+        """What an answer tells beside data and errors, where nothing was noted."""
+        return Beside(
+            request_id=request_id, budget=budget, hides_suggestions=not self._introspection
+        )
+
     async def run(
         self,
         document: Document,
@@ -134,22 +141,27 @@ class Interpreter:
     ) -> Done:
         """The answer of a result, or why there is none."""
         self.tell(context.absences.values())
-        answer: Answer
         if isinstance(result, RequestError):
             request_id = context.origin.request_id
             answer = given_up(result, request_id, has_begun=True, written=context.written)
-        else:
-            of = Operation(
-                schema=self._graph.core,
-                fields=self._graph.fields,
-                document=document,
-                operation=operation,
-            )
-            answer = answered(result, context, of, self._events)
-        name = operation.name.value if operation.name else None
-        kind = operation.operation.value
-        calls = context.budget.calls
-        return Done(answer=answer, name=name, kind=kind, calls=calls, executed_by=executed_by)
+            return _done(operation, answer, context.budget, executed_by)
+        beside = context.beside(getattr(result, "extensions", None))
+        errors = result.errors or ()
+        return self.told(document, operation, result.data, errors, beside, executed_by)
+
+    def told(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        data: dict[str, Any] | None,
+        errors: Sequence[GraphQLError | FieldError],
+        beside: Beside,
+        executed_by: ExecutedBy,
+    ) -> Done:
+        """The answer of data and errors."""
+        of = Operation(self._graph.core, self._graph.fields, document, operation)
+        answer = answered(data, errors, beside, of, self._events)
+        return _done(operation, answer, beside.budget, executed_by)
 
     def explanation(
         self,
@@ -288,6 +300,18 @@ class Interpreter:
     async def close(self) -> None:
         """Wait until what was given up has ended."""
         await asyncio.gather(*self._reapers, return_exceptions=True)
+
+
+def _done(
+    operation: OperationDefinitionNode, answer: Answer, budget: Budget, executed_by: ExecutedBy
+) -> Done:
+    return Done(
+        answer=answer,
+        name=operation.name.value if operation.name else None,
+        kind=operation.operation.value,
+        calls=budget.calls,
+        executed_by=executed_by,
+    )
 
 
 def _left(context: Context) -> list["asyncio.Future[Any]"]:

@@ -10,11 +10,9 @@ able to have its own text sent back a hundredfold.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from graphql import (
-    ExecutionResult,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
@@ -35,9 +33,8 @@ from plait.events import Events, FieldFailed
 from plait.graph.blame import endpoint_at
 from plait.graph.fields import FieldTable
 from plait.query.answer import Answer, Executed, Refused
-from plait.query.context import Context
+from plait.query.answered import Beside, FieldError
 from plait.query.document import Document
-from plait.query.marks import MARKS_MAX
 
 ERRORS_MAX = 100
 """How many errors one answer lists; a note says how many more there were."""
@@ -52,25 +49,32 @@ _LONG_RUN = re.compile(
 )
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 
-Places: TypeAlias = Callable[[GraphQLError], list[dict[str, int]]]
+AnyError: TypeAlias = GraphQLError | FieldError
+Places: TypeAlias = Callable[[AnyError], list[dict[str, int]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What `respond` looks at to tell which endpoint a failed field's row came from."""
 
-    schema: GraphQLSchema
-    fields: FieldTable
-    document: Document
-    operation: OperationDefinitionNode
-    endpoints: dict[tuple[str, ...], EndpointSpec | None] = field(default_factory=dict)
-    """What was found, by path without indices."""
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        fields: FieldTable,
+        document: Document,
+        operation: OperationDefinitionNode,
+    ) -> None:
+        self.schema = schema
+        self.fields = fields
+        self.document = document
+        self.operation = operation
+        self.endpoints: dict[tuple[str, ...], EndpointSpec | None] = {}
+        """What was found, by path without indices."""
 
 
 class HasPlaces(Protocol):
     """Knows where in the text an error's nodes stand."""
 
-    def places(self, error: GraphQLError) -> list[dict[str, int]]: ...
+    def places(self, error: AnyError) -> list[dict[str, int]]: ...
 
 
 def refused(
@@ -128,34 +132,35 @@ def given_up(
 
 
 def answered(
-    result: ExecutionResult, context: Context, operation: Operation, events: Events
+    data: dict[str, Any] | None,
+    errors: Sequence[AnyError],
+    beside: Beside,
+    operation: Operation,
+    events: Events,
 ) -> Answer:
     """The answer to a request that was executed, in whole or in part."""
-    errors = [*(result.errors or ()), *context.reported]
-    dropped = getattr(getattr(context.executor, "collected_errors", None), "dropped", 0)
-    made = [_error(error, context, operation, events) for error in errors[:ERRORS_MAX]]
-    shown = _bounded(made, len(errors) + dropped)
+    errors = [*errors, *beside.reported]
+    made = [_error(error, beside, operation, events) for error in errors[:ERRORS_MAX]]
+    shown = _bounded(made, len(errors) + beside.dropped)
     payload: dict[str, Any] = {"errors": shown} if shown else {}
-    began = result.data is not None or any(error.path is not None for error in errors)
+    began = data is not None or any(error.path is not None for error in errors)
     if began:  # an answer without `data` tells that nothing was executed (GraphQL, section 7.1)
-        payload["data"] = result.data
-    if extensions := _extensions(result, context):
+        payload["data"] = data
+    if extensions := _extensions(beside):
         payload["extensions"] = extensions
     body = encode(payload)
-    if too_large := context.budget.check_size(len(body)):
-        return given_up(
-            too_large, context.origin.request_id, has_begun=True, written=context.written
-        )
+    if too_large := beside.budget.check_size(len(body)):
+        return given_up(too_large, beside.request_id, has_begun=True, written=beside.written)
     codes = tuple(dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one))
     retry_after_s = _retry_after_s(errors)
     if not began:
         return Refused(body=body, codes=codes, retry_after_s=retry_after_s)
-    has_data = result.data is not None and not _nothing_was_done(result, errors, context)
+    has_data = data is not None and not _nothing_was_done(data, errors, beside)
     return Executed(
         body=body,
         codes=codes,
         status=200 if has_data else _request_status(errors) or 200,
-        replayed=context.replayed,
+        replayed=beside.replayed,
         retry_after_s=retry_after_s,
     )
 
@@ -194,7 +199,7 @@ def _details(error: PlaitError) -> dict[str, Any]:
     return told
 
 
-def _retry_after_s(errors: Sequence[GraphQLError]) -> float | None:
+def _retry_after_s(errors: Sequence[AnyError]) -> float | None:
     waits = [
         error.original_error.retry_after_s
         for error in errors
@@ -203,35 +208,32 @@ def _retry_after_s(errors: Sequence[GraphQLError]) -> float | None:
     return max(waits, default=None)
 
 
-def _extensions(result: ExecutionResult, context: Context) -> dict[str, Any]:
+def _extensions(beside: Beside) -> dict[str, Any]:
     ours: dict[str, Any] = {}
-    if context.fallbacks:
-        ours["fallbacks"] = context.fallbacks
-    if context.replayed:
+    if beside.fallbacks:
+        ours["fallbacks"] = beside.fallbacks
+    if beside.replayed:
         ours["replayed"] = True
-    if context.written:
-        ours["writes"] = context.written
-    if context.absences and context.shows_warnings:
-        ours["warnings"] = [str(one) for one in context.absences.values()][:MARKS_MAX]
-    if context.told is not None:
-        ours |= context.told()
-    given = getattr(result, "extensions", None) or {}
-    return {**given, **({"plait": ours} if ours else {})}
+    if beside.written:
+        ours["writes"] = beside.written
+    if beside.warnings:
+        ours["warnings"] = beside.warnings
+    if beside.more is not None:
+        ours |= beside.more()
+    return {**beside.given, "plait": ours} if ours else {**beside.given}
 
 
-def _nothing_was_done(
-    result: ExecutionResult, errors: Sequence[GraphQLError], context: Context
-) -> bool:
+def _nothing_was_done(data: Mapping[str, Any], errors: Sequence[AnyError], beside: Beside) -> bool:
     """Whether every field is null because the ledger could not be used: then the status says so,
     though the fields may be null."""
     return (
-        not context.written
-        and all(value is None for value in (result.data or {}).values())
+        not beside.written
         and any(isinstance(error.original_error, LedgerUnavailable) for error in errors)
+        and all(value is None for value in data.values())
     )
 
 
-def _request_status(errors: Sequence[GraphQLError]) -> int | None:
+def _request_status(errors: Sequence[AnyError]) -> int | None:
     statuses = [
         error.original_error.http_status
         for error in errors
@@ -240,10 +242,8 @@ def _request_status(errors: Sequence[GraphQLError]) -> int | None:
     return next(filter(None, statuses), None)
 
 
-def _error(
-    error: GraphQLError, context: Context, operation: Operation, events: Events
-) -> dict[str, Any]:
-    request_id = context.origin.request_id
+def _error(error: AnyError, beside: Beside, operation: Operation, events: Events) -> dict[str, Any]:
+    request_id = beside.request_id
     cause = error.original_error
     places = operation.document.places
     match cause:
@@ -255,12 +255,13 @@ def _error(
             return _formatted(error, extensions, places)
         case None | GraphQLError() if error.path is None:  # the variables, before anything ran
             extensions = {"code": BadUserInput.code, "request_id": request_id}
-            message = _echo(error.message, context.hides_suggestions)
+            message = _echo(error.message, beside.hides_suggestions)
             return _formatted(error, extensions, places, message)
         case GraphQLError():
             own = {"code": "RESOLVER_ERROR", **(cause.extensions or {}), "request_id": request_id}
             return _formatted(error, own, places)
         case None:
+            assert isinstance(error, GraphQLError)
             own = {"code": "RESOLVER_ERROR", **(error.extensions or {}), "request_id": request_id}
             return _formatted(error, own, places)
         case _:
@@ -268,7 +269,7 @@ def _error(
 
 
 def _backend_extensions(
-    cause: BackendError, error: GraphQLError, operation: Operation, request_id: str
+    cause: BackendError, error: AnyError, operation: Operation, request_id: str
 ) -> dict[str, Any]:
     backend, endpoint = cause.backend, cause.endpoint
     if not backend and (spec := _endpoint_at(operation, error.path or [])):
@@ -286,7 +287,7 @@ def _backend_extensions(
 
 
 def _unexpected(
-    error: GraphQLError,
+    error: AnyError,
     cause: Exception,
     operation: Operation,
     events: Events,
@@ -310,7 +311,7 @@ def _unexpected(
 
 
 def _formatted(
-    error: GraphQLError, extensions: dict[str, Any], places: Places, message: str | None = None
+    error: AnyError, extensions: dict[str, Any], places: Places, message: str | None = None
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {"message": error.message if message is None else message}
     if locations := places(error):

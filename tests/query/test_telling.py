@@ -7,7 +7,8 @@ import pytest
 from graphql import GraphQLList, GraphQLNonNull, GraphQLString
 
 from plait.errors import BackendTimeout
-from plait.query.failed import FailedRow, Instead, Told, told_of
+from plait.query.failed import FailedRow, Instead, Told
+from plait.query.telling import told_of
 
 MAY = GraphQLString
 MUST = GraphQLNonNull(GraphQLString)
