@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-import plait.query.direct
 import plait.query.document
+from plait.events import Events, RequestFinished
 from plait.query.joins import NotCompiled
 from tests.query.random_graphs import FAULTS, MALFORMED
 from tests.query.test_planned import compared
@@ -76,12 +76,15 @@ def run(world: int, counts: Counter[str]) -> None:
 
 def count_ways(patch: pytest.MonkeyPatch, counts: Counter[str]) -> None:
     """Note who makes the answers."""
-    made, prepared = plait.query.direct.Direct.made, plait.query.document.prepared
+    emit, prepared = Events.emit, plait.query.document.prepared
 
-    def noted(self: Any) -> Any:
-        found = made(self)
-        counts["by code" if found is not None else "left to graphql-core"] += 1
-        return found
+    def noted(self: Events, event: Any) -> None:
+        emit(self, event)
+        match event:
+            case RequestFinished(executed_by="compiled"):
+                counts["by code"] += 1
+            case RequestFinished(executed_by="handed_on"):
+                counts["left to graphql-core"] += 1
 
     def tried(*arguments: Any) -> Any:
         try:
@@ -90,7 +93,7 @@ def count_ways(patch: pytest.MonkeyPatch, counts: Counter[str]) -> None:
             counts["not compiled"] += 1
             raise
 
-    patch.setattr(plait.query.direct.Direct, "made", noted)
+    patch.setattr(Events, "emit", noted)
     patch.setattr(plait.query.document, "prepared", tried)
 
 
