@@ -198,7 +198,7 @@ class _Maker:
 
     def graph(self) -> Graph:
         chance = self._chance
-        strict = chance.random() < 0.1 and not self._plain
+        strict = chance.random() < 0.15
         is_spelled = self._plain and chance.random() < 0.2
         names = chance.choice(["snake", "camel"]) if is_spelled else None
         options: Any = {"names": names} if names else {}

@@ -53,6 +53,13 @@ def value_at(row: Any, path: Path) -> Any:
     return row
 
 
+def value_that_is_at(row: Any, path: Path) -> Any:
+    """As `value_at`. Raises `LookupError` where there is none."""
+    if is_absent(row, path):
+        raise LookupError(path)
+    return value_at(row, path)
+
+
 def is_absent(row: Any, path: Path) -> bool:
     """Whether a row lacks the property at `path`, which is not the same as null. A list lacks what
     each of its items lacks."""

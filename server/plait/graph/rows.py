@@ -84,6 +84,18 @@ class Reader:
     get_strictly: Converter
     """As `get`, and raises for what is absent and has no default."""
     has_default: bool = False
+    is_strict: bool = False
+    """Whether `get` is `get_strictly`."""
+
+    @property
+    def strict(self) -> "Reader":
+        """As it reads a row that must have every property."""
+        return dataclasses.replace(self, get=partial(_get_strictly, self), is_strict=True)
+
+
+def _get_strictly(of: Reader, row: dict[str, Any]) -> Any:
+    value = of.get(row)
+    return of.get_strictly(row) if value is None else value
 
 
 def reader(

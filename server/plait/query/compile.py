@@ -34,8 +34,9 @@ from graphql import (
 )
 from msgspec import UNSET
 
-from plait.backend.paths import Path, value_at
+from plait.backend.paths import Path, value_at, value_that_is_at
 from plait.graph.fields import Constant, Custom, Fetch, FieldTable, Given, Object, Property, Row
+from plait.graph.rows import Reader
 from plait.graph.schema import Kind
 from plait.graph.sizes import NAME_BYTES
 from plait.query.joins import Compiled, HeldFetch, Join, NotCompiled, Typed
@@ -47,6 +48,7 @@ from plait.query.typed import NotTyped, Shapes, decoder, key_of
 from plait.query.writing import CODE_CHARACTERS_MAX, Function, Names, as_key, functions_of, unusual
 
 NOT_WHOLE = "its plan is not whole"
+OF_STRICT = "it sees a row that must have every property"
 JOINS_MAX = 60
 
 
@@ -115,7 +117,13 @@ class _Writer:
         self._fields = fields
         self._kinds = kinds
         self._plan = plan
-        self._names = Names(UNSET=UNSET, as_key=as_key, unusual=unusual, value_at=value_at)
+        self._names = Names(
+            UNSET=UNSET,
+            as_key=as_key,
+            unusual=unusual,
+            value_at=value_at,
+            value_that_is_at=value_that_is_at,
+        )
         self._functions: list[Function] = []
         self._texts: list[str] = []
         self._has_lists = False
@@ -205,6 +213,8 @@ class _Writer:
     ) -> Resolver:
         definition = type_.fields[nodes[0][0].name.value]
         named = get_named_type(definition.type)
+        if place is not None and self._is_strict(place):
+            raise NotCompiled(f"{entry.label}: {OF_STRICT}")
         if isinstance(entry, Custom) and (entry.may_load or not is_leaf_type(named)):
             raise NotCompiled(f"{entry.label}: {entry.why}")
         self._asks_permissions |= entry.guard is not None
@@ -269,7 +279,8 @@ class _Writer:
     ) -> dict[str, Any]:
         """As `_build`, for rows as structs."""
         fetch = step.fetch
-        shape = self._shapes.shape(named, parts, step.path, top=True)
+        is_strict = fetch.endpoint.is_strict
+        shape = self._shapes.shape(named, parts, step.path, top=True, is_strict=is_strict)
         row_key = self._joins[index]["row_key"]
         key = shape.key(row_key) if row_key is not None else None
         if key is not None:
@@ -367,22 +378,30 @@ class _Writer:
                 function.add(depth, f"if {row} is None: continue")
         if guard is not None:
             function.add(depth, f"if not permit({row}): continue")
-        function.add(depth, f"found.append({self._key(row, fetch, parameters)})")
+        function.add(depth, f"found.append({self._key(row, fetch, parameters, place)})")
         function.add(0, "return found")
         return function.name
 
-    def _key(self, row: str, fetch: Fetch, parameters: Sequence[str]) -> str:
+    def _is_strict(self, place: _Place) -> bool:
+        """Whether a row must have every property that is read of it. What lacks one is left to
+        graphql-core, which tells it."""
+        step: Step = self._joins[place.join]["step"]
+        return step.fetch.endpoint.is_strict
+
+    def _key(self, row: str, fetch: Fetch, parameters: Sequence[str], place: _Place) -> str:
         """The expression of what a step's parameters are in a row."""
         values = []
         for name in parameters:
             binding = fetch.bindings[name]
             assert isinstance(binding, Row)
-            values.append(self._read(row, binding.path, is_list=fetch.form == "many"))
+            value = self._read(row, binding.path, is_strict=self._is_strict(place))
+            values.append(f"as_key({value})" if fetch.form == "many" else value)
         return values[0] if len(values) == 1 else f"({', '.join(values)})" if values else "()"
 
-    def _read(self, row: str, path: Path, *, is_list: bool) -> str:
-        value = f"{row}.get({path[0]!r})" if len(path) == 1 else f"value_at({row}, {path!r})"
-        return f"as_key({value})" if is_list else value
+    def _read(self, row: str, path: Path, *, is_strict: bool) -> str:
+        if len(path) == 1:
+            return f"{row}[{path[0]!r}]" if is_strict else f"{row}.get({path[0]!r})"
+        return f"{'value_that_is_at' if is_strict else 'value_at'}({row}, {path!r})"
 
     def _build(self, index: int, step: Step, named: Any, parts: Sequence[Part]) -> str:
         function = Function(f"build_{index}", ["rows"])
@@ -469,8 +488,9 @@ class _Writer:
             elif isinstance(entry, Property) and not entry.is_guarded:
                 self._joins[place.join]["properties"][entry.label] += 1
                 declared = type_.fields[name].type
+                reader = entry.reader.strict if self._is_strict(place) else entry.reader
                 if entry.below is None:
-                    value = self._leaf(function, depth, row, entry, declared)
+                    value = self._leaf(function, depth, row, reader, declared)
                 else:
                     inner = _Place(
                         join=place.join,
@@ -479,8 +499,10 @@ class _Writer:
                         frames=place.frames,
                         prefix=_inside(place.prefix, entry),
                     )
+                    if _depth(declared) > 1:
+                        raise NotCompiled(f"{entry.label} shows lists of lists")
                     value = self._inside(
-                        function, depth, row, entry, declared, below_of(nodes), inner
+                        function, depth, row, reader, declared, below_of(nodes), inner
                     )
             elif isinstance(entry, Custom) or (
                 isinstance(entry, Property) and entry.guard is not None and entry.below is None
@@ -510,7 +532,7 @@ class _Writer:
         self._joins[place.join]["below"].append(index)
         own = f"shown_{index}"
         function.parameters.append(own)
-        value = f"{own}[{self._key(row, step.fetch, join['parameters'])}]"
+        value = f"{own}[{self._key(row, step.fetch, join['parameters'], place)}]"
         if guard is not None:  # where it is refused, that is shown
             value = f"{self._computed(function, row, guard, place)} or {value}"
         return value
@@ -527,6 +549,8 @@ class _Writer:
         """The permissions of a field with an endpoint."""
         if fetch.guard is None:
             return None
+        if self._is_strict(place):
+            raise NotCompiled(f"{fetch.label}: {OF_STRICT}")
         self._asks_permissions = True
         return _authors(key, type_, nodes, fetch, place, spot)
 
@@ -537,28 +561,27 @@ class _Writer:
         function.first.append(f"{own} = compute({self._names.of('resolver', resolver)})")
         return f"{own}({row})"
 
-    def _leaf(
-        self, function: Function, depth: int, row: str, entry: Property, declared: Any
-    ) -> str:
+    def _leaf(self, function: Function, depth: int, row: str, reader: Reader, declared: Any) -> str:
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         self._has_lists |= is_list_type(bare)
-        value, path = function.new("v"), entry.reader.paths[0]
-        otherwise = f"{self._names.of('exactly', exactly(entry.reader, declared))}({row})"
+        value, path = function.new("v"), reader.paths[0]
+        otherwise = f"{self._names.of('exactly', exactly(reader, declared))}({row})"
         is_plain = is_leaf_type(bare) and bare.name in SCALARS
-        if len(path) != 1 or (entry.reader.has_default and not is_plain):
+        if len(path) != 1 or ((reader.has_default or reader.is_strict) and not is_plain):
             function.add(depth, f"{value} = {otherwise}")
             return value
         function.add(depth, f"{value} = {row}.get({path[0]!r})")
         if not is_plain:
             own = f"{self._names.of('value', value_of(declared))}({value})"
-            if len(entry.reader.paths) > 1:
+            if len(reader.paths) > 1:
                 own = f"{otherwise} if {value} is None else {own}"
             function.add(depth, f"{value} = {own}")
             return value
         if bare.name == "ID":
             otherwise = f"str({value}) if type({value}) is int else {otherwise}"
         check = SCALARS[bare.name].format(v=value)
-        if bare is declared and len(entry.reader.paths) == 1 and not entry.reader.has_default:
+        is_null = len(reader.paths) == 1 and not reader.has_default and not reader.is_strict
+        if bare is declared and is_null:
             check = f"{value} is not None and ({check})"
         function.add(depth, f"if {check}: {value} = {otherwise}")
         return value
@@ -568,7 +591,7 @@ class _Writer:
         function: Function,
         depth: int,
         row: str,
-        entry: Property,
+        reader: Reader,
         declared: Any,
         parts: Sequence[Part],
         place: _Place,
@@ -576,11 +599,9 @@ class _Writer:
         """A property that holds an object, or a list of them."""
         bare = declared.of_type if isinstance(declared, GraphQLNonNull) else declared
         is_list = is_list_type(bare)
-        if _depth(bare) > 1:
-            raise NotCompiled(f"{entry.label} shows lists of lists")
         held, made = function.new("b"), function.new("o")
-        reader = self._names.of("held", entry.reader.get)
-        function.add(depth, f"{held} = {reader}({row})")
+        read = self._names.of("held", reader.get)
+        function.add(depth, f"{held} = {read}({row})")
         function.add(depth, f"if {held} is None:")
         nothing = "None" if bare is declared else "unusual()"
         function.add(depth + 1, f"{made} = {nothing}")
@@ -591,7 +612,7 @@ class _Writer:
             join=place.join,
             path=place.path,
             types=place.types,
-            frames=(*place.frames, _Frame(how=how, of=reader)),
+            frames=(*place.frames, _Frame(how=how, of=read)),
             prefix=None if is_list else place.prefix,
         )
         if not is_list:

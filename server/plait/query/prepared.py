@@ -9,7 +9,7 @@ from plait.graph.graph import Graph
 from plait.graph.resolve import Bound
 from plait.query.arguments import Arguments
 from plait.query.compile import compiled
-from plait.query.joins import Compiled, HeldFetch, Join, NotCompiled
+from plait.query.joins import Compiled, HeldFetch, Join
 from plait.query.plan import Plan
 
 
@@ -53,8 +53,6 @@ def prepared(
 ) -> Prepared:
     """The code of an operation: see `compiled`. Raises `NotCompiled`."""
     schema = graph.schema
-    if schema.has_strict:
-        raise NotCompiled("a backend is strict")
     made = compiled(
         operation, fragments, graph.core, graph.fields, schema.kinds, plan, variables, held
     )

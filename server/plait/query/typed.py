@@ -23,7 +23,7 @@ from graphql import (
     is_leaf_type,
 )
 from graphql.type.scalars import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
-from msgspec import NODEFAULT, Raw
+from msgspec import NODEFAULT, UNSET, Raw, UnsetType
 
 from plait.backend.numbers import number
 from plait.graph.fields import Fetch, FieldTable, Property, Row
@@ -66,6 +66,8 @@ class Shape:
     """Attributes that are no part of the answer."""
     is_itself: bool = True
     """Whether the struct is what the answer shows."""
+    is_strict: bool = False
+    """Whether a row must have every property: one that lacks some is refused."""
 
     def add(self, name: str, type_: Any, default: Any = NODEFAULT) -> str:
         """A further property; its attribute. Raises `NotTyped` where it is one already."""
@@ -75,11 +77,16 @@ class Shape:
         self.fields.append((attribute, type_, default, name))
         return attribute
 
+    @property
+    def absent(self) -> Any:
+        """What stands for a property that may be null and is not there."""
+        return NODEFAULT if self.is_strict else None
+
     def key(self, name: str) -> str:
         """The attribute of a property that tells rows apart. Raises `NotTyped`."""
         attribute = self.by_name.get(name)
         if attribute is None:
-            attribute = self.add(name, str | int | None, None)
+            attribute = self.add(name, str | int | None, self.absent)
             self.hidden.append(attribute)
             return attribute
         type_ = next(type_ for one, type_, _, _ in self.fields if one == attribute)
@@ -131,7 +138,13 @@ class Shapes:
         self._functions = functions
 
     def shape(
-        self, type_: GraphQLObjectType, parts: Sequence[Part], path: tuple[str, ...], *, top: bool
+        self,
+        type_: GraphQLObjectType,
+        parts: Sequence[Part],
+        path: tuple[str, ...],
+        *,
+        top: bool,
+        is_strict: bool,
     ) -> Shape:
         """The shape of a row, or with `top=False` of an object inside one. Raises `NotTyped`."""
         table = self._fields.get(type_.name, {})
@@ -139,7 +152,7 @@ class Shapes:
         entries = [
             (key, nodes, table.get(nodes[0][0].name.value)) for key, nodes in collected.items()
         ]
-        made = Shape(is_itself=_is_itself(entries))
+        made = Shape(is_itself=_is_itself(entries), is_strict=is_strict)
         looked_up = []
         for key, nodes, entry in entries:
             if nodes[0][0].name.value == "__typename":
@@ -154,7 +167,8 @@ class Shapes:
                 if entry.below is None:
                     attribute = self._leaf(made, entry, declared)
                 else:
-                    inner = self._inside(entry, declared, below_of(nodes), (*path, key))
+                    own_path = (*path, key)
+                    inner = self._inside(made, entry, declared, below_of(nodes), own_path)
                     attribute = self._object(made, entry, declared, inner)
                 made.shown[key] = f"r.{attribute}"
             else:
@@ -178,12 +192,22 @@ class Shapes:
             type_ = str | int if is_id else Any
         if nullable and type_ is not Any:
             type_ = type_ | None
+        second = entry.reader.paths[1][0] if nullable and len(entry.reader.paths) > 1 else ""
+        if second and shape.is_strict:
+            type_, default = type_ | UnsetType, UNSET  # one of the two must be there
+        elif nullable:
+            default = shape.absent
         attribute = shape.add(name, type_, default)
         own = f"r.{attribute}"
-        if nullable and len(entry.reader.paths) > 1:
-            second = shape.add(entry.reader.paths[1][0], type_, None)
-            shape.hidden.append(second)
-            shape.then.append(f"if {own} is None: {own} = r.{second}")
+        if second:
+            hidden = shape.add(second, type_, default)
+            other = f"r.{hidden}"
+            shape.hidden.append(hidden)
+            if shape.is_strict:
+                shape.then.append(f"if {own} is UNSET and {other} is UNSET: unusual()")
+                shape.then.append(f"if {own} is UNSET: {own} = None")
+                other = f"None if {other} is UNSET else {other}"
+            shape.then.append(f"if {own} is None: {own} = {other}")
         if is_id:
             shape.then.append(f"if type({own}) is int: {own} = str({own})")
         elif type_ is Any:
@@ -194,12 +218,17 @@ class Shapes:
         return attribute
 
     def _inside(
-        self, entry: Property, declared: Any, parts: Sequence[Part], path: tuple[str, ...]
+        self,
+        shape: Shape,
+        entry: Property,
+        declared: Any,
+        parts: Sequence[Part],
+        path: tuple[str, ...],
     ) -> Shape:
         named = get_named_type(declared)
         if not isinstance(named, GraphQLObjectType) or len(entry.reader.paths) > 1:
             raise NotTyped
-        return self.shape(named, parts, path, top=False)
+        return self.shape(named, parts, path, top=False, is_strict=shape.is_strict)
 
     def _object(self, shape: Shape, entry: Property, declared: Any, inner: Shape) -> str:
         bare, default = _bare(declared)
@@ -210,7 +239,9 @@ class Shapes:
             if isinstance(item, GraphQLList):
                 raise NotTyped
             type_ = _list_of(type_, nullable=item_default is None)
-        attribute = shape.add(_name_of(entry), type_ | None if default is None else type_, default)
+        if default is None:
+            type_, default = type_ | None, shape.absent
+        attribute = shape.add(_name_of(entry), type_, default)
         if inner.is_itself and not inner.code(0):
             return attribute
         name = f"inside_{len(self._functions)}"
