@@ -118,14 +118,19 @@ class App:
         return self._running is None or self._running.executor.is_idle
 
     def at_once(
-        self, pairs: list[tuple[bytes, bytes]], body: bytes, then: Callable[[Exchange], object]
+        self,
+        method: str,
+        pairs: list[tuple[bytes, bytes]],
+        raw: bytes,
+        then: Callable[[Exchange], object],
     ) -> Exchange | None:
-        """Begin to answer a POST to /graphql that has arrived whole, without ASGI; `None` where it
-        is to be asked as an ASGI app. `pairs` are its headers. `then` is called once with the
-        answer, unless the exchange is left; it may be before this returns."""
+        """Begin to answer a request for /graphql that has arrived whole, without ASGI; `None` where
+        it is to be asked as an ASGI app. `pairs` are its headers, `raw` the body of a POST or the
+        query string of a GET. `then` is called once with the answer, unless the exchange is left;
+        it may be before this returns."""
         if self._running is None:
             return None
-        return self._endpoint.at_once(pairs, body, then)
+        return self._endpoint.at_once(method, pairs, raw, then)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: AsgiSend) -> None:
         """See the ASGI specification."""

@@ -451,6 +451,37 @@ def test_requests_on_one_connection_are_answered_in_order(monkeypatch: pytest.Mo
     serve(work, monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("target", "headers", "way"),
+    [
+        (b"/graphql?query=%7B__typename%7D", b"", "at once"),
+        (b"/graphql?query=%7B__typename%7D", b"accept: application/json\r\n", "at once"),
+        (b"/graphql?query={__typename}", b"", "ASGI"),
+        (b"/graphql?query=%7B__typename%7D#a", b"", "ASGI"),
+        (b"/graphql?query=%7B__typename%7D", b"content-length: 1\r\n", "ASGI"),
+        (b"/graphql?query=%7B__typename%7D", b"accept: text/html, */*\r\n", "ASGI"),
+        (b"/graphql", b"", "ASGI"),
+    ],
+)
+def test_a_get_with_a_query_is_answered_at_once(
+    target: bytes, headers: bytes, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(serving: Serving) -> None:
+        reader, writer = await serving.connect()
+        writer.write(
+            b"GET %b HTTP/1.1\r\nhost: h\r\n%bconnection: close\r\n\r\n" % (target, headers)
+        )
+        if b"content-length" in headers:
+            writer.write(b"x")
+        answer = await reader.read()
+        writer.close()
+        assert serving.asked == [way]
+        if b"text/html" not in headers and b"?" in target:
+            assert answer.endswith(b'{"data":{"__typename":"Query"}}')
+
+    serve(work, monkeypatch)
+
+
 def test_what_closes_a_connection_comes_behind_what_was_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

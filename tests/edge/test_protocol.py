@@ -100,16 +100,42 @@ HEADERS = [
     b"expect: 100-continue",
     b"content-encoding: gzip",
     b"x-request-id: r1",
+    b"accept: text/html",
+    b"accept: text/html;q=0.5, application/json",
     b"no header",
     b"x: y\r\n z: folded",
 ]
 
 
+QUERIES = [
+    b"/graphql?query=%7Bgreet%7D",
+    b"/graphql?query={greet}",
+    b"/graphql?query=query($i:Int!)%7Buser(id:$i)%7Bname%7D%7D&variables=%7B%22i%22:1%7D",
+    b"/graphql?query=query+A+%7Bgreet%7D&operationName=A",
+    b"/graphql?query=mutation%7Bdo(what:%22a%22)%7D",
+    b"/graphql?query=%7Bnothing%7D",
+    b"/graphql?query=%ff%7B",
+    b"/graphql?query=%7Bgreet%7D#there",
+    b"/graphql?variables=1",
+    b"/graphql?query=a&&",
+    b"/graphql?",
+    b"/graphql/?query=%7Bgreet%7D",
+    b'/graphql?query="{}|^`',
+    b"/graphql?query=%7Bgreet%7D&extensions=%7B%22persistedQuery%22:1%7D",
+    b"http://h/graphql?query=%7Bgreet%7D",
+    b"//graphql?query=%7Bgreet%7D",
+]
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    method = draw(st.sampled_from([b"POST"] * 6 + [b"GET", b"OPTIONS", b"HEAD", b"NO SUCH"]))
+    methods = [b"POST"] * 5 + [b"GET"] * 4 + [b"OPTIONS", b"HEAD", b"NO SUCH"]
+    method = draw(st.sampled_from(methods))
+    queries = method == b"GET" and draw(st.booleans())
     target = draw(
-        st.sampled_from(
+        st.sampled_from(QUERIES)
+        if queries
+        else st.sampled_from(
             [b"/graphql"] * 8
             + [
                 b"/graphql?query=%7Bgreet%7D",
@@ -236,6 +262,10 @@ def post(body: bytes, *more: bytes) -> bytes:
     return b"POST /graphql HTTP/1.1\r\n%b\r\n\r\n%b" % (b"\r\n".join(headers), body)
 
 
+def got(target: bytes, *more: bytes) -> bytes:
+    return b"GET %b HTTP/1.1\r\n%b\r\n\r\n" % (target, b"\r\n".join([b"host: h", *more]))
+
+
 OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
 
 
@@ -243,6 +273,10 @@ OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0
 @example([post(BODIES[4], b"connection: close") + post(BODIES[5])])
 @example([post(BODIES[2], b"connection: close") + post(BODIES[5])])
 @example([OLD + post(BODIES[4])])
+@example([got(QUERIES[2]) + post(BODIES[4]) + got(QUERIES[0], b"content-length: 3") + b"abc"])
+@example([got(QUERIES[0], b"transfer-encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n"])
+@example([got(QUERIES[0], b"transfer-encoding: chunked") + b"0\r\n\r\n" + got(QUERIES[5])])
+@example([got(QUERIES[0], b"transfer-encoding: chunked"), b"3\r\nabc\r\n", b"0\r\n\r\n"])
 @example([OLD + b"garbage\r\n\r\n"])
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whoever_answers_it_is_the_same(pieces: list[bytes]) -> None:

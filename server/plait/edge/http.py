@@ -87,18 +87,24 @@ class GraphQLEndpoint:
 
     def at_once(
         self,
+        method: str,
         pairs: Collection[tuple[bytes, bytes]],
-        body: bytes,
+        raw: bytes,
         then: Callable[[Exchange], object],
     ) -> Exchange | None:
-        """Begin to answer a POST that has arrived whole, without ASGI; `None` for one that has
-        anything unusual about it."""
+        """Begin to answer a POST or a GET that has arrived whole, without ASGI; `None` for one that
+        has anything unusual about it. `raw` is the body, or the query string."""
         headers = headers_of(pairs)
-        if headers.get("content-type") != "application/json" or "content-encoding" in headers:
+        is_usual = (
+            "text/html" not in headers.get("accept", "")  # else a browser
+            if method == "GET"
+            else headers.get("content-type") == "application/json"
+            and "content-encoding" not in headers
+            and len(raw) <= self._body_bytes_max
+        )
+        if not is_usual:
             return None
-        if len(body) > self._body_bytes_max:
-            return None
-        exchange = Exchange(self._shared, "POST", headers)
+        exchange = Exchange(self._shared, method, headers)
         try:
             exchange.media = media_type_of(headers.get("accept", "*/*"))
         except HttpError:
@@ -108,7 +114,7 @@ class GraphQLEndpoint:
             if origin is not None and "," in origin:
                 return None  # it is said twice
             exchange.added = self.added_for(origin)
-        exchange.begin(body, then)
+        exchange.begin(raw, then)
         return exchange
 
     async def _graphql(

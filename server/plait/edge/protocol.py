@@ -5,12 +5,13 @@ client sends, for as long as it likes. Here headers have a number and a size, an
 time in which it must have arrived; one that breaks a bound is answered and its connection closed.
 Bodies are bounded where they are read, in `http.py`: only the app knows how large one may be.
 
-A POST to /graphql that one read has brought whole is answered from here, without ASGI and without
-a task to wait for the answer, which cost more than most of the work. For everything else uvicorn is
-given what the parser said, as if nobody had stood between.
+A POST to /graphql, or a GET with a query, that one read has brought whole is answered from here,
+without ASGI and without a task to wait for the answer, which cost more than most of the work. For
+everything else uvicorn is given what the parser said, as if nobody had stood between.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -27,9 +28,12 @@ from plait.edge.response import Response
 
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 """Headers as they came, their names in lower case."""
-AtOnce: TypeAlias = Callable[[Pairs, bytes, Callable[[Exchange], object]], Exchange | None]
-"""Given the headers of a POST to /graphql, its whole body, and what to call with the answer."""
+AtOnce: TypeAlias = Callable[[str, Pairs, bytes, Callable[[Exchange], object]], Exchange | None]
+"""Given the method of a request for /graphql, its headers, the whole body of a POST or the query
+string of a GET, and what to call with the answer."""
 PATH = b"/graphql"
+_QUERY = re.compile(rb"/graphql\?([A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)")
+"""A path with a query string in which nothing is left to be encoded (RFC 3986, section 3.4)."""
 TOGETHER_BYTES = 64 * 1024
 """Up to here an answer is copied behind its headers; beyond, the two are written one by one."""
 
@@ -85,6 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._at_once = at_once
         self._body: list[bytes] | None = None
         """Of a request that is answered from here, if the same read brings the rest of it."""
+        self._query: bytes | None = None
+        """The query string of that, where it is a GET."""
         self._burst = _BURSTS.setdefault(self.server_state, Burst())
         self._exchange: Exchange | None = None
         """What is being answered from here."""
@@ -221,9 +227,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return  # the answer before said that it is the last
         if (
-            self.url == PATH
-            and self._at_once is not None
-            and parser.get_method() == b"POST"
+            self._at_once is not None
+            and self._may_be_at_once(parser.get_method())
             and (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
             and not self.expect_100_continue
@@ -231,6 +236,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body = []
         else:
             self._give_uvicorn([])
+
+    def _may_be_at_once(self, method: bytes) -> bool:
+        """Whether it is for /graphql, as far as its first line tells."""
+        self._query = None
+        if method == b"POST":
+            return self.url == PATH
+        if method != b"GET":
+            return False
+        found = _QUERY.fullmatch(self.url)
+        self._query = found[1] if found is not None else None
+        return found is not None
 
     def on_body(self, body: bytes) -> None:
         """See `httptools`."""
@@ -252,8 +268,11 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._body = None
-        whole = body[0] if len(body) == 1 else b"".join(body)
-        if not self._begin(whole):
+        if self._query is None:
+            is_begun = self._begin("POST", body[0] if len(body) == 1 else b"".join(body))
+        else:
+            is_begun = not body and self._begin("GET", self._query)
+        if not is_begun:
             self._give_uvicorn(body)
             super().on_message_complete()
 
@@ -279,14 +298,14 @@ class BoundedProtocol(HttpToolsProtocol):
         for part in body:
             super().on_body(part)
 
-    def _begin(self, body: bytes) -> bool:
+    def _begin(self, method: str, raw: bytes) -> bool:
         """Answer a request that is whole, if the app does that without ASGI."""
         assert self._at_once is not None
         before, parser = self.cycle, self.parser
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         self._turn = _Turn(keep_alive)
         self.cycle = self._turn  # type: ignore[assignment]
-        exchange = self._at_once(self.headers, body, self._answer)
+        exchange = self._at_once(method, self.headers, raw, self._answer)
         if exchange is None:
             self.cycle = before
             return False
