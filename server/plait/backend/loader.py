@@ -168,7 +168,8 @@ class Loaders:
         self._pace = origin.pace or Pace()
         self.holding = 0
         """How many are about to load more: no wave leaves before they have."""
-        self._since = 0.0
+        self.since = 0.0
+        """Nothing that was asked for until then is good enough."""
         self.elsewhere: Elsewhere | None = None
         """Who else asks for the same operation."""
         self._known: dict[str, dict[Key, KeyBatch]] = {}
@@ -254,7 +255,7 @@ class Loaders:
         good enough, whoever asked."""
         self._known = {}
         self.elsewhere = None
-        self._since = self._fetcher.now()
+        self.since = self._fetcher.now()
 
     @property
     def is_idle(self) -> bool:
@@ -304,7 +305,7 @@ class Loaders:
             self.spans.append(span)
             origin = replace(origin, span=span)
         try:
-            outcomes = await self._fetcher.fetch(keys, origin, since=self._since)
+            outcomes = await self._fetcher.fetch(keys, origin, since=self.since)
         except Exception as error:
             batch.fail(error)
             self._pending.discard(batch)

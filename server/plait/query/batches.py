@@ -149,12 +149,13 @@ class Batches:
         }
         leaving = [one for identity, one in pending.items() if identity not in self._pending]
         left = len(leaving)
+        since = 0.0 if self.loaders is None else self.loaders.since
         self.under_way += left  # all of them: one may be there before the next has left
         for batch in leaving:
             self._left.append(batch)
             batch.fetching = Fetching(
                 self._fetcher,
-                self._fetcher.inquiry(batch.all_keys(), self._origin),
+                self._fetcher.inquiry(batch.all_keys(), self._origin, since),
                 then=partial(self._landed, batch),
             )
             try:

@@ -204,6 +204,11 @@ class Directs:
                         return mixed
                 if plan.steps or plan.is_whole:
                     return prepared(operation, document.fragments, graph, plan, variables)
+            plan = document.plan(operation, graph, is_granted=True)
+            if plan.steps and operation.operation is OperationType.MUTATION:
+                mixed = mixed_of(operation, document.fragments, graph, plan, variables)
+                if mixed is not None:
+                    return mixed
             return resolvers_of(operation, document.fragments, graph.schema, variables)
         except NotCompiled as error:
             self.why = str(error)

@@ -459,8 +459,9 @@ class Running:
 
     def _done(self, answer: Answer, calls: int) -> Done:
         """An answer of nothing but data, which compiled code has made."""
-        name = _name(self._operation)
-        return Done(answer=answer, name=name, kind="query", calls=calls, executed_by="compiled")
+        operation = self._operation
+        name, kind = _name(operation), operation.operation.value
+        return Done(answer=answer, name=name, kind=kind, calls=calls, executed_by="compiled")
 
     def _interpret(self, context: Context, executed_by: ExecutedBy) -> None:
         work = self._executor.interpreter.run(

@@ -1,5 +1,5 @@
 """Queries that ask endpoints and beside that have resolvers and permissions of the root, or hang
-on what these return. Pure.
+on what these return, and mutations of one field with endpoints below what it returns. Pure.
 
 Each side is compiled as if it were an operation of its own: the resolvers as in `held.py`, the
 fetches as in `compile.py`. A fetch that asks permissions is on both: there its permissions alone
@@ -15,6 +15,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     get_named_type,
     is_leaf_type,
@@ -52,10 +53,10 @@ def mixed_of(
     plan: Plan,
     variables: Mapping[str, Any],
 ) -> Mixed | Resolvers | None:
-    """The code of a query; of resolvers alone where it has nothing else, and `None` where it has
-    none of them. Its plan takes permissions to be granted. `variables` are those that decide what
-    is asked for. Raises `NotCompiled`."""
-    root = graph.core.query_type
+    """The code of a query, or of a mutation of one field; of resolvers alone where it has nothing
+    else, and `None` where it has none of them. Its plan takes permissions to be granted.
+    `variables` are those that decide what is asked for. Raises `NotCompiled`."""
+    root = graph.core.get_root_type(operation.operation)
     assert root is not None
     try:
         selected = Selections(graph.core, fragments, variables).collected(
@@ -66,10 +67,16 @@ def mixed_of(
     table, guarded = graph.fields.get(root.name, {}), set[str]()
     asked, resolved = list[FieldNode](), list[FieldNode]()
     returning, has_fetch = set[str](), False
+    is_query = operation.operation is OperationType.QUERY
     for key, found in selected.items():
         nodes = [node for node, _ in found]
         name = nodes[0].name.value
         entry = table.get(name)
+        if not is_query:
+            resolved += nodes
+            if name != "__typename":
+                returning.add(key)
+            continue
         if isinstance(entry, Fetch) and entry.asks_permissions and entry.form != "write":
             guarded.add(key)
             resolved += nodes

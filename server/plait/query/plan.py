@@ -148,13 +148,16 @@ def planned(
 ) -> Plan:
     """The plan of an operation that fits the schema. With `is_granted`, what asks permissions at
     the root is planned as if they had let it, and what hangs on what resolvers of the root return
-    too: nothing of it may leave before they have."""
-    if operation.operation is not OperationType.QUERY:
-        return _mutation(operation)
-    root = schema.query_type
+    too: nothing of it may leave before they have. Of mutations that is planned where they have one
+    field: of several each is over, with all that is below it, before the next one begins."""
+    root = schema.get_root_type(operation.operation)
     assert root is not None
     planner = _Planner(schema, fields, fragments, is_granted=is_granted)
     try:
+        if operation.operation is not OperationType.QUERY and not (
+            is_granted and planner.has_one_write(root, operation)
+        ):
+            return _unplanned(operation)
         selection = planner.selection(root, [(operation.selection_set, ())], _Above())
     except TooLarge:
         why = f"the operation has more than {FIELDS_MAX} fields, its fragments spread"
@@ -171,13 +174,18 @@ def planned(
     )
 
 
-def _mutation(operation: OperationDefinitionNode) -> Plan:
+def _unplanned(operation: OperationDefinitionNode) -> Plan:
     kind = operation.operation.value
     why = "its writes decide what is read" if kind == "mutation" else "it lasts"
     return Plan(unplanned=(Unplanned(path=(), label=kind, why=why),))
 
 
 # --- reading the operation
+
+
+def _writes(entry: object) -> bool:
+    """Whether a mutation's field is as most are: what it returns is known when it has written."""
+    return isinstance(entry, Custom) or (isinstance(entry, Fetch) and entry.form == "write")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +220,17 @@ class _Planner:
         self.unplanned: list[Unplanned] = []
         self.places: dict[tuple[tuple[str, ...], str], Step] = {}
 
+    def has_one_write(self, root: GraphQLObjectType, operation: OperationDefinitionNode) -> bool:
+        """Whether a mutation has one field, and it writes. Raises `TooLarge`."""
+        selected = self._selections.collected(root, [(operation.selection_set, ())])
+        names = {nodes[0][0].name.value for nodes in selected.values()} - {"__typename"}
+        entries = [self._fields.get(root.name, {}).get(name) for name in names]
+        return (
+            operation.operation is OperationType.MUTATION
+            and len(selected) - ("__typename" in selected) == len(names) == 1
+            and all(map(_writes, entries))
+        )
+
     def selection(
         self, type_: GraphQLObjectType, parts: Sequence[Part], above: _Above
     ) -> Selection:
@@ -233,6 +252,8 @@ class _Planner:
                         conditions = alternatives(nodes)
                         insides.append(Inside(property=entry, conditions=conditions, below=below))
                 case Custom() if self._is_granted and len(path) == 1:
+                    returned += self._returned(path, entry, definition, nodes)
+                case Fetch() if type_ is self._schema.mutation_type and _writes(entry):
                     returned += self._returned(path, entry, definition, nodes)
                 case _:
                     self._custom(path, entry, definition, nodes)
@@ -309,10 +330,14 @@ class _Planner:
         )
 
     def _returned(
-        self, path: tuple[str, ...], entry: Custom, definition: GraphQLField, nodes: Nodes
+        self,
+        path: tuple[str, ...],
+        entry: Custom | Fetch,
+        definition: GraphQLField,
+        nodes: Nodes,
     ) -> Iterator[Returned]:
-        """What hangs on what a resolver returns."""
-        if entry.may_load:
+        """What hangs on what a resolver, or a write, returns."""
+        if isinstance(entry, Custom) and entry.may_load:
             self.unplanned.append(Unplanned(path=path, label=entry.label, why=entry.why))
         why = "its row is what the resolver returns"
         above = _Above(path=path, why_unknown=why, after=".".join(path))
