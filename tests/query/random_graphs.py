@@ -212,7 +212,8 @@ class _Maker:
         if noted:
             self._groups["Noted"] = " ".join(name for name, _ in noted)
             classes.append(("Noted", Noted))
-        return Graph(query=self._query(classes), types=[cls for _, cls in noted])
+        query, types = self._query(classes), [cls for _, cls in noted]
+        return Graph(query=query, mutation=self._mutation(classes), types=types)
 
     def _type(self, name: str, below: list[tuple[str, Any]]) -> Any:
         chance, annotations, values = self._chance, {}, {}
@@ -433,6 +434,29 @@ class _Maker:
             found.__annotations__["return"] = cls | None
             values["found"], fields["found"] = strawberry.field(resolver=found), ("made", type_name)
 
+    def _mutation(self, classes: list[tuple[str, Any]]) -> Any:
+        """A field that reads, writes or not, and returns what it reads then."""
+        chance = self._chance
+        type_name, cls = chance.choice([one for one in classes if one[0][0] == "T"])
+        endpoint = self._one(type_name)
+        reads, writes, turns = chance.random() < 0.5, chance.random() < 0.7, chance.randrange(3)
+
+        async def change(info: strawberry.Info) -> Any:
+            RUNS[f"change {info.path.key}"] += 1
+            if reads:
+                await endpoint.load(info, id="3")
+            if writes:
+                info.context.loaders.forget()  # as writes do, which the stock executor knows not
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await endpoint.load(info, id=then)
+
+        then = chance.choice(["1", "3", "4"])
+        change.__annotations__["return"] = cls | None
+        self._types["Mutation"] = {"change": ("made", type_name)}
+        made = type("Mutation", (), {"change": strawberry.mutation(resolver=change)})
+        return strawberry.type(made)
+
     # --- what the backend says
 
     def answers(self, sent: Sent) -> Any:
@@ -570,8 +594,10 @@ class _Maker:
 
     def document(self) -> str:
         self._fragments: list[str] = []
-        body = self._selection("Query", 0)
-        head = "query Q($id: ID!, $yes: Boolean!, $no: Boolean!)"
+        kind = "mutation" if self._chance.random() < 0.1 else "query"
+        body = self._selection(kind.title(), 0)
+        given = "$id: ID!, " if "$id" in f"{body} {self._fragments}" else ""
+        head = f"{kind} Q({given}$yes: Boolean!, $no: Boolean!)"
         used = "".join(f"v{name}: __typename @skip(if: ${name}) " for name in ("yes", "no"))
         ids = "vid: __typename @include(if: $yes) "
         return f"{head} {{ {used}{ids}{body} }} {' '.join(self._fragments)}".replace(
@@ -599,7 +625,7 @@ class _Maker:
             if kind != "leaf" and depth > 3:
                 continue
             found.append(self._asked(type_name, name, kind, below, depth))
-        if depth == 0:
+        if type_name == "Query":
             found.append("idUsed: t0(id: $id) { __typename }")
         return " ".join(found)
 

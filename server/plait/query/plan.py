@@ -223,13 +223,11 @@ class _Planner:
     def has_one_write(self, root: GraphQLObjectType, operation: OperationDefinitionNode) -> bool:
         """Whether a mutation has one field, and it writes. Raises `TooLarge`."""
         selected = self._selections.collected(root, [(operation.selection_set, ())])
-        names = {nodes[0][0].name.value for nodes in selected.values()} - {"__typename"}
+        every = [nodes[0][0].name.value for nodes in selected.values()]
+        names = [name for name in every if name != "__typename"]
         entries = [self._fields.get(root.name, {}).get(name) for name in names]
-        return (
-            operation.operation is OperationType.MUTATION
-            and len(selected) - ("__typename" in selected) == len(names) == 1
-            and all(map(_writes, entries))
-        )
+        is_mutation = operation.operation is OperationType.MUTATION
+        return is_mutation and len(names) == 1 and _writes(entries[0])
 
     def selection(
         self, type_: GraphQLObjectType, parts: Sequence[Part], above: _Above
