@@ -213,9 +213,10 @@ class Direct:
         if self._failed or self._instead or shown.absent or self.computed.failed:
             told = self._told(data, shown)
         body = encode({"data": None if told.is_nothing else data})
-        items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
-        if not self.budget.has_room(items, len(body)):
-            raise Unusual
+        if not self.budget.has_room(len(body), len(body)):  # no item is shorter than a byte
+            items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
+            if not self.budget.has_room(items, len(body)):
+                raise Unusual
         return Answered(
             body=body,
             data=None if told.is_nothing else data,
