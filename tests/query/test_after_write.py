@@ -8,6 +8,7 @@ import pytest
 import strawberry
 
 from plait import Backend, Graph, Succeeded, arg, this, write_together
+from plait.query.explain import explain_text, tree
 from plait.testing import GraphTest, Sent, reply
 from tests.query.test_compile import sights, told
 from tests.query.test_resolving import in_one_turn, noted
@@ -186,6 +187,20 @@ def test_what_fails_is_told_beside_what_was_written(more: Any, way: str) -> None
     )
     assert way_of == way
     assert answers[0]["extensions"]["plait"]["writes"]
+
+
+def test_it_is_in_the_plan_after_the_write() -> None:
+    document = "mutation { place(user: 1) { order { user { badge { name } } } } }"
+    made = explain_text(graph, document, variables=None, operation_name=None, rows_assumed=10)
+    assert made.longest == ("place", "place.order.user", "place.order.user.badge")
+    assert [(one.path, one.wave, one.waits_for) for one in made.steps] == [
+        ("place.order.user", 2, "place"),
+        ("place.order.user.badge", 3, "place.order.user"),
+    ]
+    assert made.why_not_compiled == ""
+    lines = list(tree(made))
+    at = lines.index("wave 1")
+    assert lines[at + 1 : at + 3] == ["└─ place  its author's code", "wave 2"]
 
 
 def test_a_request_that_comes_again_is_told_the_same_writes() -> None:

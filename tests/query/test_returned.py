@@ -315,6 +315,11 @@ def test_the_longest_way_may_begin_with_a_resolver() -> None:
         rows_assumed=10,
     )
     assert made.longest == ("me", "me.badge")
+    assert made.resolvers == ("me",)
+    lines = list(tree(made))
+    at = lines.index("wave 1")
+    assert lines[at + 1] == "├─ me  its author's code"
+    assert lines[at + 2].startswith("├─ open ")
 
 
 def test_in_a_mutation_of_several_fields_it_is_for_graphql_core() -> None:

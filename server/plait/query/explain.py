@@ -74,6 +74,8 @@ class Explanation:
     """The paths of the steps on that way."""
     steps: tuple[Explained, ...]
     unplanned: tuple[Mapping[str, str], ...]
+    resolvers: tuple[str, ...] = ()
+    """The paths of the resolvers of the root that steps wait for. They run in the first wave."""
     why_not_compiled: str = ""
     """Why graphql-core makes the answer; empty where code does that is compiled for it."""
 
@@ -167,6 +169,7 @@ def explained(
         p50_ms=ms,
         longest=longest,
         steps=steps,
+        resolvers=_resolvers(steps),
         unplanned=tuple(
             {"path": ".".join(one.path), "field": one.label, "why": one.why}
             for one in plan.unplanned
@@ -264,6 +267,12 @@ def _longest(plan: Plan, steps: tuple[Explained, ...]) -> tuple[tuple[str, ...],
     return way, None if ms is None else round(ms, 1)
 
 
+def _resolvers(steps: Sequence[Explained]) -> tuple[str, ...]:
+    paths = {one.path for one in steps}
+    awaited = [one.waits_for for one in steps if one.waits_for and one.waits_for not in paths]
+    return tuple(dict.fromkeys(awaited))
+
+
 def _upward(step: Explained | None, by_path: Mapping[str, Explained]) -> Iterator[Explained]:
     while step is not None:
         yield step
@@ -281,6 +290,10 @@ def tree(made: Explanation) -> Iterator[str]:
     for wave in range(1, made.waves + 1):
         yield f"wave {wave}"
         of_wave = [one for one in made.steps if one.wave == wave]
+        resolvers = made.resolvers if wave == 1 else ()
+        for path in resolvers:
+            is_last = path == resolvers[-1] and not of_wave
+            yield f"{'└─' if is_last else '├─'} {path}  its author's code"
         for one in of_wave:
             yield from _step_lines(one, is_last=one is of_wave[-1])
     if made.longest and made.waves > 1:

@@ -224,7 +224,12 @@ window.PlaitPanel = (function () {
           "div",
           { key: at, className: "plait-planned" },
           e("h3", null, "Wave " + (at + 1)),
-          e("ul", null, steps.map((one) => e(PlannedStep, { key: one.path, one, isLongest: plan.longest.includes(one.path) && plan.waves > 1 }))),
+          e(
+            "ul",
+            null,
+            at === 0 && plan.resolvers.map((path) => e("li", { key: path }, e("b", null, path), " its author's code")),
+            steps.map((one) => e(PlannedStep, { key: one.path, one, isLongest: plan.longest.includes(one.path) && plan.waves > 1 })),
+          ),
         ),
       ),
       !plan.steps.length && e("p", { className: "plait-note" }, "No backend would be asked, as far as can be known."),
