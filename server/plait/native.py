@@ -35,6 +35,7 @@ MODULES = (
     "plait.backend.encode",
     "plait.backend.fetch",
     "plait.backend.flight",
+    "plait.backend.heads",
     "plait.backend.http11",
     "plait.backend.identity",
     "plait.backend.keep",

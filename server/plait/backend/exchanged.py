@@ -1,6 +1,6 @@
 """What an exchange is asked, what it brings, and how it fails."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 import msgspec
@@ -38,8 +38,10 @@ class RawReply(msgspec.Struct, frozen=True):
     """A reply as it came: names in lower case, the body still encoded."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+    joined: Mapping[str, str] | None = None
+    """As `WireReply.headers`, where that was made already."""
 
 
 class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):

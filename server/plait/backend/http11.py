@@ -5,13 +5,14 @@ before its reply is whole, whoever ended it, closes its connection at once, so t
 taken for another's. A kept connection may have been closed by the other side meanwhile: a request
 that changes nothing is sent once more on a new one, if not a single byte of a reply has come.
 
-httptools (llhttp) parses. It is strict; what it refuses is no reply.
+httptools (llhttp) parses. It is strict; what it refuses is no reply. Heads that are said again are
+not parsed again (`heads.py`).
 """
 
 import asyncio
 import re
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from math import inf
 from typing import TypeAlias, cast
@@ -19,6 +20,7 @@ from typing import TypeAlias, cast
 import httptools
 
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
+from plait.backend.heads import LENGTH, Head, head_of
 from plait.burst import Burst
 
 HEADERS_BYTES_MAX = 64 * 1024
@@ -27,11 +29,37 @@ DRAINED_BYTES_MAX = 64 * 1024
 DRAINED_WITHIN_S = 1.0
 """What is read of a body that nobody wants, and for how long, so that its connection can stay."""
 
+HEADS_KEPT = 4
+"""How many heads of one peer are known again: its endpoints may differ in what they say."""
+CHANGES_MAX = 64
+"""Who says another head with each of so many replies is listened to once in so many."""
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 Then: TypeAlias = Callable[[RawReply | ExchangeError], object]
 """Called with what came of an exchange, in the turn of the loop in which it came."""
+
+
+class _Known:
+    """The head of a success that leaves its connection open, and what it means."""
+
+    __slots__ = ("head", "headers", "joined", "place", "status")
+
+    def __init__(self, head: Head, status: int, headers: Headers) -> None:
+        self.head = head
+        self.status = status
+        self.headers = headers
+        self.place = [name for name, _ in headers].index(LENGTH)
+        self.joined = joined(headers)
+
+    def reply(self, length: bytes, body: bytes) -> RawReply:
+        """The reply that has this head, and a length of its own."""
+        headers = list(self.headers)
+        headers[self.place] = (LENGTH, length)
+        told = self.joined.copy()
+        told["content-length"] = length.decode("ascii")
+        return RawReply(self.status, headers, body, told)
 
 
 class Peer:
@@ -56,6 +84,10 @@ class Peer:
         self._keepalive_s = keepalive_s
         self.burst = Burst()
         """What is about to be sent over all connections."""
+        self.heads: list[_Known] = []
+        """What it has said lately, the last one first."""
+        self.changes = 0
+        """How many times in a row it has said something else."""
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
 
@@ -256,8 +288,10 @@ class _Connection(asyncio.Protocol):
         if self._then is None and not self._is_draining:
             self.abort()  # nobody asked
             return
-        self.has_heard = True
+        is_first, self.has_heard = not self.has_heard, True
         self._heard_at = self.loop.time()
+        if is_first and self._is_known(data):
+            return
         if not self._has_head:
             self._head_bytes += len(data)
         try:
@@ -269,7 +303,7 @@ class _Connection(asyncio.Protocol):
             if not self._is_complete:
                 self._fail(Failure.PROTOCOL, str(error))
         if self._is_complete and not self.is_ended:
-            self._complete()
+            self._complete(self._remembered(data) if is_first else None)
         elif not self._has_head and self._head_bytes > HEADERS_BYTES_MAX:
             self._fail(Failure.PROTOCOL, f"a head of more than {HEADERS_BYTES_MAX} bytes")
 
@@ -357,9 +391,41 @@ class _Connection(asyncio.Protocol):
 
     # --- within
 
-    def _complete(self) -> None:
+    def _is_known(self, data: bytes) -> bool:
+        """Hand over a reply that has come whole, under a head that was said before."""
+        origin, wanted = self._origin, self._wanted
+        for known in origin.heads:
+            length = known.head.length_of(data)
+            if not length:
+                continue
+            start = len(data) - int(length)
+            if wanted is None or len(data) - start > wanted.bytes_max:
+                return False
+            origin.changes = 0
+            origin.keep(self)
+            self._tell(known.reply(length, data[start:]))  # last: see `_complete`
+            return True
+        return False
+
+    def _remembered(self, data: bytes) -> Mapping[str, str] | None:
+        """Keep the head of a success that `data` is all of; its headers, joined."""
+        has_body = 200 <= self._status < 300 and self._status != 204  # whatever a 204 says
+        if not has_body or not self._may_stay or self._has_more:
+            return None
+        origin = self._origin
+        origin.changes += 1
+        if origin.changes > CHANGES_MAX and origin.changes % CHANGES_MAX:
+            return None
+        head = head_of(data, self._headers, self._body_bytes)
+        if head is None:
+            return None
+        known = _Known(head, self._status, self._headers)
+        origin.heads = [known, *origin.heads[: HEADS_KEPT - 1]]
+        return known.joined
+
+    def _complete(self, joined: Mapping[str, str] | None) -> None:
         """The reply is whole: hand it over, and keep the connection where it can be used again."""
-        made = None if self._is_draining else self._made()
+        made = None if self._is_draining else self._made(joined)
         self._is_draining = False
         if self._drain_timer is not None:
             self._drain_timer.cancel()
@@ -372,9 +438,10 @@ class _Connection(asyncio.Protocol):
         if made is not None and then is not None:
             then(made)  # last: it may send something on this very connection
 
-    def _made(self) -> RawReply:
+    def _made(self, joined: Mapping[str, str] | None = None) -> RawReply:
         body = self._body
-        return RawReply(self._status, self._headers, body[0] if len(body) == 1 else b"".join(body))
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        return RawReply(self._status, self._headers, whole, joined)
 
     def _is_of(self, content_type: bytes) -> bool:
         given = next((value for name, value in self._headers if name == b"content-type"), b"")
@@ -469,6 +536,17 @@ def _request(
         length,
         body or b"",
     )
+
+
+def joined(headers: Headers) -> dict[str, str]:
+    """Headers by their names; what is said several times, in one."""
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    if len(found) < len(headers):  # some are repeated
+        found.clear()
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def header_lines(headers: Headers) -> bytes:

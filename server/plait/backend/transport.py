@@ -5,7 +5,7 @@ import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -18,7 +18,7 @@ import msgspec
 
 from plait.backend.call import Call, Reply
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits, WireReply
-from plait.backend.http11 import Peer, Then, header_lines
+from plait.backend.http11 import Peer, Then, header_lines, joined
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
@@ -150,7 +150,7 @@ class HttpTransport:
             return AGAIN if again else _failed(raw, call.endpoint, within_s)
         try:
             # A redirect, of which the target would be needed, is an error: it is not followed here.
-            return self._made(call, b"", WireReply(raw.status, _joined(raw.headers), raw.body))
+            return self._made(call, b"", _wired(raw))
         except BackendError as error:
             return error
 
@@ -223,7 +223,7 @@ class HttpTransport:
             )
         except ExchangeError as error:
             raise _failed(error, call.endpoint) from None
-        return WireReply(raw.status, _joined(raw.headers), raw.body)
+        return _wired(raw)
 
     def _headers_of(self, call: Call) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The headers of a call: those that are always the same, ready to be sent, and the rest.
@@ -304,14 +304,9 @@ def _connections(base: httpx.URL, backend: BackendSpec) -> Peer:
     )
 
 
-def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    if len(found) < len(headers):  # some are repeated
-        found.clear()
-        for raw_name, raw_value in headers:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+def _wired(raw: RawReply) -> WireReply:
+    headers = joined(raw.headers) if raw.joined is None else raw.joined
+    return WireReply(raw.status, headers, raw.body)
 
 
 def _reply(answer: WireReply, endpoint: EndpointSpec) -> Reply:

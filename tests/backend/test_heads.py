@@ -1,0 +1,187 @@
+"""A reply whose head is known is the reply that the parser would have made of it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from plait.backend import http11
+from plait.backend.exchanged import ExchangeError, RawReply, ReplyLimits
+from plait.backend.heads import HEAD_BYTES_MAX, head_of
+from plait.backend.http11 import CHANGES_MAX, HEADS_KEPT, Peer, joined
+
+WANTED = ReplyLimits(bytes_max=90, error_bytes_max=20, error_type=None)
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written, and knows whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_aborted = False
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+
+def peer() -> Peer:
+    return Peer(host="h", port=1, tls=None, connect_s=2, read_s=2, keepalive_s=30)
+
+
+def answered(of: Peer, pieces: list[bytes]) -> tuple[Any, bool]:
+    """What one exchange brings, and whether its connection is kept. To be called in a loop."""
+    connection, wire = http11._Connection(of, 10), Wire()
+    connection.connection_made(wire)
+    found: list[Any] = []
+    connection.start(b"", WANTED, found.append)
+    for piece in pieces:
+        if not wire.is_aborted:
+            connection.data_received(piece)
+    is_kept = connection in of._idle
+    of._idle.clear()
+    connection.abort()
+    told: Any = found[0] if found else None
+    if isinstance(told, ExchangeError):
+        told = told.failure
+    elif isinstance(told, RawReply):
+        assert told.joined in (None, joined(told.headers))
+        told = (told.status, list(told.headers), told.body)
+    return told, is_kept
+
+
+def compared(replies: list[list[bytes]]) -> int:
+    """How many of several replies were of a known head; each is as who knows none has it."""
+
+    async def main() -> int:
+        of, known = peer(), 0
+        for pieces in replies:
+            heads = list(of.heads)
+            of.changes, before = 1, of.changes
+            found = answered(of, pieces)
+            known += of.changes == 0
+            of.changes = before if of.changes else 0
+            assert found == answered(peer(), pieces)
+            assert len(of.heads) <= HEADS_KEPT
+            assert of.heads == heads or not heads or len(of.heads) >= len(heads)
+        return known
+
+    return asyncio.run(main())
+
+
+def reply(body: bytes = b"{}", *lines: bytes, status: bytes = b"200 OK") -> bytes:
+    said = lines or (b"Content-Type: application/json", b"Content-Length: %d" % len(body))
+    return b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status, b"\r\n".join(said), body)
+
+
+@pytest.mark.parametrize(
+    ("replies", "known"),
+    [
+        ([reply(), reply(), reply()], 2),
+        ([reply(), reply(b'{"a": "longer"}'), reply(b"")], 2),
+        ([reply(), reply(b"x" * 91)], 0),  # more than is wanted
+        ([reply(b"{}", b"content-length: 2"), reply(b"{}", b"content-length: 2")], 1),
+        ([reply(b"{}", b"CONTENT-LENGTH: 2"), reply(b"{}", b"CONTENT-LENGTH: 2")], 0),
+        ([reply(b"{}", b"content-length:2")] * 2, 0),
+        ([reply(b"{}", b"content-length: 02")] * 2, 0),
+        ([reply(b"{}", b"content-length: +2")] * 2, 0),
+        ([reply(b"{}", b"content-length: 2", b"connection: close")] * 2, 0),
+        ([reply(b"{}", b"content-length: 2", b"content-length: 2")] * 2, 0),
+        ([reply(b"{}", b"content-length: 2", b"transfer-encoding: chunked")] * 2, 0),
+        ([reply(b"2\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked")] * 2, 0),
+        ([reply(b"", b"content-length: 0", status=b"204 No Content")] * 2, 0),
+        ([reply(b"", b"content-length: 0", status=b"304 Not Modified")] * 2, 0),
+        ([reply(status=b"503 Busy")] * 2, 0),
+        ([reply(status=b"201 Created")] * 2, 1),
+        ([reply(b"{}", b"content-length: 2"), reply(b"{}", b"content-length: +2")], 0),
+        ([reply(b"{}", b"content-length: 2"), reply(b"x" * 10, b"content-length: 1_0")], 0),
+        (
+            [
+                reply(b"{}", b"content-length: 2", b"date: now"),
+                reply(b"{}", b"content-length: 2", b"date: old"),
+                reply(b"{}", b"content-length: 2", b"date: olden"),
+            ],
+            0,
+        ),
+        ([reply() + b"more"] * 2, 0),
+        ([reply(), reply() + b"more"], 0),
+        ([reply(), reply()[:-1]], 0),
+        ([reply(), reply(b"{}", b"Content-Type: text/plain", b"Content-Length: 2"), reply()], 1),
+        ([reply(b"{}", b"a: " + b"x" * HEAD_BYTES_MAX, b"content-length: 2")] * 2, 0),
+        ([reply(b"{}", b"x: y\r\n content-length: 2", b"content-length: 2")] * 2, 0),
+        ([reply(b"{}", b"x: content-length: 7", b"content-length: 2")] * 2, 1),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n" + reply()] * 2, 0),
+    ],
+)
+def test_what_is_known_again(replies: list[bytes], known: int) -> None:
+    assert compared([[one] for one in replies]) == known
+
+
+def test_what_comes_in_pieces_is_parsed() -> None:
+    one = reply()
+    assert compared([[one], [one[:30], one[30:]], [one[:-1], one[-1:]], [one]]) == 1
+    in_it = reply(one)  # a body that looks like a reply, and comes by itself
+    assert compared([[one], [in_it[: -len(one)], one], [one]]) == 1
+
+
+LINES = st.sampled_from(
+    [
+        b"Content-Length: 2",
+        b"content-length: 2",
+        b"Content-Length: 3",
+        b"content-length:  2",
+        b"Content-Type: application/json",
+        b"Date: now",
+        b"Date: then",
+        b"Connection: keep-alive",
+        b"Connection: close",
+        b"Transfer-Encoding: chunked",
+        b"x: Content-Length: 2",
+        b"\r\n",
+        b"no header",
+    ]
+)
+REPLIES = st.builds(
+    lambda status, lines, body, more: reply(body, *lines, status=status) + more,
+    st.sampled_from([b"200 OK"] * 6 + [b"204 None", b"304 Same", b"100 Go on", b"500 No"]),
+    st.lists(LINES, min_size=1, max_size=4),
+    st.sampled_from([b"{}", b"[1]", b"", b"2\r\n{}\r\n0\r\n\r\n"]),
+    st.sampled_from([b""] * 4 + [b"x", b"\r\n"]),
+)
+
+
+@given(st.lists(REPLIES, min_size=1, max_size=3), st.lists(st.integers(0, 2), max_size=6))
+@example([reply()], [0, 0, 0])
+@settings(max_examples=400, deadline=None)
+def test_whatever_is_said_again_means_the_same(few: list[bytes], again: list[int]) -> None:
+    compared([[one] for one in [*few, *(few[at % len(few)] for at in again)]])
+
+
+def test_who_says_another_head_each_time_is_not_listened_to_each_time() -> None:
+    async def main() -> None:
+        of = peer()
+        for number in range(3 * CHANGES_MAX):
+            date = b"Date: %d" % number
+            answered(of, [reply(b"{}", date, b"Content-Length: 2")])
+            if number >= CHANGES_MAX:  # the last that was listened to
+                assert b"Date: %d\r\n" % (number + 1 - (number + 1) % CHANGES_MAX - 1) in (
+                    of.heads[0].head._before
+                )
+        assert len(of.heads) == HEADS_KEPT
+        answered(of, [reply(b"{}", b"Date: %d" % (3 * CHANGES_MAX - 1), b"Content-Length: 2")])
+        assert of.changes == 0
+
+    asyncio.run(main())
+
+
+def test_no_head_is_made_of_what_says_nothing_of_its_length() -> None:
+    assert head_of(reply(), [(b"content-type", b"x")], 2) is None
+    assert head_of(reply(), [(b"content-length", b"2")], 2) is not None
+    assert head_of(reply(), [(b"content-length", b"3")], 3) is None
