@@ -6,42 +6,55 @@ a body of just that length, means what it meant then, and need not be parsed aga
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
+
+from plait.backend.exchanged import RawReply
 
 HEAD_BYTES_MAX = 4 * 1024
 """Larger ones are parsed each time."""
-LENGTH = b"content-length"
-_LENGTHS = (LENGTH, b"transfer-encoding")
+_LENGTH = b"content-length"
+_LENGTHS = (_LENGTH, b"transfer-encoding")
 _STARTS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _LINE_END = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
 _DIGITS_MAX = 10
 
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
 
 class Head:
-    """A head without the digits of its length: what is before them, and what behind."""
+    """A head without the digits of its length, which stand between two parts of it, and what it
+    means."""
 
-    __slots__ = ("_after", "_before")
+    __slots__ = ("_after", "_before", "_headers", "_place", "_status", "joined")
 
-    def __init__(self, before: bytes, after: bytes) -> None:
+    def __init__(self, before: bytes, after: bytes, status: int, headers: Headers) -> None:
         self._before = before
         self._after = after
+        self._status = status
+        self._headers = headers
+        self._place = [name for name, _ in headers].index(_LENGTH)
+        self.joined = joined(headers)
+        """Its headers, as they were with their own length."""
 
-    def length_of(self, data: bytes) -> bytes:
-        """The digits of the length of `data`, where it is this head with a body of that length;
-        else nothing."""
+    def reply(self, data: bytes) -> RawReply | None:
+        """The reply that `data` is, where it is this head with a body of the length it says."""
         if not data.startswith(self._before):
-            return b""
+            return None
         start = len(self._before)
         stop = data.find(_LINE_END, start)
-        length = data[start:stop]
+        length, body = data[start:stop], stop + len(self._after)
         if stop - start > _DIGITS_MAX or not length.isdigit():
-            return b""
-        if not data.startswith(self._after, stop):
-            return b""
-        return length if stop + len(self._after) + int(length) == len(data) else b""
+            return None
+        if not data.startswith(self._after, stop) or body + int(length) != len(data):
+            return None
+        headers, told = list(self._headers), self.joined.copy()
+        headers[self._place] = (_LENGTH, length)
+        told["content-length"] = length.decode("ascii")
+        return RawReply(self._status, headers, data[body:], told)
 
 
-def head_of(data: bytes, headers: Sequence[tuple[bytes, bytes]], size: int) -> Head | None:
+def head_of(data: bytes, status: int, headers: Headers, size: int) -> Head | None:
     """The head of a reply that `data` is all of, and that was parsed as `headers`, their names in
     lower case, and a body of `size` bytes; `None` where it says more of its length than that."""
     said = [value for name, value in headers if name in _LENGTHS]
@@ -53,5 +66,18 @@ def head_of(data: bytes, headers: Sequence[tuple[bytes, bytes]], size: int) -> H
         if at >= 0:
             start = at + len(name)
             stop = data.find(_LINE_END, start)
-            return Head(data[:start], data[stop:body]) if data[start:stop] == said[0] else None
+            if data[start:stop] != said[0]:
+                return None
+            return Head(data[:start], data[stop:body], status, headers)
     return None
+
+
+def joined(headers: Headers) -> dict[str, str]:
+    """Headers by their names; what is said several times, in one."""
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    if len(found) < len(headers):  # some are repeated
+        found.clear()
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    return found

@@ -12,7 +12,7 @@ not parsed again (`heads.py`).
 import asyncio
 import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from math import inf
 from typing import TypeAlias, cast
@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 import httptools
 
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
-from plait.backend.heads import LENGTH, Head, head_of
+from plait.backend.heads import Head, Headers, head_of
 from plait.burst import Burst
 
 HEADERS_BYTES_MAX = 64 * 1024
@@ -34,32 +34,8 @@ HEADS_KEPT = 4
 CHANGES_MAX = 64
 """Who says another head with each of so many replies is listened to once in so many."""
 
-Headers = Sequence[tuple[bytes, bytes]]
-
-
 Then: TypeAlias = Callable[[RawReply | ExchangeError], object]
 """Called with what came of an exchange, in the turn of the loop in which it came."""
-
-
-class _Known:
-    """The head of a success that leaves its connection open, and what it means."""
-
-    __slots__ = ("head", "headers", "joined", "place", "status")
-
-    def __init__(self, head: Head, status: int, headers: Headers) -> None:
-        self.head = head
-        self.status = status
-        self.headers = headers
-        self.place = [name for name, _ in headers].index(LENGTH)
-        self.joined = joined(headers)
-
-    def reply(self, length: bytes, body: bytes) -> RawReply:
-        """The reply that has this head, and a length of its own."""
-        headers = list(self.headers)
-        headers[self.place] = (LENGTH, length)
-        told = self.joined.copy()
-        told["content-length"] = length.decode("ascii")
-        return RawReply(self.status, headers, body, told)
 
 
 class Peer:
@@ -84,7 +60,7 @@ class Peer:
         self._keepalive_s = keepalive_s
         self.burst = Burst()
         """What is about to be sent over all connections."""
-        self.heads: list[_Known] = []
+        self.heads: list[Head] = []
         """What it has said lately, the last one first."""
         self.changes = 0
         """How many times in a row it has said something else."""
@@ -394,16 +370,15 @@ class _Connection(asyncio.Protocol):
     def _is_known(self, data: bytes) -> bool:
         """Hand over a reply that has come whole, under a head that was said before."""
         origin, wanted = self._origin, self._wanted
-        for known in origin.heads:
-            length = known.head.length_of(data)
-            if not length:
+        for head in origin.heads:
+            reply = head.reply(data)
+            if reply is None:
                 continue
-            start = len(data) - int(length)
-            if wanted is None or len(data) - start > wanted.bytes_max:
+            if wanted is None or len(reply.body) > wanted.bytes_max:
                 return False
             origin.changes = 0
             origin.keep(self)
-            self._tell(known.reply(length, data[start:]))  # last: see `_complete`
+            self._tell(reply)  # last: see `_complete`
             return True
         return False
 
@@ -416,12 +391,11 @@ class _Connection(asyncio.Protocol):
         origin.changes += 1
         if origin.changes > CHANGES_MAX and origin.changes % CHANGES_MAX:
             return None
-        head = head_of(data, self._headers, self._body_bytes)
+        head = head_of(data, self._status, self._headers, self._body_bytes)
         if head is None:
             return None
-        known = _Known(head, self._status, self._headers)
-        origin.heads = [known, *origin.heads[: HEADS_KEPT - 1]]
-        return known.joined
+        origin.heads = [head, *origin.heads[: HEADS_KEPT - 1]]
+        return head.joined
 
     def _complete(self, joined: Mapping[str, str] | None) -> None:
         """The reply is whole: hand it over, and keep the connection where it can be used again."""
@@ -536,17 +510,6 @@ def _request(
         length,
         body or b"",
     )
-
-
-def joined(headers: Headers) -> dict[str, str]:
-    """Headers by their names; what is said several times, in one."""
-    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    if len(found) < len(headers):  # some are repeated
-        found.clear()
-        for raw_name, raw_value in headers:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
 
 
 def header_lines(headers: Headers) -> bytes:

@@ -18,7 +18,8 @@ import msgspec
 
 from plait.backend.call import Call, Reply
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits, WireReply
-from plait.backend.http11 import Peer, Then, header_lines, joined
+from plait.backend.heads import joined
+from plait.backend.http11 import Peer, Then, header_lines
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
