@@ -26,10 +26,11 @@ from plait.backend.fetch import Fetcher
 from plait.backend.numbers import encode
 from plait.clock import SystemClock, Turns
 from plait.events import Events
-from plait.query.document import DocumentLimits, Documents
+from plait.query.document import Documents
 from plait.query.done import Request
 from plait.query.execute import Executor
 from plait.query.interpret import OperationLimits
+from plait.query.reading import DocumentLimits
 
 wide = Backend("wide", "http://wide.test").get("/rows")
 

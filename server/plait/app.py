@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from plait.backend.transport import Wire
 from plait.clock import Clock, SystemClock
 from plait.edge.cors import added_by, with_cors
-from plait.edge.exchange import Exchange
 from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, AsgiScope, AsgiSend, GraphQLEndpoint, Receive
 from plait.edge.identity import caller_of
@@ -76,7 +75,6 @@ class App:
         )
         _routes(self._rest, self._gateway)
         self._endpoint = GraphQLEndpoint(
-            lambda: self._gateway().executor,
             clock=clock,
             events=events,
             body_bytes_max=settings.request_bytes_max,
@@ -89,6 +87,8 @@ class App:
                 caller=graph.caller,
             ),
         )
+        self.at_once = self._endpoint.at_once
+        """What answers most requests for /graphql without ASGI."""
         self._app: ASGIApp = self._serve
         if settings.cors_origins:
             middleware = with_cors(self._serve, settings.cors_origins)
@@ -106,31 +106,16 @@ class App:
         )
         try:
             await gateway.open()
-            self._running = gateway
+            self._running, self._endpoint.shared.executor = gateway, gateway.executor
             yield
         finally:
-            self._running = None
+            self._running = self._endpoint.shared.executor = None
             await gateway.close()
 
     @property
     def is_idle(self) -> bool:
         """Whether no operation is under way."""
         return self._running is None or self._running.executor.is_idle
-
-    def at_once(
-        self,
-        method: str,
-        pairs: list[tuple[bytes, bytes]],
-        raw: bytes,
-        then: Callable[[Exchange], object],
-    ) -> Exchange | None:
-        """Begin to answer a request for /graphql that has arrived whole, without ASGI; `None` where
-        it is to be asked as an ASGI app. `pairs` are its headers, `raw` the body of a POST or the
-        query string of a GET. `then` is called once with the answer, unless the exchange is left;
-        it may be before this returns."""
-        if self._running is None:
-            return None
-        return self._endpoint.at_once(method, pairs, raw, then)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: AsgiSend) -> None:
         """See the ASGI specification."""
@@ -152,10 +137,7 @@ class App:
 
     def _gateway(self) -> Gateway:
         if self._running is None:
-            raise GatewayNotStarted(
-                "The gateway has not been started. An app that mounts it must run its lifespan: "
-                "FastAPI(lifespan=api.lifespan)."
-            )
+            raise GatewayNotStarted
         return self._running
 
 

@@ -160,6 +160,12 @@ class GatewayNotStarted(PlaitError):
     code = "GATEWAY_NOT_STARTED"
     http_status = 503
 
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway has not been started. An app that mounts it must run its lifespan: "
+            "FastAPI(lifespan=api.lifespan)."
+        )
+
 
 def own(error: E) -> E:
     """A copy to raise. What is raised collects the places that it went through, and many may share

@@ -16,9 +16,10 @@ from plait.clock import Clock, Turns
 from plait.errors import BackendError, LedgerUnavailable
 from plait.events import Events, LedgerOpened
 from plait.graph.graph import Graph
-from plait.query.document import DocumentLimits, Documents
+from plait.query.document import Documents
 from plait.query.execute import Executor
 from plait.query.interpret import OperationLimits
+from plait.query.reading import DocumentLimits
 from plait.query.sharing import Sharing
 from plait.query.variables import VariableLimits
 from plait.settings import BackendSettings, Settings
@@ -110,7 +111,7 @@ class Gateway:
         if settings.share == "off":
             return None
         # A cache that other processes share hears of their writes; an answer would not.
-        bytes_max = settings.share_bytes_max if self.cache.is_here else 0
+        bytes_max = settings.share_bytes_max if self.cache.here is not None else 0
         sharing = Sharing(self._clock, bytes_max=bytes_max)
         self.fetcher.observe(sharing.written)
         return sharing

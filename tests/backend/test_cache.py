@@ -129,10 +129,10 @@ def test_memory_is_bounded_in_bytes_and_forgets_what_is_over() -> None:
     store = BoundedMemory(clock=clock, bytes_max=5_000)
     for n in range(100):
         store.put(str(n), entry(b"x" * 600))
-    assert 0 < len(store) <= 5
+    assert 0 < len(store.kept) <= 5
     clock.advance(101)
     assert store.peek_many([str(n) for n in range(100)]) == {}
-    assert len(store) == 0
+    assert len(store.kept) == 0
 
 
 @pytest.mark.parametrize("url", ["mysql://u:secret@h", "redis://", "nonsense"])

@@ -17,8 +17,8 @@ def key(id: int, q: str | None = None) -> Key:
 
 
 def flying(coalescer: Coalescer, *keys: Key, scope: Any = (), asked_at: float = 1.0) -> Flight:
-    flight = Flight(asked_at)
-    coalescer.add(("e", scope), keys, flight)
+    flight = Flight(("e", scope), keys, asked_at)
+    coalescer.add(flight)
     return flight
 
 
@@ -50,8 +50,8 @@ def test_what_was_asked_for_too_early_or_is_over_is_not_joined() -> None:
 
 def test_after_a_write_nobody_joins_what_it_may_have_changed() -> None:
     made = Coalescer()
-    elsewhere = Flight(1.0)
-    made.add(("f", ()), [key(1)], elsewhere)
+    elsewhere = Flight(("f", ()), [key(1)], 1.0)
+    made.add(elsewhere)
     first, other = flying(made, key(1), key(2)), flying(made, key(1, "x"))
     made.part_from("g", None)
     made.part_from("e", key(1))

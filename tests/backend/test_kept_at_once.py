@@ -72,10 +72,10 @@ def brought(
         family = ("e", scope)
         server = Server(reply, at_once=at_once)
         asking = Asking(keys=keys, server=server, origin=Origin(), family=family)
-        flight = Flight(clock.wall() - 1)
+        flight = Flight(family, asked, clock.wall() - 1)
         over = asyncio.Event()
         flight.then(over.set)
-        asker.begin(asking, asked, flight)
+        asker.begin(asking, flight)
         if at_once and endpoint.body_is_all and "link" not in reply.headers:
             assert flight.is_over
             assert not asker._tasks
@@ -173,10 +173,10 @@ def begun(server: Server, *ids: int, endpoint: EndpointSpec = ONE) -> tuple[Flig
         asked = [keys.add({"id": one}) for one in ids]
         family = ("e", ())
         asking = Asking(keys=keys, server=server, origin=Origin(), family=family)
-        flight = Flight(clock.wall())
+        flight = Flight(family, asked, clock.wall())
         over = asyncio.Event()
         flight.then(over.set)
-        Asker(keeper, clock=clock, events=Events()).begin(asking, asked, flight)
+        Asker(keeper, clock=clock, events=Events()).begin(asking, flight)
         await asyncio.wait_for(over.wait(), 5)
         kept = await keeper.read(endpoint, [row_key(family, key) for key in asked], 0.0)
         return flight, [entry.row for entry in kept.values()]

@@ -121,7 +121,6 @@ def ask(
 
     options: dict[str, Any] = {"caller_of": caller_of} if caller_of else {}
     endpoint = GraphQLEndpoint(
-        lambda: made.executor,  # type: ignore[arg-type, return-value]
         clock=clock,
         events=Events(made.events.append),
         body_bytes_max=limit,
@@ -129,6 +128,7 @@ def ask(
         assets={"style.css": STYLE},
         **options,
     )
+    endpoint.shared.executor = made.executor  # type: ignore[assignment]
     scope = {
         "type": "http",
         "method": method,

@@ -8,7 +8,8 @@ import pytest
 import plait.query.code
 from plait.query.code import BYTES_A_CHARACTER, BYTES_EACH, CodeStore
 from plait.query.compile import JOINS_MAX
-from plait.query.document import COMPILED_MAX, DocumentLimits, Documents
+from plait.query.document import COMPILED_MAX, Documents
+from plait.query.reading import DocumentLimits
 from plait.testing import GraphTest
 from tests.query.test_compile import ONE, graph, sights
 

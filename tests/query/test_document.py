@@ -7,10 +7,10 @@ import strawberry
 from graphql import parse
 
 from plait import Graph
-from plait.query.document import (
+from plait.query.document import Documents
+from plait.query.reading import (
     DocumentErrors,
     DocumentLimits,
-    Documents,
     introspection_in,
     limit_errors,
     line_ends,

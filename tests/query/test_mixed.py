@@ -19,8 +19,8 @@ from plait.backend.keys import Keys
 from plait.backend.loader import KeyBatch
 from plait.query.asked import LoadBatch
 from plait.query.document import Directs, Documents
-from plait.query.document import DocumentLimits as Limits
 from plait.query.explain import explain_text, tree
+from plait.query.reading import DocumentLimits as Limits
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, reply
 from tests.query.test_compile import sights, told

@@ -13,7 +13,8 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 
 from plait import Backend, Graph, arg, by_ids, this
-from plait.query.document import DocumentLimits, Documents
+from plait.query.document import Documents
+from plait.query.reading import DocumentLimits
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import sights, told
 from tests.query.test_resolving import in_one_turn, noted

@@ -46,13 +46,14 @@ class Asker:
         self._events = events
         self._tasks: set[asyncio.Task[Brought]] = set()
 
-    def begin(self, ask: Asking, keys: Sequence[Key], flight: Flight) -> None:
-        """Ask for `keys`, which fit in one batch; `flight` lands with what comes. The usual case
-        (a call that need not wait, and one plain reply) takes no task; whatever is unusual goes on
-        in one."""
+    def begin(self, ask: Asking, flight: Flight) -> None:
+        """Ask for the keys of `flight`, which fit in one batch; it lands with what comes. The usual
+        case (a call that need not wait, and one plain reply) takes no task; whatever is unusual
+        goes on in one."""
+        keys = flight.keys
         try:
             call = _first_call(ask, keys)
-            end = ask.server.begin(call, partial(self._came, ask, keys, flight))
+            end = ask.server.begin(call, _Came(self, ask, flight))
         except PlaitError as error:
             flight.land(_failed(keys, error))
             return
@@ -62,7 +63,7 @@ class Asker:
         if end is None:
             self._go_on(self._ask(ask, keys), flight)
         elif not flight.is_over and ask.first is None:  # else it goes on in a task already
-            flight.give_up = partial(_given_up, flight, end)
+            flight.end = end
 
     async def ask(self, ask: Asking, keys: Sequence[Key]) -> LoadOutcomes:
         """One outcome for each of `keys`, which fit in one batch. Only defects raise."""
@@ -72,8 +73,9 @@ class Asker:
         """Wait for what was given up."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _came(self, ask: Asking, keys: Sequence[Key], flight: Flight, found: Any) -> None:
+    def came(self, ask: Asking, flight: Flight, found: Any) -> None:
         """The first call is over."""
+        keys = flight.keys
         if isinstance(found, PlaitError):
             failed = _of_error(ask.endpoint, keys, found)
             if failed is not None:
@@ -98,7 +100,7 @@ class Asker:
     def _go_on(self, work: "Coroutine[Any, Any, Brought]", flight: Flight) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        flight.give_up = task.cancel
+        flight.task = task
         task.add_done_callback(partial(self._landed, flight))
 
     def _landed(self, flight: Flight, task: "asyncio.Task[Brought]") -> None:
@@ -124,12 +126,7 @@ class Asker:
     def _unread(self, ask: Asking, keys: Sequence[Key], reply: Reply) -> Brought:
         """What a reply brings that nobody keeps: it is read where somebody asks."""
         is_batch = _batch_of(ask.endpoint, keys) is not None
-        read = self._read_batch if is_batch else self._read_single
-        return Brought(
-            body=reply.body if is_plain_json(reply) else None,
-            is_batch=is_batch,
-            read=partial(read, ask.endpoint, keys, reply),
-        )
+        return _Unread(self, ask.endpoint, keys, reply, is_batch=is_batch)
 
     def _kept(
         self,
@@ -214,9 +211,7 @@ class Asker:
             self._events.emit(event)
         return by_key
 
-    def _read_batch(
-        self, endpoint: EndpointSpec, keys: Sequence[Key], reply: Reply
-    ) -> LoadOutcomes:
+    def read_batch(self, endpoint: EndpointSpec, keys: Sequence[Key], reply: Reply) -> LoadOutcomes:
         batch = endpoint.batch
         assert batch is not None
         try:
@@ -225,7 +220,7 @@ class Asker:
         except PlaitError as error:
             return _each(keys, error)
 
-    def _read_single(
+    def read_single(
         self, endpoint: EndpointSpec, keys: Sequence[Key], reply: Reply
     ) -> LoadOutcomes:
         try:
@@ -294,6 +289,46 @@ class Asker:
         return rows, replies
 
 
+class _Came:
+    """What a flight's first call has brought."""
+
+    __slots__ = ("_ask", "_asker", "_flight")
+
+    def __init__(self, asker: Asker, ask: Asking, flight: Flight) -> None:
+        self._asker = asker
+        self._ask = ask
+        self._flight = flight
+
+    def __call__(self, found: Any) -> None:
+        self._asker.came(self._ask, self._flight, found)
+
+
+class _Unread(Brought):
+    """One reply, which nobody has looked into."""
+
+    __slots__ = ("_asker", "_endpoint", "_keys", "_reply")
+
+    def __init__(
+        self,
+        asker: Asker,
+        endpoint: EndpointSpec,
+        keys: Sequence[Key],
+        reply: Reply,
+        *,
+        is_batch: bool,
+    ) -> None:
+        super().__init__(body=reply.body if is_plain_json(reply) else None, is_batch=is_batch)
+        self._asker = asker
+        self._endpoint = endpoint
+        self._keys = keys
+        self._reply = reply
+
+    def read(self) -> LoadOutcomes:
+        """See `Brought`."""
+        read = self._asker.read_batch if self.is_batch else self._asker.read_single
+        return read(self._endpoint, self._keys, self._reply)
+
+
 def _batch_of(endpoint: EndpointSpec, keys: Sequence[Key]) -> Batch | None:
     """The batch form, where these keys go that way."""
     batch = endpoint.batch
@@ -328,11 +363,6 @@ def _each(keys: Sequence[Key], error: PlaitError) -> LoadOutcomes:
     which know them, would be left to the collector."""
     error.__traceback__ = error.__context__ = None
     return dict.fromkeys(keys, error)
-
-
-def _given_up(flight: Flight, end: Callable[[], None]) -> None:
-    end()
-    flight.land(None)
 
 
 def _fetched_each(found: Mapping[Key, Row | BackendError]) -> LoadOutcomes:

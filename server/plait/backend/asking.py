@@ -3,16 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import msgspec
-
 from plait.backend.call import Call, Ended, Handler, Origin, Reply
 from plait.backend.freshness import CacheEntry
 from plait.backend.identity import Family
 from plait.backend.keys import Key, Keys
-from plait.backend.spec import EndpointSpec
 
 SPLIT_CALLS_MAX = 32
 """How many further calls one refused batch may cause."""
+_NOTHING_KEPT: Mapping[Key, CacheEntry] = {}
 
 
 class Server(Protocol):
@@ -34,29 +32,46 @@ class Server(Protocol):
         ...
 
 
-class Asking(msgspec.Struct, kw_only=True):
+class Asking:
     """Keys of one endpoint, of which some are asked for on somebody's behalf."""
 
-    keys: Keys
-    server: Server
-    origin: Origin
-    family: Family
-    entries: Mapping[Key, CacheEntry] = {}
-    """Kept copies that a validator may confirm."""
-    extra_calls: int = SPLIT_CALLS_MAX
-    first: Reply | BaseException | None = None
-    """What the first call has brought, where it is over already."""
+    __slots__ = (
+        "_extra_calls",
+        "endpoint",
+        "entries",
+        "family",
+        "first",
+        "keys",
+        "origin",
+        "server",
+    )
 
-    @property
-    def endpoint(self) -> EndpointSpec:
-        return self.keys.endpoint
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        server: Server,
+        origin: Origin,
+        family: Family,
+        entries: Mapping[Key, CacheEntry] = _NOTHING_KEPT,
+    ) -> None:
+        self.keys = keys
+        self.endpoint = keys.endpoint
+        self.server = server
+        self.origin = origin
+        self.family = family
+        self.entries = entries
+        """Kept copies that a validator may confirm."""
+        self.first: Reply | BaseException | None = None
+        """What the first call has brought, where it is over already."""
+        self._extra_calls = SPLIT_CALLS_MAX
 
     def may_call_again(self) -> bool:
         """Pay for a call that was not planned, if there is one left."""
         budget = self.origin.budget
-        if self.extra_calls == 0 or (budget is not None and not budget.may_call(1)):
+        if self._extra_calls == 0 or (budget is not None and not budget.may_call(1)):
             return False
-        self.extra_calls -= 1
+        self._extra_calls -= 1
         if budget is not None:
             budget.spend_calls(1)
         return True

@@ -42,6 +42,8 @@ class RowCache:
         retry_after_s: float = 5.0,
     ) -> None:
         self._store = store
+        self.here = store if isinstance(store, BoundedMemory) else None
+        """The store, where it is in this process, so that nothing need be waited for."""
         self._clock = clock
         self._events = events
         self._timeout_s = timeout_s
@@ -57,31 +59,21 @@ class RowCache:
     @property
     def has_marks(self) -> bool:
         """Whether anything may be out of date: another process may know of it, or this one does."""
-        return bool(self._marks) or not isinstance(self._store, BoundedMemory)
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is in this process, so that nothing need be waited for."""
-        return isinstance(self._store, BoundedMemory)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is known to keep nothing."""
-        return isinstance(self._store, BoundedMemory) and not len(self._store)
+        return bool(self._marks) or self.here is None
 
     def get_here(
         self, keys: Sequence[Name], marks: Sequence[Name] = ()
     ) -> tuple[dict[Name, CacheEntry], dict[Name, float]]:
         """As `get_many`, of a cache in this process."""
-        assert isinstance(self._store, BoundedMemory)
-        return self._store.peek_many(keys), self._marks.get_many(marks)
+        assert self.here is not None
+        return self.here.peek_many(keys), self._marks.get_many(marks)
 
     async def get_many(
         self, keys: Sequence[Name], marks: Sequence[Name] = ()
     ) -> tuple[dict[Name, CacheEntry], dict[Name, float]]:
         """What is kept under `keys`, and since when what goes by each of `marks` is out of date;
         read at once. Nothing when the store is down."""
-        if self.is_here:
+        if self.here is not None:
             return self.get_here(keys, marks)
         past = self._marks.get_many(marks)
         names = [*keys, *marks]
@@ -97,7 +89,7 @@ class RowCache:
         """Everything that goes by `marks` and was asked for until now is out of date."""
         now = self._clock.wall()
         self._marks.put_many(marks, now)
-        if not isinstance(self._store, BoundedMemory):
+        if self.here is None:
             until = now + KEPT_S_MAX
             made = CacheEntry(
                 row=b"", asked_at=now, fresh_until=until, revalidate_until=until, error_until=until
@@ -106,13 +98,13 @@ class RowCache:
 
     def put_here(self, entries: Mapping[Any, CacheEntry]) -> None:
         """As `put_many`, in a cache in this process."""
-        assert isinstance(self._store, BoundedMemory)
+        assert self.here is not None
         for key, entry in entries.items():
-            self._store.put(key, entry)
+            self.here.put(key, entry)
 
     async def put_many(self, entries: Mapping[Any, CacheEntry]) -> None:
         """Keep rows, each for as long as it is of use."""
-        if self.is_here:
+        if self.here is not None:
             self.put_here(entries)
             return
         by_ttl: dict[int, list[tuple[Name, bytes]]] = {}
@@ -194,38 +186,36 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
         self._clock = clock
         self._entries_max = entries_max
         self._bytes_max = bytes_max
-        self._kept: OrderedDict[Name, CacheEntry] = OrderedDict()
+        self.kept: OrderedDict[Name, CacheEntry] = OrderedDict()
+        """What it has, for who only wants to know whether there is anything."""
         self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     def peek_many(self, keys: Sequence[Name]) -> dict[Name, CacheEntry]:
         """What is kept under `keys` and still of use."""
         now = self._clock.wall()
         found = {}
         for key in keys:
-            entry = self._kept.get(key)
+            entry = self.kept.get(key)
             if entry is None:
                 continue
             if entry.kept_until <= now:
                 self.drop(key)
             else:
-                self._kept.move_to_end(key)
+                self.kept.move_to_end(key)
                 found[key] = entry
         return found
 
     def put(self, key: Name, entry: CacheEntry) -> None:
         """Keep one row, and let the oldest go for it."""
         self.drop(key)
-        self._kept[key] = entry
+        self.kept[key] = entry
         self._bytes += _weight(entry)
-        while len(self._kept) > self._entries_max or self._bytes > self._bytes_max:
-            self.drop(next(iter(self._kept)))
+        while len(self.kept) > self._entries_max or self._bytes > self._bytes_max:
+            self.drop(next(iter(self.kept)))
 
     def drop(self, key: Name) -> bool:
         """Forget one row. Whether there was one."""
-        entry = self._kept.pop(key, None)
+        entry = self.kept.pop(key, None)
         if entry is not None:
             self._bytes -= _weight(entry)
         return entry is not None
@@ -256,10 +246,10 @@ class BoundedMemory(BaseCache):  # type: ignore[misc]
         return int(self.drop(key))
 
     async def _exists(self, key: str, _conn: Any = None) -> bool:
-        return key in self._kept
+        return key in self.kept
 
     async def _clear(self, namespace: str | None = None, _conn: Any = None) -> bool:
-        self._kept.clear()
+        self.kept.clear()
         self._bytes = 0
         return True
 

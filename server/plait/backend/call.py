@@ -1,73 +1,185 @@
-"""One call to one REST API and its reply, and the one shape that every layer has."""
+"""One call to one REST API and its reply, and the one shape that every layer has.
+
+What is made with every call is a plain class and no dataclass: machine code makes it without
+running anything. Nothing of it is changed once it is made.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
-
-import msgspec
-from msgspec.structs import replace
 
 from plait.backend.budget import Budget
 from plait.backend.span import Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace
 
+_NO_HEADERS: Mapping[str, str] = {}
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+
+class Origin:
     """On whose behalf a call is made: what it inherits from the client's request."""
 
-    request_id: str = ""
-    traceparent: str = ""
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """The client's headers, names in lower case. Only what a backend's `forward` names is ever
-    sent on."""
-    deadline: float | None = None
-    """When the client's request must be answered, on the clock's `now()`."""
-    pace: Pace | None = None
-    """The operation's share of the event loop."""
-    budget: Budget | None = None
-    """What the client's operation may still take. `None` for calls that it did not ask for."""
+    __slots__ = (
+        "_is_plain",
+        "budget",
+        "deadline",
+        "headers",
+        "pace",
+        "request_id",
+        "span",
+        "traceparent",
+    )
 
-    span: Span | None = None
-    """What notes how it went, where somebody asks."""
+    def __init__(
+        self,
+        *,
+        request_id: str = "",
+        traceparent: str = "",
+        headers: Mapping[str, str] = _NO_HEADERS,
+        deadline: float | None = None,
+        pace: Pace | None = None,
+        budget: Budget | None = None,
+        span: Span | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.traceparent = traceparent
+        self.headers = headers
+        """The client's headers, names in lower case. Only what a backend's `forward` names is ever
+        sent on."""
+        self.deadline = deadline
+        """When the client's request must be answered, on the clock's `now()`."""
+        self.pace = pace
+        """The operation's share of the event loop."""
+        self.budget = budget
+        """What the client's operation may still take. `None` for calls that it did not ask for."""
+        self.span = span
+        """What notes how it went, where somebody asks."""
+        self._is_plain: bool | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its ids may stand in headers as they are."""
+        if self._is_plain is None:
+            self._is_plain = is_plain(f"{self.request_id}{self.traceparent}")
+        return self._is_plain
 
     @property
     def trace_id(self) -> str:
         """The 32 hexadecimal digits of the trace, or nothing."""
         return self.traceparent[3:35]
 
+    def without_deadline(self) -> "Origin":
+        """The same for a call that goes on whoever waits for it: who does has the deadline."""
+        if self.deadline is None:
+            return self
+        return self._again(deadline=None, span=self.span)
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+    def noted_by(self, span: Span) -> "Origin":
+        """The same, noted by `span`."""
+        return self._again(deadline=self.deadline, span=span)
+
+    def _again(self, *, deadline: float | None, span: Span | None) -> "Origin":
+        return Origin(
+            request_id=self.request_id,
+            traceparent=self.traceparent,
+            headers=self.headers,
+            deadline=deadline,
+            pace=self.pace,
+            budget=self.budget,
+            span=span,
+        )
+
+
+NOBODY = Origin()
+
+
+class Call:
     """One exchange asked for. `path` is relative to the backend's base URL; both it and `query` are
     encoded."""
 
-    endpoint: EndpointSpec
-    path: str
-    query: str = ""
-    """Without its question mark."""
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
-    """Beyond those that the backend always gets."""
-    body: bytes | None = None
-    """JSON."""
-    key_count: int = 1
-    """How many keys it carries."""
-    template: str = ""
-    """How logs name it, where it is not the endpoint's own method and path: a batch's."""
-    origin: Origin = Origin()
+    __slots__ = (
+        "body",
+        "endpoint",
+        "headers",
+        "key_count",
+        "method",
+        "origin",
+        "path",
+        "query",
+        "template",
+    )
+
+    def __init__(
+        self,
+        *,
+        endpoint: EndpointSpec,
+        path: str,
+        query: str = "",
+        method: str = "GET",
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes | None = None,
+        key_count: int = 1,
+        template: str = "",
+        origin: Origin = NOBODY,
+    ) -> None:
+        self.endpoint = endpoint
+        self.path = path
+        self.query = query
+        """Without its question mark."""
+        self.method = method
+        self.headers = headers
+        """Beyond those that the backend always gets."""
+        self.body = body
+        """JSON."""
+        self.key_count = key_count
+        """How many keys it carries."""
+        self.template = template
+        """How logs name it, where it is not the endpoint's own method and path: a batch's."""
+        self.origin = origin
 
     def with_headers(self, *headers: tuple[str, str]) -> "Call":
         """The same call with further headers."""
-        return replace(self, headers=(*self.headers, *headers))
+        return self._again(self.path, self.query, (*self.headers, *headers))
+
+    def with_only(self, headers: tuple[tuple[str, str], ...]) -> "Call":
+        """The same call with other headers."""
+        return self._again(self.path, self.query, headers)
+
+    def at(self, path: str, query: str) -> "Call":
+        """The same call of another path and query."""
+        return self._again(path, query, self.headers)
+
+    def _again(self, path: str, query: str, headers: tuple[tuple[str, str], ...]) -> "Call":
+        return Call(
+            endpoint=self.endpoint,
+            path=path,
+            query=query,
+            method=self.method,
+            headers=headers,
+            body=self.body,
+            key_count=self.key_count,
+            template=self.template,
+            origin=self.origin,
+        )
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class Reply:
     """What a backend answered: a success, or 304 where the call was conditional."""
 
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case; repeated ones joined with ', '."""
-    body: bytes
-    attempts: int = 1
+    __slots__ = ("attempts", "body", "headers", "status")
+
+    def __init__(
+        self, *, status: int, headers: Mapping[str, str], body: bytes, attempts: int = 1
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        """Names in lower case; repeated ones joined with ', '."""
+        self.body = body
+        self.attempts = attempts
+
+
+def is_plain(value: str) -> bool:
+    """Whether a header may have a value as it is."""
+    return value.isascii() and value.isprintable()
 
 
 def label_of(call: Call) -> str:

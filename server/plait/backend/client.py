@@ -18,9 +18,7 @@ from functools import lru_cache, partial
 from random import getrandbits
 from typing import Any
 
-from msgspec.structs import replace
-
-from plait.backend.call import Call, Ended, Handler, Layer, Origin, Reply, label_of
+from plait.backend.call import Call, Ended, Handler, Layer, Origin, Reply, is_plain, label_of
 from plait.backend.exchanged import ExchangeError, RawReply
 from plait.backend.identity import server_identity
 from plait.backend.record import Recorder, layers_of
@@ -97,14 +95,14 @@ class Client:
             return ""
         if call.body is not None:
             type_ = call.endpoint.content_type or self.content_type
-            if "content-type" in self._fixed or not _is_plain(type_):
+            if "content-type" in self._fixed or not is_plain(type_):
                 return ""
             said = f"content-type: {type_}\r\n"
         for name, value in call.headers:
-            if not _is_own(name) or name in self._fixed or not _is_plain(value):
+            if not _is_own(name) or name in self._fixed or not is_plain(value):
                 return ""
             said += f"{name}: {value}\r\n"
-        if not _is_plain(f"{origin.request_id}{origin.traceparent}"):
+        if not origin.is_plain:
             return ""
         traceparent = child_traceparent(origin.traceparent)
         return f"x-request-id: {origin.request_id}\r\ntraceparent: {traceparent}\r\n{said}"
@@ -175,7 +173,7 @@ class _Begun:
             try:
                 told = client.told(call)
                 if told:
-                    call = replace(call, headers=()) if call.headers else call
+                    call = call.with_only(()) if call.headers else call
                 else:
                     call = _identified(call, client.backend, client.content_type)
                 end = client.transport.begin(call, self._within_s, self._landed, told)
@@ -235,11 +233,6 @@ _LENGTHS = frozenset({"content-length", "transfer-encoding"})
 def _is_own(name: str) -> bool:
     """Whether a header is for a call alone to say, and has a plain name."""
     return name not in _SAID | _LENGTHS and re.fullmatch(r"[a-z][a-z0-9-]*", name) is not None
-
-
-def _is_plain(value: str) -> bool:
-    """Whether a header may have it as it is."""
-    return value.isascii() and value.isprintable()
 
 
 def _settle(over: "asyncio.Future[Reply]", found: Reply | BaseException) -> None:
@@ -335,7 +328,7 @@ def _identified(call: Call, backend: BackendSpec, content_type: str) -> Call:
     if call.body is not None:
         headers["content-type"] = call.endpoint.content_type or content_type
     headers |= {name.lower(): value for name, value in call.headers}
-    return replace(call, headers=tuple(headers.items()))
+    return call.with_only(tuple(headers.items()))
 
 
 def child_traceparent(traceparent: str) -> str:

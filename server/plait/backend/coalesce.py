@@ -1,17 +1,16 @@
 """The calls in flight, by what they were asked for: whoever asks for the same joins them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from plait.backend.flight import Flight
+from plait.backend.flight import Board, Flight
 from plait.backend.identity import Family
 from plait.backend.keys import Key
 
 _Flying: TypeAlias = dict[Key, Flight]
 
 
-class Coalescer:
+class Coalescer(Board):
     """Knows every call that may be joined. Lives as long as the app."""
 
     def __init__(self) -> None:
@@ -25,19 +24,19 @@ class Coalescer:
         """Those of `keys` that were asked for after `since` and are under way."""
         found: dict[Key, Flight] = {}
         flying = self._flying.get(family)
-        if flying:
+        if flying and not flying.keys().isdisjoint(keys):
             for key in keys:
                 flight = flying.get(key)
                 if flight is not None and flight.asked_at > since and not flight.is_over:
                     found[key] = flight
         return found
 
-    def add(self, family: Family, keys: Sequence[Key], flight: Flight) -> None:
-        """`flight` asks for `keys`, and may be joined until it is over."""
-        flying = self._flying.setdefault(family, {})
-        for key in keys:
+    def add(self, flight: Flight) -> None:
+        """`flight` may be joined until it is over."""
+        flying = self._flying.setdefault(flight.family, {})
+        for key in flight.keys:
             flying[key] = flight
-        flight.then(partial(self._over, family, keys, flight))
+        flight.board = self
 
     def part_from(self, identity: str, key: Key | None) -> None:
         """Whoever asks from now on joins nothing of what is under way for one key of an endpoint,
@@ -50,12 +49,14 @@ class Coalescer:
             else:
                 flying.pop(key, None)
 
-    def _over(self, family: Family, keys: Sequence[Key], flight: Flight) -> None:
-        flying = self._flying.get(family)
+    def over(self, flight: Flight) -> None:
+        """See `Board`."""
+        flying = self._flying.get(flight.family)
         if flying is None:
             return
-        for key in keys:
-            if flying.get(key) is flight:
-                del flying[key]
+        for key in flight.keys:
+            found = flying.pop(key, None)
+            if found is not None and found is not flight:
+                flying[key] = found
         if not flying:
-            del self._flying[family]
+            del self._flying[flight.family]

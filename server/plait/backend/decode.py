@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import msgspec
-from msgspec.structs import replace
 
 from plait.backend.call import Call, Reply
 from plait.backend.keys import Key
@@ -82,10 +81,13 @@ def decoded(endpoint: EndpointSpec, reply: Reply) -> Any:
         raise bad_reply(endpoint, f"the reply is {kind}") from None
 
 
+_OPENERS = frozenset(b'{["')
+
+
 def is_plain_json(reply: Reply) -> bool:
     """Whether a body is JSON in UTF-8 as far as its beginning and its headers tell."""
     body = reply.body
-    if body[:1] not in (b"{", b"[", b'"') or b"\x00" in body[:4]:
+    if not body or body[0] not in _OPENERS or 0 in body[:4]:
         return False
     return _says_utf8(reply.headers.get("content-type", ""))
 
@@ -149,7 +151,7 @@ def page_call(call: Call, url: str, base: str) -> Call:
         raise bad_reply(call.endpoint, "its next page is at another place")
     path = quote(target.path.removeprefix(prefix), safe="/%:@!$&'()*+,;=~-._")
     query = query_text(parse_qsl(target.query, keep_blank_values=True))
-    return replace(call, path=path, query=query)
+    return call.at(path, query)
 
 
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"[^"]*"|[^\s";,]+))?)*)')
@@ -255,7 +257,7 @@ def _row_key(batch: Batch, row: Any) -> tuple[str, ...] | None:
             value = "true" if value else "false"
         elif isinstance(value, float) and value.is_integer():
             value = int(value)
-        if not isinstance(value, str | int | float):
+        if not isinstance(value, (str, int, float)):
             return None
         parts.append(comparable(batch, value if isinstance(value, str) else str(value)))
     return tuple(parts)

@@ -80,7 +80,7 @@ def form_body(value: object) -> bytes:
 
 
 def _form_pairs(name: str, value: object) -> list[tuple[str, str]]:
-    items = value if isinstance(value, list | tuple) else [value]
+    items = value if isinstance(value, (list, tuple)) else [value]
     return [(name, scalar_text(name, item)) for item in items]
 
 
@@ -123,4 +123,4 @@ def _typed(batch: Batch, text: str, value: object) -> object:
         return int(text)
     if batch.id_type is str:
         return text
-    return value if isinstance(value, int | str) else text
+    return value if isinstance(value, (int, str)) else text

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-import msgspec
-
 
 class Failure(Enum):
     """How an exchange failed."""
@@ -34,32 +32,49 @@ class ExchangeError(Exception):
         """Whether not a byte had come: a kept connection may have been closed long before."""
 
 
-class RawReply(msgspec.Struct, frozen=True):
+class RawReply:
     """A reply as it came: names in lower case, the body still encoded."""
 
-    status: int
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-    joined: Mapping[str, str] | None = None
-    """As `WireReply.headers`, where that was made already."""
+    __slots__ = ("body", "headers", "joined", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        joined: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.joined = joined
+        """As `WireReply.headers`, where that was made already."""
 
 
-class ReplyLimits(msgspec.Struct, frozen=True, kw_only=True):
+class ReplyLimits:
     """What is wanted of a reply's body."""
 
-    bytes_max: int
-    error_bytes_max: int
-    """Of a reply that is no success and whose type is `error_type`."""
-    error_type: bytes | None
-    """`None`: whatever its type, and all of it or nothing."""
+    __slots__ = ("bytes_max", "error_bytes_max", "error_type")
+
+    def __init__(self, *, bytes_max: int, error_bytes_max: int, error_type: bytes | None) -> None:
+        self.bytes_max = bytes_max
+        self.error_bytes_max = error_bytes_max
+        """Of a reply that is no success and whose type is `error_type`."""
+        self.error_type = error_type
+        """`None`: whatever its type, and all of it or nothing."""
 
 
-class WireReply(msgspec.Struct, frozen=True):
+class WireReply:
     """A reply with its headers joined, whoever brought it."""
 
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-    is_decoded: bool = False
-    """Whether its content encoding is undone already."""
+    __slots__ = ("body", "headers", "is_decoded", "status")
+
+    def __init__(
+        self, status: int, headers: Mapping[str, str], body: bytes, *, is_decoded: bool = False
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        """Names in lower case."""
+        self.body = body
+        self.is_decoded = is_decoded
+        """Whether its content encoding is undone already."""

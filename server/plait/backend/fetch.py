@@ -19,11 +19,9 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from msgspec.structs import replace
-
 from plait.backend.ask import Asker
 from plait.backend.asking import Asking, Server
-from plait.backend.boarded import Boarded, Inquiry
+from plait.backend.boarded import NOTHING, Boarded, Inquiry
 from plait.backend.cache import RowCache
 from plait.backend.call import Call, Origin
 from plait.backend.client import forwarded_headers
@@ -157,7 +155,8 @@ class Fetcher:
             later = Origin(
                 request_id=origin.request_id, traceparent=origin.traceparent, headers=origin.headers
             )
-            boarded = self.board(replace(inquiry, origin=later, since=0.0), absent, entries)
+            again = Inquiry(keys=inquiry.keys, family=inquiry.family, origin=later)
+            boarded = self.board(again, absent, entries)
             for flight in boarded.flights:
                 flight.waiting += 1  # for ever: nobody will leave it
 
@@ -176,28 +175,28 @@ class Fetcher:
         flights = list(dict.fromkeys(joined.values())) if joined else []
         if not new:
             whole = flights[0] if len(flights) == 1 else None
-            return Boarded(flights=flights, whole=whole, by_key={**joined}, joined=joined)
-        chunks = _chunks(endpoint, new)
+            return Boarded(flights, whole=whole, by_key=joined, joined=joined)
+        chunks = _chunks(endpoint, new, are_alike=len(inquiry.keys.shared) == 1)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
         server = self._server(endpoint)
-        alone = origin if origin.deadline is None else replace(origin, deadline=None)
-        boarded = Boarded(flights=flights, joined=joined, by_key={**joined})
+        alone = origin.without_deadline()
+        whole, by_key = None, {**joined}
         for chunk in chunks:
-            flight = Flight(now)
+            flight = Flight(family, chunk, now)
             flights.append(flight)
             if len(chunk) == len(keys):
-                boarded.whole = flight
+                whole = flight
             else:
-                boarded.by_key.update(dict.fromkeys(chunk, flight))
+                by_key.update(dict.fromkeys(chunk, flight))
             if endpoint.reads:
-                self._coalescer.add(family, chunk, flight)
+                self._coalescer.add(flight)
             asking = Asking(
                 keys=inquiry.keys, server=server, origin=alone, family=family, entries=entries
             )
-            self._asker.begin(asking, chunk, flight)
-        return boarded
+            self._asker.begin(asking, flight)
+        return Boarded(flights, whole=whole, by_key=by_key, joined=joined)
 
     def _server(self, endpoint: EndpointSpec) -> Server:
         server = self._servers.get(endpoint.backend.name)
@@ -218,14 +217,19 @@ def _row_keys(inquiry: Inquiry) -> list[RowKey]:
     return [row_key(inquiry.family, key) for key in inquiry.keys.values]
 
 
-def _chunks(endpoint: EndpointSpec, keys: Sequence[Key]) -> Sequence[Sequence[Key]]:
-    """Those that go in one call each."""
+def _chunks(
+    endpoint: EndpointSpec, keys: Sequence[Key], *, are_alike: bool
+) -> Sequence[Sequence[Key]]:
+    """Those that go in one call each. `are_alike` says that they share all that a batch has in
+    common."""
     batch = endpoint.batch
     if batch is None or len(keys) == 1:
         return [[key] for key in keys]
     alike: dict[str, list[Key]] = {}
     chunks: list[Sequence[Key]] = []
     may_be_alone = batch.place != "repeated" or len(batch.keys) > 1
+    if are_alike and not may_be_alone and len(keys) <= batch.size:
+        return [keys]
     for key in keys:
         if may_be_alone and why_alone(batch, key) is not None:
             chunks.append([key])
@@ -268,7 +272,7 @@ class Fetching:
         """Those of them that may be used."""
         self._outcomes: dict[Key, LoadOutcome] = {}
         """As rows, where somebody has asked."""
-        self._boarded = _NOTHING
+        self._boarded = NOTHING
         self._flights: list[Flight] = []
         """All that were waited for."""
         self._under_way = 0
@@ -300,7 +304,7 @@ class Fetching:
         self._then = None
         if self._reading is not None:
             self._reading.cancel()
-        self._boarded = _NOTHING
+        self._boarded = NOTHING
         flights, self._flights = self._flights, []
         for flight in flights:
             flight.leave()
@@ -360,7 +364,7 @@ class Fetching:
             self._end()
             return
         boarded = self._fetcher.board(self._inquiry, keys, self._entries)
-        again = self._boarded is not _NOTHING
+        again = self._boarded is not NOTHING
         self._boarded = self._boarded.again(keys, boarded) if again else boarded
         flights = boarded.flights
         self._flights += flights
@@ -505,6 +509,3 @@ class Fetching:
 def _all_came(flights: Sequence[Flight]) -> bool:
     """Whether all brought a plain reply."""
     return all(one.brought is not None and one.brought.body is not None for one in flights)
-
-
-_NOTHING = Boarded()

@@ -1,7 +1,10 @@
 """What is under way for some keys, whoever waits for it, and what it brings."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
+from plait.backend.identity import Family
+from plait.backend.keys import Key
 from plait.backend.loads import LoadOutcomes
 
 
@@ -9,7 +12,7 @@ class Brought:
     """What came for some keys. A reply that holds all of it as plain JSON is not looked into until
     somebody asks, and who asks may read the bytes in a way of his own."""
 
-    __slots__ = ("_outcomes", "_read", "body", "fresh_until", "is_batch")
+    __slots__ = ("_outcomes", "body", "fresh_until", "is_batch")
 
     def __init__(
         self,
@@ -17,7 +20,6 @@ class Brought:
         body: bytes | None = None,
         is_batch: bool = False,
         outcomes: LoadOutcomes | None = None,
-        read: Callable[[], LoadOutcomes] | None = None,
         fresh_until: float = 0.0,
     ) -> None:
         self.fresh_until = fresh_until
@@ -27,22 +29,47 @@ class Brought:
         self.is_batch = is_batch
         """Whether that is a batch's."""
         self._outcomes = outcomes
-        self._read = read
 
     def outcomes(self) -> LoadOutcomes:
         """One outcome for each key that was asked for."""
         if self._outcomes is None:
-            assert self._read is not None
-            self._outcomes, self._read = self._read(), None
+            self._outcomes = self.read()
         return self._outcomes
+
+    def read(self) -> LoadOutcomes:
+        """Look into a reply that was not yet looked into."""
+        raise NotImplementedError
+
+
+class Board:
+    """Knows what is under way."""
+
+    def over(self, flight: "Flight") -> None:
+        """It may be joined no more."""
+        raise NotImplementedError
 
 
 class Flight:
     """One batch or single call under way: since when, for how many, and what it has brought."""
 
-    __slots__ = ("_then", "asked_at", "brought", "defect", "give_up", "is_over", "waiting")
+    __slots__ = (
+        "_then",
+        "asked_at",
+        "board",
+        "brought",
+        "defect",
+        "end",
+        "family",
+        "is_over",
+        "keys",
+        "task",
+        "waiting",
+    )
 
-    def __init__(self, asked_at: float) -> None:
+    def __init__(self, family: Family, keys: Sequence[Key], asked_at: float) -> None:
+        self.family = family
+        self.keys = keys
+        """What it asks for."""
         self.asked_at = asked_at
         self.waiting = 0
         """How many wait for it: when nobody does any more, it is given up."""
@@ -50,8 +77,12 @@ class Flight:
         """`None` until it is over, and where it was given up."""
         self.defect: BaseException | None = None
         self.is_over = False
-        self.give_up: Callable[[], object] = _nothing
-        """Ends what is under way."""
+        self.board: Board | None = None
+        """Where it can be joined."""
+        self.end: Callable[[], object] | None = None
+        """Ends the call that is under way, at once."""
+        self.task: asyncio.Task[Brought] | None = None
+        """Where it goes on in one."""
         self._then: list[Callable[[], object]] = []
 
     def then(self, callback: Callable[[], object]) -> None:
@@ -63,7 +94,9 @@ class Flight:
         if self.is_over:
             return
         self.is_over, self.brought, self.defect = True, brought, defect
-        self.give_up = _nothing
+        self.end = self.task = None
+        if self.board is not None:
+            self.board.over(self)
         waiting, self._then = self._then, []
         for callback in waiting:
             callback()
@@ -74,6 +107,10 @@ class Flight:
         if self.waiting == 0 and not self.is_over:
             self.give_up()
 
-
-def _nothing() -> None:
-    pass
+    def give_up(self) -> None:
+        """End what is under way."""
+        if self.task is not None:
+            self.task.cancel()  # it lands when that has ended
+        elif self.end is not None:
+            self.end()
+            self.land(None)

@@ -29,7 +29,8 @@ _DIRECTIVE = re.compile(r'\s*([A-Za-z0-9_-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;]*)))
 _ALWAYS_CONSTANT = frozenset({"accept", "accept-encoding", "user-agent"})
 
 
-_DECLARES = frozenset({"expires", "etag", "last-modified"})
+SPEAK_OF_KEEPING = frozenset({"expires", "etag", "last-modified"})
+"""What a reply says of it beside `Cache-Control`."""
 
 
 class Use(Enum):
@@ -95,16 +96,6 @@ def conditional_headers(entry: CacheEntry) -> tuple[tuple[str, str], ...]:
     """What asks the backend whether the row still holds (RFC 9111, section 4.3.1)."""
     pairs = (("if-none-match", entry.etag), ("if-modified-since", entry.last_modified))
     return tuple((name, value) for name, value in pairs if value is not None)
-
-
-def declares_anything(reply: Reply, policy: CachePolicy) -> bool:
-    """Whether anybody says that a reply may be kept: most are such as nobody speaks of."""
-    headers = reply.headers
-    if not policy.enabled or headers.get("cache-control") == "no-store":
-        return False
-    return (
-        policy.ttl_s is not None or "cache-control" in headers or not _DECLARES.isdisjoint(headers)
-    )
 
 
 def lifetime_of(

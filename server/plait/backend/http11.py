@@ -116,7 +116,7 @@ class Peer:
         if connection is None:
             return None
         connection.start(request, wanted, then, within_s)
-        return partial(connection.give_up, then)
+        return _GivingUp(connection, then)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -126,7 +126,6 @@ class Peer:
 
     def keep(self, connection: "_Connection") -> None:
         """Take a connection back, for the next exchange."""
-        connection.idle_since = connection.loop.time()
         self._idle.append(connection)
 
     def forget(self, connection: "_Connection") -> None:
@@ -140,7 +139,7 @@ class Peer:
         if not self._idle:
             return None
         expired = self._idle[-1].loop.time() - self._keepalive_s
-        while self._idle and self._idle[0].idle_since <= expired:
+        while self._idle and self._idle[0].heard_at <= expired:
             self._idle.pop(0).abort()
         while self._idle:
             connection = self._idle.pop()
@@ -181,7 +180,8 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._looks_at = 0.0
         self._drain_timer: asyncio.TimerHandle | None = None
-        self._heard_at = 0.0
+        self.heard_at = 0.0
+        """When something was last sent or heard."""
         self._until = inf
         self._is_draining = False
         self._drained = 0
@@ -190,7 +190,6 @@ class _Connection(asyncio.Protocol):
         self._has_more = False
         """Whether something follows the reply, which nobody asked for."""
         self.is_ended = False
-        self.idle_since = 0.0
         self.has_heard = False
         """Whether anything of the reply has come."""
         self._begin()
@@ -226,9 +225,9 @@ class _Connection(asyncio.Protocol):
         self.has_heard = False
         self._wanted = wanted
         self._then = then
-        self._heard_at = self.loop.time()
-        self._until = self._heard_at + within_s
-        self._look_no_later_than(min(self._heard_at + self._read_s, self._until))
+        self.heard_at = self.loop.time()
+        self._until = self.heard_at + within_s
+        self._look_no_later_than(min(self.heard_at + self._read_s, self._until))
         self._origin.burst.write(self.loop, transport, request)
 
     def give_up(self, then: Then) -> None:
@@ -265,7 +264,7 @@ class _Connection(asyncio.Protocol):
             self.abort()  # nobody asked
             return
         is_first, self.has_heard = not self.has_heard, True
-        self._heard_at = self.loop.time()
+        self.heard_at = self.loop.time()
         if is_first and self._is_known(data):
             return
         if not self._has_head:
@@ -459,7 +458,7 @@ class _Connection(asyncio.Protocol):
         if self._then is None:
             return
         now = self.loop.time()
-        due = min(self._heard_at + self._read_s, self._until)
+        due = min(self.heard_at + self._read_s, self._until)
         if now < due:
             self._look_no_later_than(due)
         else:
@@ -472,6 +471,19 @@ class _Connection(asyncio.Protocol):
         self._timer = self._drain_timer = None
 
 
+class _GivingUp:
+    """Gives an exchange up."""
+
+    __slots__ = ("_connection", "_then")
+
+    def __init__(self, connection: _Connection, then: Then) -> None:
+        self._connection = connection
+        self._then = then
+
+    def __call__(self) -> None:
+        self._connection.give_up(self._then)
+
+
 _LENGTHS = (b"content-length", b"transfer-encoding")
 """Said here, and by nobody else: a second word on it would make two requests of one."""
 _NAME_CHARACTERS = frozenset(
@@ -480,7 +492,8 @@ _NAME_CHARACTERS = frozenset(
 
 
 _BREAK = re.compile(rb"[\r\n\0]")
-_TARGET = re.compile(rb"/[!-~]*")
+_VISIBLE = bytes(range(0x21, 0x7F))
+"""What a target may be made of."""
 
 
 def _told(reply: "asyncio.Future[RawReply]", found: RawReply | ExchangeError) -> None:
@@ -497,7 +510,7 @@ def _request(
     method: bytes, target: bytes, headers: Headers, body: bytes | None, ready: bytes = b""
 ) -> bytes:
     """A request as bytes. Raises `ExchangeError` for one that could be taken for something else."""
-    if _TARGET.fullmatch(target) is None:
+    if not target.startswith(b"/") or target.translate(None, _VISIBLE):
         raise ExchangeError(Failure.FORBIDDEN, "the path holds what no path may")
     length = b""
     if body is not None or method in (b"POST", b"PUT", b"PATCH"):

@@ -6,15 +6,15 @@ from plait.backend.cache import Name, RowCache
 from plait.backend.call import Reply
 from plait.backend.forget import Stale
 from plait.backend.freshness import (
+    SPEAK_OF_KEEPING,
     CacheEntry,
     Lifetime,
-    declares_anything,
     lifetime_of,
     renewed,
 )
 from plait.backend.identity import Family, RowKey, cache_key, endpoint_mark, row_key, row_mark
 from plait.backend.keys import Key
-from plait.backend.spec import EndpointSpec
+from plait.backend.spec import CachePolicy, EndpointSpec
 from plait.clock import Clock
 
 
@@ -24,7 +24,8 @@ class Keeper:
     def __init__(self, cache: RowCache | None, clock: Clock) -> None:
         self._cache = cache
         self._clock = clock
-        self.is_here = cache is not None and cache.is_here
+        self._kept = cache.here.kept if cache is not None and cache.here is not None else None
+        self.is_here = self._kept is not None
         """Whether what is kept is in this process: nothing need be waited for, and rows go by their
         keys as they are."""
 
@@ -35,11 +36,11 @@ class Keeper:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to be read, as far as can be told without waiting."""
-        return self._cache is None or (self._cache.is_here and self._cache.is_empty)
+        return self._cache is None or (self.is_here and not self._kept)
 
     def lifetime(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> Lifetime | None:
         """How long what a reply brings may be kept, where it may be."""
-        if not declares_anything(reply, endpoint.cache):
+        if not _is_spoken_of(reply, endpoint.cache):
             return None
         return self._lifetime(endpoint, (reply,), personal=personal)
 
@@ -227,6 +228,18 @@ class _Names:
             if (entry := entries.get(name)) is not None
             and entry.asked_at > max(since, past.get(row, 0.0))
         }
+
+
+def _is_spoken_of(reply: Reply, policy: CachePolicy) -> bool:
+    """Whether anybody says that a reply may be kept: of most nobody does."""
+    headers = reply.headers
+    if not policy.enabled or headers.get("cache-control") == "no-store":
+        return False
+    return (
+        policy.ttl_s is not None
+        or "cache-control" in headers
+        or not SPEAK_OF_KEEPING.isdisjoint(headers)
+    )
 
 
 def _varies_with(endpoint: EndpointSpec) -> frozenset[str]:

@@ -119,7 +119,7 @@ def _parameters_of(
 def _text(name: str, value: object) -> str:
     if value is None:
         return "\x00"  # apart from every text: a null parameter is left out of the call
-    if isinstance(value, list | tuple | dict):
+    if isinstance(value, (list, tuple, dict)):
         return "\x01" + json_body(value).decode()  # apart from the text that looks like it
     return plain_text(name, value)
 

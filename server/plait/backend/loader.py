@@ -19,8 +19,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
-from msgspec.structs import replace
-
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
@@ -303,7 +301,7 @@ class Loaders:
         if self.spans is not None:
             span = self._span(keys)
             self.spans.append(span)
-            origin = replace(origin, span=span)
+            origin = origin.noted_by(span)
         try:
             outcomes = await self._fetcher.fetch(keys, origin, since=self.since)
         except Exception as error:

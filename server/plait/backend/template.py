@@ -141,7 +141,7 @@ def query_pairs(name: str, wire_name: str, value: object) -> list[tuple[str, str
     """`value` as query parameters: a list repeats the name, null leaves it out."""
     if value is None:
         return []
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [(wire_name, plain_text(name, item)) for item in value]
     return [(wire_name, plain_text(name, value))]
 
@@ -175,12 +175,13 @@ def header_value(name: str, value: object) -> str:
 
 def plain_text(name: str, value: object) -> str:
     """A scalar as the text that goes on the wire."""
-    text = str(value) if type(value) is int else scalar_text(name, value)
+    is_whole = type(value) is int
+    text = str(value) if is_whole else scalar_text(name, value)
     if len(text) > VALUE_CHARACTERS_MAX:
         raise BadUserInput(
             f"The value of '{name}' is longer than {VALUE_CHARACTERS_MAX} characters."
         )
-    if _CONTROL.search(text):
+    if not is_whole and _CONTROL.search(text):
         raise BadUserInput(f"The value of '{name}' may not hold control characters.")
     return text
 
@@ -201,10 +202,10 @@ def scalar_text(name: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Enum):
         return scalar_text(name, value.value)
-    if isinstance(value, datetime | date):
+    if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))  # JSON knows one number there, whether 7 or 7.0 is written
-    if isinstance(value, int | float | Decimal | UUID):
+    if isinstance(value, (int, float, Decimal, UUID)):
         return str(value)
     raise BadUserInput(f"The value of '{name}' must be a single value, not {type(value).__name__}.")

@@ -150,6 +150,9 @@ class HttpTransport:
             again = raw.is_stale and call.method in SAFE_METHODS
             return AGAIN if again else _failed(raw, call.endpoint, within_s)
         try:
+            headers = raw.joined
+            if headers is not None and raw.status < 300:  # as most are
+                return _reply(raw.status, headers, raw.body, call.endpoint)
             # A redirect, of which the target would be needed, is an error: it is not followed here.
             return self._made(call, b"", _wired(raw))
         except BackendError as error:
@@ -163,7 +166,8 @@ class HttpTransport:
         """The reply that an answer is, or where it says that it can be had. Raises
         `BackendError`."""
         if answer.status < 300 or answer.status == 304:
-            return _reply(answer, call.endpoint)
+            is_decoded = answer.is_decoded
+            return _reply(answer.status, answer.headers, answer.body, call.endpoint, is_decoded)
         if answer.status >= 400 or "location" not in answer.headers:
             raise self._refused(answer, call.endpoint)
         return self._redirect_target(call, target, answer.headers["location"])
@@ -310,14 +314,20 @@ def _wired(raw: RawReply) -> WireReply:
     return WireReply(raw.status, headers, raw.body)
 
 
-def _reply(answer: WireReply, endpoint: EndpointSpec) -> Reply:
-    if answer.status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
-        return Reply(status=answer.status, headers=answer.headers, body=b"")
+def _reply(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    endpoint: EndpointSpec,
+    is_decoded: bool = False,
+) -> Reply:
+    if status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
+        return Reply(status=status, headers=headers, body=b"")
     limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-    body = answer.body
-    if "content-encoding" in answer.headers or len(body) > limit:
+    if "content-encoding" in headers or len(body) > limit:
+        answer = WireReply(status, headers, body, is_decoded=is_decoded)
         body = b"".join(_decoded(answer, endpoint, limit))
-    return Reply(status=answer.status, headers=answer.headers, body=body)
+    return Reply(status=status, headers=headers, body=body)
 
 
 def scripted(script: Script) -> Wire:

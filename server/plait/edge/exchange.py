@@ -4,7 +4,6 @@ other.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -14,7 +13,7 @@ from plait.edge.body import HttpError, body_of_query, decoded_body
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
 from plait.edge.negotiate import MediaType, status_of
 from plait.edge.response import Headers, Response
-from plait.errors import PlaitError
+from plait.errors import GatewayNotStarted, PlaitError
 from plait.events import Events, FieldFailed, RequestFinished
 from plait.query.context import WARNINGS_HEADER
 from plait.query.direct import Direct
@@ -26,17 +25,32 @@ CLIENT_LEFT = 499
 """What logs have as the status of a request whose client left before it was answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """What all exchanges of an app have in common."""
 
-    executor: Callable[[], Executor]
-    """Raises `GatewayNotStarted`."""
-    clock: Clock
-    events: Events
-    caller_of: Callable[[Mapping[str, str]], str] = caller_of
-    forwarded: tuple[str, ...] = ()
-    """The headers that the graph passes on."""
+    __slots__ = ("caller_of", "clock", "events", "executor", "forwarded")
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        events: Events,
+        caller_of: Callable[[Mapping[str, str]], str] = caller_of,
+        forwarded: tuple[str, ...] = (),
+    ) -> None:
+        self.executor: Executor | None = None
+        """There is one while the gateway is running."""
+        self.clock = clock
+        self.events = events
+        self.caller_of = caller_of
+        self.forwarded = forwarded
+        """The headers that the graph passes on."""
+
+    def running(self) -> Executor:
+        """The executor. Raises `GatewayNotStarted`."""
+        if self.executor is None:
+            raise GatewayNotStarted
+        return self.executor
 
 
 class Exchange:
@@ -93,7 +107,7 @@ class Exchange:
         """Begin to answer a POST's body, or a GET's query string. `then` is called once, when it is
         over, which may be before this returns; never, where it is left. Raises
         `GatewayNotStarted`."""
-        executor = self._shared.executor()
+        executor = self._shared.running()
         self._raw, self._then = raw, then
         try:
             caller = self._caller()
@@ -160,7 +174,7 @@ class Exchange:
             if isinstance(found, Done):
                 self._answer(found)
             else:
-                self._execute(self._shared.executor(), self._caller(), found)
+                self._execute(self._shared.running(), self._caller(), found)
         except HttpError as error:
             self.refuse(error)
             self._end()

@@ -8,7 +8,6 @@ cannot send that unasked.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from plait.clock import Clock
@@ -18,9 +17,8 @@ from plait.edge.exchange import Exchange, Shared
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
 from plait.edge.negotiate import headers_of, media_type_of
-from plait.edge.response import Headers, Response
+from plait.edge.response import Response
 from plait.events import Events
-from plait.query.execute import Executor
 
 AsgiScope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -42,7 +40,6 @@ class GraphQLEndpoint:
 
     def __init__(
         self,
-        executor: Callable[[], Executor],
         *,
         clock: Clock,
         events: Events,
@@ -52,8 +49,7 @@ class GraphQLEndpoint:
         caller_of: Callable[[Mapping[str, str]], str] = caller_of,
         forwarded: Iterable[str] = (),
     ) -> None:
-        self._shared = Shared(
-            executor=executor,
+        self.shared = Shared(
             clock=clock,
             events=events,
             caller_of=caller_of,
@@ -92,8 +88,12 @@ class GraphQLEndpoint:
         raw: bytes,
         then: Callable[[Exchange], object],
     ) -> Exchange | None:
-        """Begin to answer a POST or a GET that has arrived whole, without ASGI; `None` for one that
-        has anything unusual about it. `raw` is the body, or the query string."""
+        """Begin to answer a request for /graphql that has arrived whole, without ASGI; `None` where
+        it is to be asked as an ASGI app, for there is anything unusual about it. `pairs` are its
+        headers, `raw` the body of a POST or the query string of a GET. `then` is called once with
+        the answer, unless the exchange is left; it may be before this returns."""
+        if self.shared.executor is None:
+            return None
         headers = headers_of(pairs)
         is_usual = (
             "text/html" not in headers.get("accept", "")  # else a browser
@@ -104,7 +104,7 @@ class GraphQLEndpoint:
         )
         if not is_usual:
             return None
-        exchange = Exchange(self._shared, method, headers)
+        exchange = Exchange(self.shared, method, headers)
         try:
             exchange.media = media_type_of(headers.get("accept", "*/*"))
         except HttpError:
@@ -120,7 +120,7 @@ class GraphQLEndpoint:
     async def _graphql(
         self, scope: AsgiScope, headers: Mapping[str, str], receive: Receive, send: AsgiSend
     ) -> None:
-        exchange = Exchange(self._shared, scope["method"], headers)
+        exchange = Exchange(self.shared, scope["method"], headers)
         try:
             exchange.media = media_type_of(headers.get("accept", "*/*"))
             raw = await self._raw(scope, headers, receive)
@@ -231,22 +231,7 @@ async def send_asset(asset: Asset, headers: Mapping[str, str], send: AsgiSend) -
     await _send(send, response)
 
 
-def content_headers(response: Response) -> Headers:
-    """The headers that tell of a response's body."""
-    return (
-        (b"content-type", typed(response.content_type)),
-        (b"content-length", b"%d" % len(response.body)),
-    )
-
-
-@lru_cache(maxsize=100)
-def typed(content_type: str) -> bytes:
-    """A header's value. Text is in UTF-8."""
-    said = "charset" in content_type
-    return (content_type if said else f"{content_type}; charset=utf-8").encode()
-
-
 async def _send(send: AsgiSend, response: Response) -> None:
-    headers = [*content_headers(response), *response.headers]
+    headers = list(response.all_headers())
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

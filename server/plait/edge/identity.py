@@ -19,7 +19,11 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `x-request-id`, if it is one that may go into logs and headers; else a new
     one."""
     given = headers.get("x-request-id", "")
-    return given if given and _REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"
+    return (
+        given
+        if given and _REQUEST_ID.fullmatch(given)
+        else getrandbits(128).to_bytes(16, "big").hex()
+    )
 
 
 def traceparent_of(headers: Mapping[str, str]) -> str:
@@ -27,7 +31,7 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
     given = headers.get("traceparent", "")
     if given and _TRACEPARENT.fullmatch(given):
         return given
-    both = f"{getrandbits(192) | _NOT_ZERO:048x}"
+    both = (getrandbits(192) | _NOT_ZERO).to_bytes(24, "big").hex()
     return f"00-{both[:32]}-{both[32:]}-01"
 
 

@@ -23,8 +23,7 @@ from uvicorn.server import ServerState
 
 from plait.burst import Burst
 from plait.edge.exchange import Exchange
-from plait.edge.http import typed
-from plait.edge.response import Response
+from plait.edge.response import CLOSES, Headers, Response, lines
 
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 """Headers as they came, their names in lower case."""
@@ -36,6 +35,13 @@ _QUERY = re.compile(rb"/graphql\?([A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)")
 """A path with a query string in which nothing is left to be encoded (RFC 3986, section 3.4)."""
 TOGETHER_BYTES = 64 * 1024
 """Up to here an answer is copied behind its headers; beyond, the two are written one by one."""
+
+
+def _query_of(url: bytes) -> bytes | None:
+    """The query string of a GET for /graphql; `None` for one of anything else."""
+    found = _QUERY.fullmatch(url)
+    return found[1] if found is not None else None
+
 
 _BURSTS: WeakKeyDictionary[ServerState, Burst] = WeakKeyDictionary()
 """Of each server, the answers that are about to be written."""
@@ -226,9 +232,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arrived = 0
         if self.transport.is_closing():
             return  # the answer before said that it is the last
+        method = parser.get_method()
+        self._query = _query_of(self.url) if method == b"GET" else None
+        is_ours = self.url == PATH if method == b"POST" else self._query is not None
         if (
-            self._at_once is not None
-            and self._may_be_at_once(parser.get_method())
+            is_ours
+            and self._at_once is not None
             and (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
             and not self.expect_100_continue
@@ -236,17 +245,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body = []
         else:
             self._give_uvicorn([])
-
-    def _may_be_at_once(self, method: bytes) -> bool:
-        """Whether it is for /graphql, as far as its first line tells."""
-        self._query = None
-        if method == b"POST":
-            return self.url == PATH
-        if method != b"GET":
-            return False
-        found = _QUERY.fullmatch(self.url)
-        self._query = found[1] if found is not None else None
-        return found is not None
 
     def on_body(self, body: bytes) -> None:
         """See `httptools`."""
@@ -321,18 +319,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.logger.error("Exception in GraphQL endpoint", exc_info=exchange.defect)
             response = Response(500, "text/plain", (), b"Internal Server Error")
             turn.keep_alive = False
-        headers = response.headers
-        if exchange.added and exchange.response is not None:
-            headers = (*headers, *exchange.added)
+        added: Headers = exchange.added if exchange.response is not None else ()
+        if not turn.keep_alive:
+            added = (*added, *CLOSES)
+        defaults = self.server_state.default_headers
+        if defaults is not self._defaults[0]:  # uvicorn makes a new list of them each second
+            self._defaults = defaults, lines(tuple(defaults))
         body = response.body
-        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (
-            STATUS_LINE[response.status],
-            self._default_headers(),
-            typed(response.content_type),
-            len(body),
-            b"".join([b"%b: %b\r\n" % header for header in headers]),
-            b"" if turn.keep_alive else b"connection: close\r\n",
-        )
+        head = response.head(STATUS_LINE[response.status] + self._defaults[1], added)
         turn.response_started = True
         if len(body) <= TOGETHER_BYTES:
             self._burst.write(self.loop, self.transport, head + body)
@@ -345,14 +339,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.on_response_complete()
         if exchange.response is not None:
             exchange.sent()
-
-    def _default_headers(self) -> bytes:
-        """uvicorn makes a new list of them each second."""
-        defaults = self.server_state.default_headers
-        if defaults is not self._defaults[0]:
-            text = b"".join([b"%b: %b\r\n" % header for header in defaults])
-            self._defaults = defaults, text
-        return self._defaults[1]
 
     def _close(self) -> None:
         """Close the connection behind what was answered."""

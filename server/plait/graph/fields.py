@@ -64,6 +64,8 @@ class Given:
         given = arguments.get(self.name, LEFT_OUT)
         if given is LEFT_OUT or (given is None and self.null_is_nothing):
             return LEFT_OUT
+        if self.serialize is None and (type(given) is int or type(given) is str):
+            return given
         return to_json(serialized(given, self.serialize), self.names)
 
 

@@ -3,20 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from graphql import FieldNode, GraphQLError
 
 from plait.backend.budget import Budget
 from plait.errors import PlaitError
 
 
-class FieldError(msgspec.Struct, frozen=True, eq=False):
+class FieldError:
     """An error of ours at its place: of a `GraphQLError` what is looked at when it is told, at a
     tenth of the cost. Nobody raises it."""
 
-    original_error: PlaitError
-    nodes: Sequence[FieldNode]
-    path: list[str | int]
+    __slots__ = ("nodes", "original_error", "path")
+
+    def __init__(
+        self, original_error: PlaitError, nodes: Sequence[FieldNode], path: list[str | int]
+    ) -> None:
+        self.original_error = original_error
+        self.nodes = nodes
+        self.path = path
 
     @property
     def message(self) -> str:
@@ -29,15 +33,25 @@ class FieldError(msgspec.Struct, frozen=True, eq=False):
         return [node.loc.start for node in self.nodes if node.loc is not None]
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
+class Answered:
     """What compiled code made."""
 
-    body: bytes
-    """The whole answer, where there are no errors."""
-    data: dict[str, Any] | None
-    errors: list[GraphQLError | FieldError] = []
-    fallbacks: list[dict[str, Any]] = []
-    """What it tells of fields that show something else than what was asked for just now."""
+    __slots__ = ("body", "data", "errors", "fallbacks")
+
+    def __init__(
+        self,
+        *,
+        body: bytes,
+        data: dict[str, Any] | None,
+        errors: list[GraphQLError | FieldError],
+        fallbacks: list[dict[str, Any]],
+    ) -> None:
+        self.body = body
+        """The whole answer, where there are no errors."""
+        self.data = data
+        self.errors = errors
+        self.fallbacks = fallbacks
+        """What it tells of fields that show something else than what was asked for just now."""
 
     @property
     def is_all(self) -> bool:
@@ -45,23 +59,52 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
         return not self.errors and not self.fallbacks
 
 
-class Beside(msgspec.Struct, kw_only=True):
+class Beside:
     """What is told beside data and errors, and how."""
 
-    request_id: str
-    budget: Budget
-    """Of which the answer's size is."""
-    hides_suggestions: bool = False
-    """Whether errors may not name what the schema has."""
-    reported: Sequence[GraphQLError] = ()
-    """Errors of what is written beside the data."""
-    dropped: int = 0
-    """How many errors there were beyond those that are listed."""
-    fallbacks: list[dict[str, Any]] = []
-    replayed: bool = False
-    written: Sequence[Mapping[str, Any]] = ()
-    warnings: Sequence[str] = ()
-    given: Mapping[str, Any] = {}
-    """The extensions that the graph's own extensions made."""
-    more: Callable[[], Mapping[str, Any]] | None = None
-    """What else there is, once the operation has ended."""
+    __slots__ = (
+        "budget",
+        "dropped",
+        "fallbacks",
+        "given",
+        "hides_suggestions",
+        "more",
+        "replayed",
+        "reported",
+        "request_id",
+        "warnings",
+        "written",
+    )
+
+    def __init__(
+        self,
+        *,
+        request_id: str,
+        budget: Budget,
+        hides_suggestions: bool = False,
+        reported: Sequence[GraphQLError] = (),
+        dropped: int = 0,
+        fallbacks: Sequence[dict[str, Any]] = (),
+        replayed: bool = False,
+        written: Sequence[Mapping[str, Any]] = (),
+        warnings: Sequence[str] = (),
+        given: Mapping[str, Any] | None = None,
+        more: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.budget = budget
+        """Of which the answer's size is."""
+        self.hides_suggestions = hides_suggestions
+        """Whether errors may not name what the schema has."""
+        self.reported = reported
+        """Errors of what is written beside the data."""
+        self.dropped = dropped
+        """How many errors there were beyond those that are listed."""
+        self.fallbacks = list(fallbacks)
+        self.replayed = replayed
+        self.written = written
+        self.warnings = warnings
+        self.given: Mapping[str, Any] = given or {}
+        """The extensions that the graph's own extensions made."""
+        self.more = more
+        """What else there is, once the operation has ended."""

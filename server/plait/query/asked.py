@@ -1,6 +1,5 @@
 """What one step of a compiled operation has asked for, and the rows that came of it."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from plait.query.joins import Join, Typed
 
 REFUSED_MAX = 3
 """After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
+_NO_VALUE = object()
 OBJECT_MARK = b"{"
 """What JSON has for every object: how many there are at most can be counted without reading it."""
 
@@ -70,7 +70,7 @@ class LoadBatch:
         self.known: Known | None = None
         """In place of `fetching`."""
         self.is_shared = False
-        self._size: tuple[int, list[bytes]] | None = None
+        self._size = -1
 
     def all_keys(self) -> Keys:
         """Those of guests too."""
@@ -101,13 +101,20 @@ class LoadBatch:
     def is_over(self) -> bool:
         return self.known is not None or (self.fetching is not None and self.fetching.is_over)
 
-    def size(self) -> tuple[int, list[bytes]]:
-        """How many bytes it brought, and these."""
-        if self._size is None:
-            source = self.known or self.fetching
-            bodies = source.bodies() if source is not None else []
-            self._size = sum(map(len, bodies)), bodies
+    def size(self) -> int:
+        """How many bytes it brought."""
+        if self._size < 0:
+            whole = None if self.fetching is None else self.fetching.plain()
+            if whole is not None and whole.body is not None:
+                self._size = len(whole.body)
+            else:
+                self._size = sum([len(body) for body in self.bodies()])
         return self._size
+
+    def bodies(self) -> list[bytes]:
+        """What it brought, as JSON."""
+        source = self.known or self.fetching
+        return source.bodies() if source is not None else []
 
 
 class Asked:
@@ -215,10 +222,22 @@ def _read(
     if not batch.many:
         by_key = dict(zip(told, came, strict=True))
         return len(by_key) == len(came) and _matched(batch, keys, by_key, rows)
-    groups: dict[Any, list[Any]] = defaultdict(list)
-    for own, row in zip(told, came, strict=True):
-        groups[own].append(row)
-    return _matched(batch, keys, groups, rows)
+    return _matched(batch, keys, _groups(told, came), rows)
+
+
+def _groups(told: Sequence[Any], rows: Sequence[Any]) -> dict[Any, list[Any]]:
+    """Rows by the values that tell them apart. Those of one value mostly stand together."""
+    groups: dict[Any, list[Any]] = {}
+    last: Any = _NO_VALUE
+    group: list[Any] = []
+    for own, row in zip(told, rows, strict=True):
+        if own != last:
+            last, known = own, groups.get(own)
+            if known is None:
+                known = groups[own] = []
+            group = known
+        group.append(row)
+    return groups
 
 
 def _matched(

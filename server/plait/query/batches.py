@@ -12,8 +12,6 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from msgspec.structs import replace
-
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher, Fetching
@@ -37,7 +35,7 @@ class Batches:
         quiet: Callable[[], object],
     ) -> None:
         self._fetcher = fetcher
-        self._origin = replace(origin, deadline=None)  # who waits has it, and no call
+        self._origin = origin.without_deadline()
         self._budget = budget
         self._came = came
         self._quiet = quiet
@@ -156,7 +154,7 @@ class Batches:
             batch.fetching = Fetching(
                 self._fetcher,
                 self._fetcher.inquiry(batch.all_keys(), self._origin, since),
-                then=partial(self._landed, batch),
+                then=_Landed(self, batch),
             )
             try:
                 batch.fetching.begin()
@@ -185,7 +183,8 @@ class Batches:
         self._is_watching = False
         self._quiet()
 
-    def _landed(self, batch: LoadBatch) -> None:
+    def landed(self, batch: LoadBatch) -> None:
+        """All that left with it is there."""
         self.under_way -= 1
         if not self._is_given_up:
             batch.tell_guests()
@@ -260,6 +259,19 @@ class Batches:
         for batch in self._left:
             until = min(until, batch.fetching.fresh_until() if batch.fetching else 0.0)
         return until if self._left else 0.0
+
+
+class _Landed:
+    """Tells that a batch is there."""
+
+    __slots__ = ("_batch", "_batches")
+
+    def __init__(self, batches: Batches, batch: LoadBatch) -> None:
+        self._batches = batches
+        self._batch = batch
+
+    def __call__(self) -> None:
+        self._batches.landed(self._batch)
 
 
 def _nothing(*_: object) -> None:

@@ -7,8 +7,7 @@ was asked for until then is handed on, so that who makes the answer instead asks
 again.
 """
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
 from plait.query.batches import Batches
 from plait.query.computed import Computed
+from plait.query.deadlines import Deadlines, Due
 from plait.query.failed import FailedRow, Instead, Told
 from plait.query.held import Fetched
 from plait.query.joins import Join
@@ -94,7 +94,8 @@ class Direct:
         """What others have still to decide before more can be asked for."""
         self._rows = 0
         self._then: Callable[[], object] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlines: Deadlines | None = None
+        self._due: Due | None = None
         self._held: dict[str, Join] = {}
         """What waits for its permissions, by its key in the answer."""
         self._refused: set[int] = set()
@@ -191,10 +192,10 @@ class Direct:
             return False
         return self.why is not None or batches.is_empty
 
-    def then(self, go_on: Callable[[], object], within_s: float) -> None:
+    def then(self, go_on: Callable[[], object], deadlines: Deadlines) -> None:
         """Call `go_on`, once, when nothing more is to come, or after so long."""
         self._then = go_on
-        self._timer = asyncio.get_running_loop().call_later(within_s, self._too_late)
+        self._deadlines, self._due = deadlines, deadlines.add(self._too_late)
 
     def answer(self) -> Answered:
         """The whole answer. Raises where graphql-core is to make it; anything may be raised."""
@@ -262,14 +263,17 @@ class Direct:
         """Nothing that is still to come is waited for. Who joined has been told before."""
         self._is_left = True
         self._then = None
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._due is not None and self._deadlines is not None:
+            self._deadlines.remove(self._due)
+            self._due = None  # it knows this, and would keep it
         self.batches.give_up()
 
-    def absences(self) -> Iterable[Absence]:
+    def absences(self) -> list[Absence]:
         """What the graph reads in vain, as far as it was seen now."""
-        for bound in self._prepared.bounds:
-            yield from bound.watch.absences
+        found: list[Absence] = []
+        for watch in self._prepared.watches:
+            found += watch.absences
+        return found
 
     # --- asking
 
@@ -418,7 +422,11 @@ class Direct:
     # --- landing
 
     def _came(self, batch: LoadBatch) -> None:
-        self._guarded(partial(self._go_on, batch))
+        try:
+            self._go_on(batch)
+        except Exception as error:
+            self._give_in(error)
+        self._end_if_over()
 
     def _go_on(self, batch: LoadBatch) -> None:
         assert batch.fetching is not None
@@ -437,6 +445,9 @@ class Direct:
             work()
         except Exception as error:
             self._give_in(error)
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
         if self._then is not None and self.is_over:
             self._end()
 
@@ -448,7 +459,7 @@ class Direct:
     def _landed(self, join: Join, asked: Asked) -> None:
         """All rows of a join are there: ask for what hangs on them."""
         self._under_way -= 1
-        watch = self._prepared.bounds[join.index].watch
+        watch = self._prepared.watches[join.index]
         # What computes fields of rows has the rows that graphql-core would have.
         if (
             watch.is_open

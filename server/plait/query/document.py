@@ -1,86 +1,66 @@
-"""From a document's text to a parsed, validated and limited one, kept by its text.
+"""The documents that were seen lately, and what was worked out for each of them.
 
 The same few documents come again and again, so the work is done once for each text. Only valid
 ones are kept: invalid ones would let anybody fill the store.
 """
 
 import logging
-import re
-from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
-    DirectiveNode,
     DocumentNode,
-    FieldNode,
     FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
-    InlineFragmentNode,
-    ListValueNode,
-    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
-    OverlappingFieldsCanBeMergedRule,
-    SelectionSetNode,
-    Source,
-    ValueNode,
-    parse,
-    specified_rules,
 )
 
 from plait.graph.execution import Selected
-from plait.graph.graph import TOO_MANY_SPREADS, Graph
+from plait.graph.graph import Graph
 from plait.query.answered import FieldError
 from plait.query.code import CodeStore
 from plait.query.held import Resolvers, resolvers_of
 from plait.query.joins import NotCompiled
 from plait.query.mixed import Mixed, mixed_of
-from plait.query.overlap import OverlappingFields
 from plait.query.plan import Plan, planned
 from plait.query.prepared import Prepared, prepared
+from plait.query.reading import DocumentLimits, line_ends, places, read_document
 from plait.query.selection import decided_by
-from plait.query.variables import VariableLimits, depth_error, list_error
 
-NAME_CHARACTERS_MAX = 200
-"""The longest name. Names are repeated: an alias once a row, and in the path of each error."""
-ERRORS_MAX = 20
-RULES = tuple(
-    OverlappingFields if rule is OverlappingFieldsCanBeMergedRule else rule
-    for rule in specified_rules
-)
 STORE_BYTES_MAX = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentLimits:
-    """How large a document may be."""
-
-    characters: int = 100_000
-    tokens: int = 2_000
-    depth: int = 20
-    fields: int = 2_000
-    introspection: bool = True
-    values: VariableLimits = field(default_factory=VariableLimits)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Document:
-    """A document that may be executed."""
+    """A document that may be executed, and what was worked out for it."""
 
-    text: str
-    ast: DocumentNode
-    operations: tuple[OperationDefinitionNode, ...]
+    __slots__ = (
+        "_fragments",
+        "_line_ends",
+        "_plans",
+        "_selected",
+        "ast",
+        "code",
+        "directs",
+        "operations",
+        "text",
+    )
 
-    plans: dict[tuple[int, bool], Plan] = field(default_factory=dict, repr=False, compare=False)
-    code: CodeStore = field(default_factory=CodeStore, repr=False, compare=False)
-    directs: "dict[int, Directs]" = field(default_factory=dict, repr=False, compare=False)
-    """How its operations are executed without the executor, where they can be."""
-    _selected: dict[int, Selected | None] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(self, text: str, ast: DocumentNode, code: CodeStore) -> None:
+        self.text = text
+        self.ast = ast
+        self.operations = [
+            one for one in ast.definitions if isinstance(one, OperationDefinitionNode)
+        ]
+        self.code = code
+        self.directs: dict[int, Directs] = {}
+        """How its operations are executed without the executor, where they can be."""
+        self._plans: dict[tuple[int, bool], Plan] = {}
+        self._selected: dict[int, Selected | None] = {}
+        self._fragments: dict[str, FragmentDefinitionNode] | None = None
+        self._line_ends: list[int] | None = None
 
     def selected(self, operation: OperationDefinitionNode) -> Selected | None:
         """What graphql-core has found one of its operations to select, for every request with it;
@@ -102,29 +82,29 @@ class Document:
     ) -> Plan:
         """What one of its operations will ask of backends; with `is_granted` as `planned` has it.
         Worked out at first sight."""
-        plan = self.plans.get((id(operation), is_granted))
+        plan = self._plans.get((id(operation), is_granted))
         if plan is None:
             plan = planned(
                 operation, self.fragments, graph.core, graph.fields, is_granted=is_granted
             )
-            self.plans[id(operation), is_granted] = plan
+            self._plans[id(operation), is_granted] = plan
         return plan
 
-    @cached_property
+    @property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
         """Its fragments, by name."""
-        return {
-            one.name.value: one
-            for one in self.ast.definitions
-            if isinstance(one, FragmentDefinitionNode)
-        }
-
-    @cached_property
-    def _line_ends(self) -> list[int]:
-        return line_ends(self.text)
+        if self._fragments is None:
+            self._fragments = {
+                one.name.value: one
+                for one in self.ast.definitions
+                if isinstance(one, FragmentDefinitionNode)
+            }
+        return self._fragments
 
     def places(self, error: GraphQLError | FieldError) -> list[dict[str, int]]:
         """Where an error's nodes stand in the text: line and column, from 1."""
+        if self._line_ends is None:
+            self._line_ends = line_ends(self.text)
         return places(error, self._line_ends)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
@@ -132,7 +112,10 @@ class Document:
         several."""
         if name is None:
             return self.operations[0] if len(self.operations) == 1 else None
-        return next((one for one in self.operations if one.name and one.name.value == name), None)
+        for one in self.operations:
+            if one.name and one.name.value == name:
+                return one
+        return None
 
 
 Code: TypeAlias = Prepared | Resolvers | Mixed
@@ -160,7 +143,7 @@ class Directs:
 
     def get(self, variables: Mapping[str, Any]) -> Code | None:
         """The code for a request with these variables; `None` where there is none, or not yet."""
-        choice = tuple(variables.get(name) for name in self._decided_by)
+        choice = tuple([variables.get(name) for name in self._decided_by])
         if choice in self._known:
             self._document.code.touch((self, choice))
             return self._known[choice]
@@ -228,20 +211,6 @@ class CodeText(NamedTuple):
     """Whether it asks permissions itself, and so may plan what is below them."""
 
 
-class DocumentErrors(Exception):
-    """The document cannot be executed; `errors` say why."""
-
-    def __init__(self, errors: list[GraphQLError], code: str, text: str = "") -> None:
-        super().__init__(code)
-        self.errors = errors
-        self.code = code
-        self._text = text
-
-    def places(self, error: GraphQLError | FieldError) -> list[dict[str, int]]:
-        """As `Document.places`."""
-        return places(error, line_ends(self._text))
-
-
 class Documents:
     """The documents that were seen lately."""
 
@@ -265,7 +234,7 @@ class Documents:
         if document is not None:
             self._known.move_to_end(text)
             return document
-        document = self._read(text)
+        document = Document(text, read_document(text, self._graph, self._limits), self.code)
         self._keep(document)
         return document
 
@@ -277,201 +246,3 @@ class Documents:
             self._bytes -= len(text)
             for directs in document.directs.values():
                 directs.forget()
-
-    def _read(self, text: str) -> Document:
-        limits = self._limits
-        if len(text) > limits.characters:
-            raise _too_large(f"has {len(text)} characters", limits.characters)
-        source = Source(text)
-        try:
-            ast = parse(source, max_tokens=limits.tokens)
-        except GraphQLError as error:
-            raise DocumentErrors([error], "GRAPHQL_PARSE_FAILED", text) from None
-        except RecursionError:
-            too_deep = GraphQLError("The document nests too deeply.")
-            raise DocumentErrors([too_deep], "GRAPHQL_PARSE_FAILED") from None
-        # graphql-core looks for the line of every error it makes, shown or not, by reading the
-        # text up to it. Without one it has nothing to read; `places` finds the lines of what is
-        # shown.
-        source.body = ""
-        # Limits come first: validation must not meet an unbounded document.
-        try:
-            errors = limit_errors(ast, limits, text)
-        except RecursionError:
-            errors = [GraphQLError(TOO_MANY_SPREADS)]
-        if errors:
-            raise DocumentErrors(errors, "OPERATION_TOO_COSTLY", text)
-        if not limits.introspection and (asked := introspection_in(ast)):
-            off = GraphQLError("Introspection is turned off here.", nodes=asked)
-            raise DocumentErrors([off], "INTROSPECTION_DISABLED", text)
-        errors = self._graph.validate(
-            ast, RULES, errors_max=ERRORS_MAX, hide_suggestions=self.hides_suggestions
-        )
-        if errors:
-            raise DocumentErrors(errors[:ERRORS_MAX], "GRAPHQL_VALIDATION_FAILED", text)
-        operations = tuple(
-            one for one in ast.definitions if isinstance(one, OperationDefinitionNode)
-        )
-        return Document(text=text, ast=ast, operations=operations, code=self.code)
-
-
-_LINE_END = re.compile(r"\r\n|[\n\r]")
-_LONG_NAME = re.compile(rf"[_A-Za-z][_0-9A-Za-z]{{{NAME_CHARACTERS_MAX},}}")
-
-
-def line_ends(text: str) -> list[int]:
-    """The position after each line end of `text`."""
-    return [match.end() for match in _LINE_END.finditer(text)]
-
-
-def places(error: GraphQLError | FieldError, ends: list[int]) -> list[dict[str, int]]:
-    """Where an error's nodes stand: line and column, from 1."""
-    found = []
-    for position in error.positions or ():
-        line = bisect_left(ends, position + 1)
-        start = ends[line - 1] if line else 0
-        found.append({"line": line + 1, "column": position - start + 1})
-    return found
-
-
-def _too_large(what: str, allowed: int) -> DocumentErrors:
-    error = GraphQLError(f"The document {what}; at most {allowed} are allowed.")
-    return DocumentErrors([error], "OPERATION_TOO_COSTLY")
-
-
-def limit_errors(ast: DocumentNode, limits: DocumentLimits, text: str = "") -> list[GraphQLError]:
-    """What is too large about a document. Linear in its length, whatever its fragments do."""
-    if _LONG_NAME.search(text) and (name := _long_name(ast)):
-        message = f"The name '{name[:20]}…' has {len(name)} characters; at most "
-        return [GraphQLError(f"{message}{NAME_CHARACTERS_MAX} are allowed.")]
-    measure = _Measure(
-        {one.name.value: one for one in ast.definitions if isinstance(one, FragmentDefinitionNode)},
-        limits.values,
-    )
-    errors = []
-    for operation in ast.definitions:
-        if isinstance(operation, FragmentDefinitionNode):
-            measure.of(operation.selection_set)  # for its values; what it adds counts where it is
-            continue
-        if not isinstance(operation, OperationDefinitionNode):
-            continue
-        measure.look_at_defaults(operation)
-        depth, fields = measure.of(operation.selection_set)
-        if depth > limits.depth:
-            message = (
-                f"The operation nests {depth} fields deep; at most {limits.depth} are allowed."
-            )
-            errors.append(GraphQLError(message, nodes=[operation]))
-        if fields > limits.fields:
-            message = f"The operation selects more than {limits.fields} fields."
-            errors.append(GraphQLError(message, nodes=[operation]))
-    return errors + measure.value_errors[:1]
-
-
-def introspection_in(ast: DocumentNode) -> list[FieldNode]:
-    """Where the document asks for the schema."""
-    return [node for node in _fields_of(ast) if node.name.value in ("__schema", "__type")]
-
-
-def _fields_of(ast: DocumentNode) -> Iterator[FieldNode]:
-    waiting = [one.selection_set for one in ast.definitions if hasattr(one, "selection_set")]
-    while waiting:
-        for node in waiting.pop().selections:
-            if isinstance(node, FieldNode):
-                yield node
-            below = getattr(node, "selection_set", None)
-            if below:
-                waiting.append(below)
-
-
-def _long_name(ast: DocumentNode) -> str | None:
-    """The first name that is too long. Walks everything: only called when there may be one."""
-    from graphql.language import NameNode, Visitor, visit
-
-    found: list[str] = []
-
-    class Names(Visitor):
-        def enter_name(self, node: NameNode, *_: object) -> None:
-            if len(node.value) > NAME_CHARACTERS_MAX:
-                found.append(node.value)
-
-    visit(ast, Names())
-    return found[0] if found else None
-
-
-class _Measure:
-    """Depth and number of fields, with each fragment measured once: spreads double for nothing."""
-
-    def __init__(
-        self, fragments: dict[str, FragmentDefinitionNode], values: VariableLimits
-    ) -> None:
-        self._fragments = fragments
-        self._values = values
-        self._known: dict[str, tuple[int, int]] = {}
-        self.value_errors: list[GraphQLError] = []
-
-    def of(self, selections: SelectionSetNode | None) -> tuple[int, int]:
-        depth = fields = 0
-        for node in selections.selections if selections else ():
-            if isinstance(node, FieldNode):
-                below_depth, below_fields = self._field(node)
-            elif isinstance(node, FragmentSpreadNode):
-                below_depth, below_fields = self._fragment(node.name.value)
-            elif isinstance(node, InlineFragmentNode):
-                below_depth, below_fields = self.of(node.selection_set)
-            else:  # there is no fourth kind of selection
-                continue
-            self._look_at_directives(node.directives)
-            depth = max(depth, below_depth)
-            fields += below_fields
-        return depth, fields
-
-    def look_at_defaults(self, operation: OperationDefinitionNode) -> None:
-        """The values outside the selections."""
-        self._look_at_directives(operation.directives)
-        for variable in operation.variable_definitions or ():
-            if variable.default_value:
-                self._look_at(variable.default_value)
-
-    def _field(self, node: FieldNode) -> tuple[int, int]:
-        for argument in node.arguments or ():
-            self._look_at(argument.value)
-        if node.name.value in ("__schema", "__type"):
-            # Introspection nests deeply by nature, over a bounded schema. graphql-core bounds how
-            # often it may go through lists, and the budget what the answer holds.
-            return 1, 1
-        depth, fields = self.of(node.selection_set)
-        return depth + 1, fields + 1
-
-    def _fragment(self, name: str) -> tuple[int, int]:
-        if name not in self._known:
-            self._known[name] = (0, 0)  # a cycle ends here; validation reports it
-            fragment = self._fragments.get(name)
-            self._known[name] = self.of(fragment.selection_set if fragment else None)
-        return self._known[name]
-
-    def _look_at_directives(self, directives: Iterable[DirectiveNode] | None) -> None:
-        for directive in directives or ():
-            for argument in directive.arguments or ():
-                self._look_at(argument.value)
-
-    def _look_at(self, value: ValueNode) -> None:
-        """Note a literal that nests too deeply, or a list with too many items."""
-        level = [value]
-        for _ in range(self._values.depth + 1):
-            below: list[ValueNode] = []
-            for node in level:
-                if isinstance(node, ObjectValueNode):
-                    below += (field.value for field in node.fields)
-                elif isinstance(node, ListValueNode):
-                    if len(node.values) > self._values.list_items:
-                        self._note(str(list_error(len(node.values), self._values)), value)
-                        return
-                    below += node.values
-            if not below:
-                return
-            level = below
-        self._note(str(depth_error(self._values)), value)
-
-    def _note(self, message: str, value: ValueNode) -> None:
-        self.value_errors.append(GraphQLError(message, nodes=[value]))

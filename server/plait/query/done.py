@@ -3,37 +3,77 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from plait.backend.call import Origin
 from plait.events import ExecutedBy
 from plait.query.answer import Answer
 from plait.query.direct import Direct
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request:
     """One GraphQL request, as the client sent it."""
 
-    query: str
-    origin: Origin
-    variables: Mapping[str, Any] | None = None
-    operation_name: str | None = None
-    caller: str = ""
-    idempotency_key: str | None = None
-    only_queries: bool = False
-    """Whether it may only read, as a GET may."""
-    share: tuple[object, ...] | None = None
-    """Equal for requests that may share an answer; `None` where it is this one's alone."""
-    joined: Direct | None = None
-    """What an equal request has fetched."""
+    __slots__ = (
+        "caller",
+        "idempotency_key",
+        "joined",
+        "only_queries",
+        "operation_name",
+        "origin",
+        "query",
+        "share",
+        "variables",
+    )
+
+    def __init__(
+        self,
+        *,
+        query: str,
+        origin: Origin,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+        caller: str = "",
+        idempotency_key: str | None = None,
+        only_queries: bool = False,
+        share: tuple[object, ...] | None = None,
+        joined: Direct | None = None,
+    ) -> None:
+        self.query = query
+        self.origin = origin
+        self.variables = variables
+        self.operation_name = operation_name
+        self.caller = caller
+        self.idempotency_key = idempotency_key
+        self.only_queries = only_queries
+        """Whether it may only read, as a GET may."""
+        self.share = share
+        """Equal for requests that may share an answer; `None` where it is this one's alone."""
+        self.joined = joined
+        """What an equal request has fetched."""
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
+class Done:
     """The answer, and what is worth telling of the operation."""
 
-    answer: Answer
-    name: str | None = None
-    kind: str = "none"
-    calls: int = 0
-    executed_by: ExecutedBy = ""
-    """Who made the answer; nothing where nothing was executed."""
+    __slots__ = ("answer", "calls", "executed_by", "kind", "name")
+
+    def __init__(
+        self,
+        *,
+        answer: Answer,
+        name: str | None = None,
+        kind: str = "none",
+        calls: int = 0,
+        executed_by: ExecutedBy = "",
+    ) -> None:
+        self.answer = answer
+        self.name = name
+        self.kind = kind
+        self.calls = calls
+        self.executed_by: ExecutedBy = executed_by
+        """Who made the answer; nothing where nothing was executed."""
+
+    def without_calls(self) -> "Done":
+        """The same for who has it of somebody else, who made the calls."""
+        return Done(
+            answer=self.answer, name=self.name, kind=self.kind, executed_by=self.executed_by
+        )

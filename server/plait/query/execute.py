@@ -23,20 +23,24 @@ from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.computed import Computed
 from plait.query.context import WARNINGS_HEADER, Context
+from plait.query.deadlines import Deadlines
 from plait.query.direct import Direct
-from plait.query.document import Document, DocumentErrors, Documents
+from plait.query.document import Document, Documents
 from plait.query.done import Done, Request
 from plait.query.held import Resolvers
 from plait.query.interpret import EXPLAIN_HEADER, GRACE_S, Interpreter, OperationLimits
 from plait.query.marks import MARKS_MAX
 from plait.query.mixed import Mixed
 from plait.query.prepared import Prepared
+from plait.query.reading import DocumentErrors
 from plait.query.resolved import Execution
 from plait.query.resolving import Resolving
 from plait.query.respond import given_up, refused, told_plan, whole
 from plait.query.sharing import Lead, Sharing
 from plait.query.variables import variables_error
 from plait.writes.writes import Writes
+
+_QUERY = OperationType.QUERY
 
 
 class Executor:
@@ -67,10 +71,12 @@ class Executor:
             introspection=not documents.hides_suggestions,
         )
         self.graph = graph
+        self._core = graph.core
         self._documents = documents
         self._fetcher = fetcher
         self._clock = clock
         self.limits = limits
+        self.deadlines = Deadlines(limits.timeout_s)
         self._turns = turns
         self.running = 0
         """How many operations are under way."""
@@ -136,9 +142,7 @@ class Executor:
         headers = request.origin.headers
         if WARNINGS_HEADER in headers or EXPLAIN_HEADER in headers:
             return None
-        variables = Variables(
-            self.graph.core, operation.variable_definitions or (), request.variables
-        )
+        variables = Variables(self._core, operation.variable_definitions or (), request.variables)
         try:
             code = document.direct(operation, self.graph).get(variables.coerced)
         except Exception:  # the variables are none: it is told where they are read
@@ -331,7 +335,7 @@ class Running:
             direct.batches.is_joined = not resolving.is_over
             direct.begin()
         if not direct.is_over:
-            direct.then(self._mixed, executor.limits.timeout_s)
+            direct.then(self._mixed, executor.deadlines)
         self._has_mixed = True
         self._mixed()
 
@@ -358,7 +362,8 @@ class Running:
         is_over = direct.is_over and (resolving.is_over or direct.why is not None)
         if not is_over and not direct.is_late:
             return
-        self._executor.interpreter.tell(direct.absences())
+        if absences := direct.absences():
+            self._executor.interpreter.tell(absences)
         made = None
         if resolving.data is not None:
             direct.beside, direct.later = resolving.data, resolving.later
@@ -425,7 +430,7 @@ class Running:
         if direct.is_over:
             self._fetched()
         else:
-            direct.then(self._landed, self._executor.limits.timeout_s)
+            direct.then(self._landed, self._executor.deadlines)
 
     def _landed(self) -> None:
         try:
@@ -439,8 +444,8 @@ class Running:
         direct, executor = self._direct, self._executor
         assert direct is not None
         joined = self._request.joined is not None
-        if not joined:
-            executor.interpreter.tell(direct.absences())
+        if not joined and (absences := direct.absences()):
+            executor.interpreter.tell(absences)
         made = direct.made()
         if made is not None and made.is_all and self._context is None:
             done = self._done(whole(made.body), direct.budget.calls)
@@ -460,8 +465,15 @@ class Running:
     def _done(self, answer: Answer, calls: int) -> Done:
         """An answer of nothing but data, which compiled code has made."""
         operation = self._operation
-        name, kind = _name(operation), operation.operation.value
-        return Done(answer=answer, name=name, kind=kind, calls=calls, executed_by="compiled")
+        # Reading an enum's value runs Python's own code twice.
+        kind = "query" if operation.operation is _QUERY else operation.operation.value
+        return Done(
+            answer=answer,
+            name=_name(operation),
+            kind=kind,
+            calls=calls,
+            executed_by="compiled",
+        )
 
     def _interpret(self, context: Context, executed_by: ExecutedBy) -> None:
         work = self._executor.interpreter.run(

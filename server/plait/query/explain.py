@@ -16,9 +16,10 @@ from plait.errors import BadUserInput
 from plait.graph.fields import Binding, Constant, Fetch, Given, Row
 from plait.graph.graph import Graph
 from plait.query.compile import NOT_WHOLE
-from plait.query.document import Document, DocumentErrors, DocumentLimits, Documents
+from plait.query.document import Document, Documents
 from plait.query.latency import Latency
 from plait.query.plan import Plan, Selection, Step
+from plait.query.reading import DocumentErrors, DocumentLimits
 from plait.query.selection import ALWAYS, Condition, holds
 
 ROWS_ASSUMED = 10

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from graphql import FieldNode
-from msgspec import Struct
 
 from plait.query.plan import Step
 from plait.query.resolved import Resolver
@@ -24,7 +23,8 @@ class NotCompiled(Exception):
     """Why an operation is not compiled."""
 
 
-class HeldFetch(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeldFetch:
     """A field with an endpoint that hangs on what a resolver of the root returns."""
 
     path: tuple[str, ...]

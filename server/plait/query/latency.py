@@ -26,7 +26,7 @@ class Latencies:
 
     def __call__(self, event: Event) -> None:
         """See `Events`. Calls that failed tell nothing of how long an answer takes."""
-        if not isinstance(event, CallFinished) or event.error_code is not None:
+        if type(event) is not CallFinished or event.error_code is not None:
             return
         key = event.backend, event.endpoint
         last = self._last.get(key)

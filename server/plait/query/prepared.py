@@ -25,6 +25,7 @@ class Prepared:
         self.compiled = compiled
         self.source = compiled.source
         self.bounds = bounds
+        self.watches = [bound.watch for bound in bounds]
         self.arguments = arguments
         self.below: list[list[Join]] = [[] for _ in compiled.joins]
         for join in compiled.joins:

@@ -233,7 +233,7 @@ class Run:
         known = {} if step.fetch.form == "connection" else step.fetch.endpoint.known
         stub: dict[str, Any] = {}
         for parameter, path in known.items():
-            if isinstance(values.get(parameter), str | int | float):  # a list is many rows' keys
+            if isinstance(values.get(parameter), (str, int, float)):  # a list is many rows' keys
                 _put(stub, path, values[parameter])
         for below in step.below.values():
             self._visit_early(below, stub)

@@ -13,8 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from msgspec.structs import replace
-
 from plait.clock import Clock
 from plait.query.direct import Direct
 from plait.query.done import Done
@@ -46,12 +44,12 @@ class Lead:
         """It is over. `done` is what others may be told; where an answer is one's own, for it tells
         errors under the id of its request, they get what was fetched, in `direct`; and nothing
         where that was given up. `fresh_until` is in seconds since 1970."""
-        done = None if done is None else replace(done, calls=0)
         self._sharing.ended(self, done, fresh_until)
         if self.waiting:
+            found = direct if done is None else done.without_calls()
             loop = asyncio.get_running_loop()
             for told in self.waiting:
-                loop.call_soon(told, direct if done is None else done)
+                loop.call_soon(told, found)
 
 
 class _Kept:
@@ -103,10 +101,11 @@ class Sharing:
         if done is None or lead.began != self._writes or fresh_until <= self._clock.wall():
             return
         weight = len(done.answer.body) + sum(
-            len(part) for part in lead.key if isinstance(part, str | bytes)
+            len(part) for part in lead.key if isinstance(part, (str, bytes))
         )
         self._drop(lead.key)
-        self._kept[lead.key] = _Kept(lead, done, fresh_until, weight + ENTRY_BYTES)
+        told = done.without_calls()
+        self._kept[lead.key] = _Kept(lead, told, fresh_until, weight + ENTRY_BYTES)
         self._bytes += weight + ENTRY_BYTES
         while self._bytes > self._bytes_max:
             self._drop(next(iter(self._kept)))

@@ -39,8 +39,10 @@ class Shown:
 
     def data(self) -> dict[str, Any]:
         """The whole answer's data. Raises, whatever it may be, where graphql-core is to make it."""
-        self._computed.begin(self.budget.bytes_left)
-        values = self._computed.values()
+        values: Mapping[str, Any] = {}
+        if self._compiled.computes:
+            self._computed.begin(self.budget.bytes_left)
+            values = self._computed.values()
         shown = self.of
         sizes: dict[int, Mapping[Any, int]] | None = None if self._fits() else {}
         for join in reversed(self._compiled.joins):
@@ -80,15 +82,20 @@ class Shown:
                 else:
                     made[value] = _many(build, rows, below)
         elif fetch.is_list:
-            for value, rows in asked.rows.items():
-                if rows is None:
-                    made[value] = []
-                elif type(rows) is FailedRow:
-                    made[value] = rows
-                elif type(rows) is list:
-                    made[value] = build(rows, *below)
-                else:
+            flat: list[Any] = []  # rows of all lists are made at once
+            for rows in asked.rows.values():
+                if type(rows) is list:
+                    flat += rows
+                elif rows is not None and type(rows) is not FailedRow:
                     raise Unusual
+            objects = build(flat, *below)
+            at = 0
+            for value, rows in asked.rows.items():
+                if type(rows) is list:
+                    made[value] = objects[at : at + len(rows)]
+                    at += len(rows)
+                else:
+                    made[value] = [] if rows is None else rows
         else:
             present = [
                 value
@@ -133,7 +140,9 @@ class Shown:
                 above = 1 if join.above is None else times[join.above]
                 times[join.index] = above * max(1, len(asked.values))
             # No object is shorter than its braces, so there are no more of them than that.
-            came = sum([batch.size()[0] for batch in asked.batches]) + asked.added
+            came = asked.added
+            for batch in asked.batches:
+                came += batch.size()
             total += times[join.index] * came * (_LONGER + join.names)
         if self.budget.has_room(0, total):
             return True
@@ -190,9 +199,8 @@ def _bytes_of(asked: Asked, join: Join) -> int:
     """How much of the answer what came for a join can be, at most, shown once."""
     total = asked.added
     for batch in asked.batches:
-        size, bodies = batch.size()
-        objects = sum(one.count(OBJECT_MARK) + 1 for one in bodies)
-        total += size * _LONGER + objects * join.names
+        objects = sum([one.count(OBJECT_MARK) + 1 for one in batch.bodies()])
+        total += batch.size() * _LONGER + objects * join.names
     return total * join.repeats
 
 

@@ -289,6 +289,7 @@ _LONG_NUMBER = re.compile(rb"\d{%d}" % _DIGITS_MAX)
 _STRIDE = 4_096
 """Every run of more digits than that goes over a multiple of it."""
 _NEAR = 64
+_ZERO, _NINE = b"09"
 
 
 def _check_sound(body: bytes) -> None:
@@ -297,6 +298,8 @@ def _check_sound(body: bytes) -> None:
     if not body.isascii():
         body.decode()
     for place in range(_STRIDE - 1, len(body), _STRIDE):
+        if not _ZERO <= body[place] <= _NINE:
+            continue
         # A long run goes on for a while to one side of it at least.
         if body[place : place + _NEAR].isdigit() or body[place - _NEAR : place].isdigit():
             if _LONG_NUMBER.search(body):

@@ -37,7 +37,7 @@ def variables_error(
         if not below:
             return None
         level = below
-    if any(isinstance(value, dict | list) for value in level):
+    if any(isinstance(value, (dict, list)) for value in level):
         return depth_error(limits)
     return None
 

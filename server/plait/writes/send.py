@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
-from msgspec.structs import replace
-
 from plait.backend.call import Call, Handler, Origin, Reply
 from plait.backend.decode import accepted, unwrapped
 from plait.backend.encode import single_call
@@ -22,7 +20,7 @@ def http_send(clients: Mapping[str, Handler], written: Forget) -> SendWrite:
 
     async def send(write: Write[Any], key: str | None, origin: Origin) -> WriteReply:
         endpoint = write.endpoint
-        call = single_call(endpoint, write.values, replace(origin, deadline=None))
+        call = single_call(endpoint, write.values, origin.without_deadline())
         if key is not None and endpoint.key_header is not None:
             call = call.with_headers((endpoint.key_header.lower(), key))
         try:
