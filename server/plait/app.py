@@ -87,12 +87,12 @@ class App:
                 caller=graph.caller,
             ),
         )
-        self.at_once = self._endpoint.at_once
+        self.at_once = self._endpoint.shared.at_once
         """What answers most requests for /graphql without ASGI."""
         self._app: ASGIApp = self._serve
         if settings.cors_origins:
             middleware = with_cors(self._serve, settings.cors_origins)
-            self._app, self._endpoint.added_for = middleware, added_by(middleware)
+            self._app, self._endpoint.shared.added_for = middleware, added_by(middleware)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object = None) -> AsyncIterator[None]:

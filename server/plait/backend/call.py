@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from plait.backend.budget import Budget
 from plait.backend.span import Span
 from plait.backend.spec import EndpointSpec
-from plait.clock import Pace
+from plait.clock import Pace, Turns
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -20,10 +20,11 @@ class Origin:
 
     __slots__ = (
         "_is_plain",
+        "_pace",
+        "_turns",
         "budget",
         "deadline",
         "headers",
-        "pace",
         "request_id",
         "span",
         "traceparent",
@@ -36,7 +37,7 @@ class Origin:
         traceparent: str = "",
         headers: Mapping[str, str] = _NO_HEADERS,
         deadline: float | None = None,
-        pace: Pace | None = None,
+        turns: Turns | None = None,
         budget: Budget | None = None,
         span: Span | None = None,
     ) -> None:
@@ -47,13 +48,20 @@ class Origin:
         sent on."""
         self.deadline = deadline
         """When the client's request must be answered, on the clock's `now()`."""
-        self.pace = pace
-        """The operation's share of the event loop."""
         self.budget = budget
         """What the client's operation may still take. `None` for calls that it did not ask for."""
         self.span = span
         """What notes how it went, where somebody asks."""
         self._is_plain: bool | None = None
+        self._turns = turns
+        self._pace: Pace | None = None
+
+    @property
+    def pace(self) -> Pace:
+        """The operation's share of the event loop. Most need none."""
+        if self._pace is None:
+            self._pace = Pace(self._turns)
+        return self._pace
 
     @property
     def is_plain(self) -> bool:
@@ -83,7 +91,7 @@ class Origin:
             traceparent=self.traceparent,
             headers=self.headers,
             deadline=deadline,
-            pace=self.pace,
+            turns=self._turns,
             budget=self.budget,
             span=span,
         )

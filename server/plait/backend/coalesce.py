@@ -1,6 +1,6 @@
 """The calls in flight, by what they were asked for: whoever asks for the same joins them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from plait.backend.flight import Board, Flight
@@ -8,6 +8,7 @@ from plait.backend.identity import Family
 from plait.backend.keys import Key
 
 _Flying: TypeAlias = dict[Key, Flight]
+_NONE: Mapping[Key, Flight] = {}
 
 
 class Coalescer(Board):
@@ -20,15 +21,16 @@ class Coalescer(Board):
         """All that are under way, each once."""
         yield from {one for flying in self._flying.values() for one in flying.values()}
 
-    def joined(self, family: Family, keys: Iterable[Key], since: float) -> dict[Key, Flight]:
+    def joined(self, family: Family, keys: Iterable[Key], since: float) -> Mapping[Key, Flight]:
         """Those of `keys` that were asked for after `since` and are under way."""
-        found: dict[Key, Flight] = {}
         flying = self._flying.get(family)
-        if flying and not flying.keys().isdisjoint(keys):
-            for key in keys:
-                flight = flying.get(key)
-                if flight is not None and flight.asked_at > since and not flight.is_over:
-                    found[key] = flight
+        if not flying or flying.keys().isdisjoint(keys):
+            return _NONE
+        found: dict[Key, Flight] = {}
+        for key in keys:
+            flight = flying.get(key)
+            if flight is not None and flight.asked_at > since and not flight.is_over:
+                found[key] = flight
         return found
 
     def add(self, flight: Flight) -> None:

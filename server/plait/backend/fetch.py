@@ -39,6 +39,11 @@ from plait.clock import Clock
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_retryable
 from plait.events import CacheRead, Events
 
+_NOTHING_KEPT: dict[Key, CacheEntry] = {}
+_NO_OUTCOMES: dict[Key, LoadOutcome] = {}
+_NO_FLIGHTS: dict[Key, Flight] = {}
+"""Never written to: most requests need none of their own."""
+
 
 class Fetcher:
     """Answers keys from the cache or with calls. `servers` are the backends, by name; `endpoints`
@@ -174,15 +179,16 @@ class Fetcher:
         new = [key for key in keys if key not in joined] if joined else keys
         flights = list(dict.fromkeys(joined.values())) if joined else []
         if not new:
-            whole = flights[0] if len(flights) == 1 else None
-            return Boarded(flights, whole=whole, by_key=joined, joined=joined)
+            only = flights[0] if len(flights) == 1 else None
+            return Boarded(flights, whole=only, by_key=joined, joined=joined)
         chunks = _chunks(endpoint, new, are_alike=len(inquiry.keys.shared) == 1)
         if origin.budget is not None:  # before others can join: the limit is this request's alone
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
         server = self._server(endpoint)
         alone = origin.without_deadline()
-        whole, by_key = None, {**joined}
+        whole: Flight | None = None
+        by_key = {**joined} if joined or len(chunks) > 1 else _NO_FLIGHTS
         for chunk in chunks:
             flight = Flight(family, chunk, now)
             flights.append(flight)
@@ -266,11 +272,11 @@ class Fetching:
         self._fetcher = fetcher
         self._inquiry = inquiry
         self._then: Callable[[], object] | None = then
-        self._entries: dict[Key, CacheEntry] = {}
+        self._entries = _NOTHING_KEPT
         """What the cache has of them."""
-        self._kept: dict[Key, CacheEntry] = {}
+        self._kept = _NOTHING_KEPT
         """Those of them that may be used."""
-        self._outcomes: dict[Key, LoadOutcome] = {}
+        self._outcomes = _NO_OUTCOMES
         """As rows, where somebody has asked."""
         self._boarded = NOTHING
         self._flights: list[Flight] = []
@@ -324,6 +330,7 @@ class Fetching:
         fetcher, inquiry = self._fetcher, self._inquiry
         family, now = inquiry.family, fetcher.clock.wall()
         stale = []
+        self._entries, self._kept = {}, {}
         for key in self.keys:
             entry = entries.get(row_key(family, key))
             if entry is None:
@@ -414,6 +421,8 @@ class Fetching:
         """The outcome, or the stale copy that may stand in for an error (RFC 5861, section 4).
         Raises defects."""
         if self._kept and (entry := self._kept.get(key)) is not None:
+            if self._outcomes is _NO_OUTCOMES:
+                self._outcomes = {}
             outcome = self._outcomes.get(key)
             if outcome is None:  # the same row for all that ask
                 outcome = self._outcomes[key] = Fetched(row=decode(entry.row))

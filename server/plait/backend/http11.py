@@ -279,6 +279,8 @@ class _Connection(asyncio.Protocol):
                 self._fail(Failure.PROTOCOL, str(error))
         if self._is_complete and not self.is_ended:
             self._complete(self._remembered(data) if is_first else None)
+        elif self._is_draining and self._drain_timer is None and not self.is_ended:
+            self._drain_timer = self.loop.call_later(DRAINED_WITHIN_S, self.abort)
         elif not self._has_head and self._head_bytes > HEADERS_BYTES_MAX:
             self._fail(Failure.PROTOCOL, f"a head of more than {HEADERS_BYTES_MAX} bytes")
 
@@ -423,7 +425,6 @@ class _Connection(asyncio.Protocol):
     def _drain(self) -> None:
         """Answer with what there is, and read the rest for the connection's sake."""
         self._is_draining, self._drained = True, 0
-        self._drain_timer = self.loop.call_later(DRAINED_WITHIN_S, self.abort)
         self._tell(RawReply(self._status, self._headers, b""))
 
     def _fail(self, failure: Failure, told: str = "", cause: Exception | None = None) -> None:

@@ -26,7 +26,6 @@ from plait.backend.keys import Key, Keys, key_of, key_told
 from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.span import KEYS_SHOWN, Span
 from plait.backend.spec import EndpointSpec
-from plait.clock import Pace
 
 QUIET_TURNS = 6
 """Turns of the loop without a new load after which a wave leaves. A resolver's own awaits take one
@@ -163,7 +162,7 @@ class Loaders:
         self._fetcher = fetcher
         self._origin = origin
         self._budget = origin.budget or Budget(Allowance())
-        self._pace = origin.pace or Pace()
+        self._pace = origin.pace
         self.holding = 0
         """How many are about to load more: no wave leaves before they have."""
         self.since = 0.0

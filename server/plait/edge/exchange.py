@@ -3,15 +3,16 @@ other.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
 from plait.backend.call import Origin
 from plait.clock import Clock
 from plait.edge.body import HttpError, body_of_query, decoded_body
+from plait.edge.cors import AddedFor
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
-from plait.edge.negotiate import MediaType, status_of
+from plait.edge.negotiate import MediaType, headers_of, media_type_of, status_of
 from plait.edge.response import Headers, Response
 from plait.errors import GatewayNotStarted, PlaitError
 from plait.events import Events, FieldFailed, RequestFinished
@@ -28,13 +29,22 @@ CLIENT_LEFT = 499
 class Shared:
     """What all exchanges of an app have in common."""
 
-    __slots__ = ("caller_of", "clock", "events", "executor", "forwarded")
+    __slots__ = (
+        "added_for",
+        "body_bytes_max",
+        "caller_of",
+        "clock",
+        "events",
+        "executor",
+        "forwarded",
+    )
 
     def __init__(
         self,
         *,
         clock: Clock,
         events: Events,
+        body_bytes_max: int,
         caller_of: Callable[[Mapping[str, str]], str] = caller_of,
         forwarded: tuple[str, ...] = (),
     ) -> None:
@@ -45,12 +55,52 @@ class Shared:
         self.caller_of = caller_of
         self.forwarded = forwarded
         """The headers that the graph passes on."""
+        self.body_bytes_max = body_bytes_max
+        self.added_for: AddedFor | None = None
+        """What whoever stands before this adds to answers, for those that are sent past him."""
 
     def running(self) -> Executor:
         """The executor. Raises `GatewayNotStarted`."""
         if self.executor is None:
             raise GatewayNotStarted
         return self.executor
+
+    def at_once(
+        self,
+        method: str,
+        pairs: Collection[tuple[bytes, bytes]],
+        raw: bytes,
+        then: Callable[["Exchange"], object],
+    ) -> "Exchange | None":
+        """Begin to answer a request for /graphql that has arrived whole, without ASGI; `None` where
+        it is to be asked as an ASGI app, for there is anything unusual about it. `pairs` are its
+        headers, `raw` the body of a POST or the query string of a GET. `then` is called once with
+        the answer, unless the exchange is left; it may be before this returns."""
+        if self.executor is None:
+            return None
+        headers = headers_of(pairs)
+        accept = headers.get("accept")
+        is_usual = (
+            "text/html" not in (accept or "")  # else a browser
+            if method == "GET"
+            else headers.get("content-type") == "application/json"
+            and "content-encoding" not in headers
+            and len(raw) <= self.body_bytes_max
+        )
+        if not is_usual:
+            return None
+        exchange = Exchange(self, method, headers)
+        try:
+            exchange.media = media_type_of("*/*" if accept is None else accept)
+        except HttpError:
+            return None
+        if self.added_for is not None:
+            origin = headers.get("origin")
+            if origin is not None and "," in origin:
+                return None  # it is said twice
+            exchange.added = self.added_for(origin)
+        exchange.begin(raw, then)
+        return exchange
 
 
 class Exchange:

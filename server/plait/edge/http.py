@@ -7,12 +7,11 @@ cannot send that unasked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from plait.clock import Clock
 from plait.edge.body import HttpError
-from plait.edge.cors import AddedFor
 from plait.edge.exchange import Exchange, Shared
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
@@ -52,14 +51,12 @@ class GraphQLEndpoint:
         self.shared = Shared(
             clock=clock,
             events=events,
+            body_bytes_max=body_bytes_max,
             caller_of=caller_of,
             forwarded=tuple(sorted(set(forwarded))),
         )
-        self._body_bytes_max = body_bytes_max
         self._pages = pages
         self._assets = assets
-        self.added_for: AddedFor | None = None
-        """What whoever stands before this adds to answers, for those that are sent past him."""
 
     async def __call__(self, scope: AsgiScope, path: str, receive: Receive, send: AsgiSend) -> None:
         """Answer a request for `path`, which is the scope's without what the app is mounted at."""
@@ -80,42 +77,6 @@ class GraphQLEndpoint:
             await _send(send, Response(404, "text/plain", (), b"There is no such file."))
         else:
             await send_asset(asset, headers, send)
-
-    def at_once(
-        self,
-        method: str,
-        pairs: Collection[tuple[bytes, bytes]],
-        raw: bytes,
-        then: Callable[[Exchange], object],
-    ) -> Exchange | None:
-        """Begin to answer a request for /graphql that has arrived whole, without ASGI; `None` where
-        it is to be asked as an ASGI app, for there is anything unusual about it. `pairs` are its
-        headers, `raw` the body of a POST or the query string of a GET. `then` is called once with
-        the answer, unless the exchange is left; it may be before this returns."""
-        if self.shared.executor is None:
-            return None
-        headers = headers_of(pairs)
-        is_usual = (
-            "text/html" not in headers.get("accept", "")  # else a browser
-            if method == "GET"
-            else headers.get("content-type") == "application/json"
-            and "content-encoding" not in headers
-            and len(raw) <= self._body_bytes_max
-        )
-        if not is_usual:
-            return None
-        exchange = Exchange(self.shared, method, headers)
-        try:
-            exchange.media = media_type_of(headers.get("accept", "*/*"))
-        except HttpError:
-            return None
-        if self.added_for is not None:
-            origin = headers.get("origin")
-            if origin is not None and "," in origin:
-                return None  # it is said twice
-            exchange.added = self.added_for(origin)
-        exchange.begin(raw, then)
-        return exchange
 
     async def _graphql(
         self, scope: AsgiScope, headers: Mapping[str, str], receive: Receive, send: AsgiSend
@@ -158,7 +119,7 @@ class GraphQLEndpoint:
         return await self._read(headers, receive)
 
     async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        limit = self._body_bytes_max
+        limit = self.shared.body_bytes_max
         length = headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > limit:
             raise _too_large(limit)

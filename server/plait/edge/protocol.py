@@ -64,9 +64,9 @@ class _Turn:
 
     __slots__ = ("disconnected", "keep_alive", "response_complete", "response_started")
 
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.response_started = self.response_complete = self.disconnected = False
+    def __init__(self) -> None:
+        self.keep_alive = self.response_complete = True
+        self.response_started = self.disconnected = False
 
     @property
     def message_event(self) -> "_Turn":
@@ -100,8 +100,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._burst = _BURSTS.setdefault(self.server_state, Burst())
         self._exchange: Exchange | None = None
         """What is being answered from here."""
-        self._turn = _Turn(keep_alive=True)
-        """Of that, or of the last one."""
+        self._turn = _Turn()
+        """Of that, or of the last one: there is one at a time."""
         self._defaults: tuple[Pairs, bytes] = ([], b"")
         """The headers of every answer, and their text."""
         self._is_arriving = False
@@ -279,7 +279,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
@@ -299,13 +300,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _begin(self, method: str, raw: bytes) -> bool:
         """Answer a request that is whole, if the app does that without ASGI."""
         assert self._at_once is not None
-        before, parser = self.cycle, self.parser
-        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
-        self._turn = _Turn(keep_alive)
-        self.cycle = self._turn  # type: ignore[assignment]
+        before, parser, turn = self.cycle, self.parser, self._turn
+        turn.keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        turn.response_started = turn.response_complete = False
+        self.cycle = turn  # type: ignore[assignment]
         exchange = self._at_once(method, self.headers, raw, self._answer)
         if exchange is None:
-            self.cycle = before
+            self.cycle, turn.response_complete = before, True
             return False
         if not exchange.is_over:
             self._exchange = exchange

@@ -1,10 +1,12 @@
 """Structured logs: one line a request and one a call that failed, under the request's id; at debug
 one for every call. No values, no secrets."""
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from plait.events import (
@@ -88,12 +90,14 @@ def _level_of(event: Event) -> str:
 
 
 def _fields(event: Any) -> dict[str, Any]:
-    fields = {name: getattr(event, name) for name in event.__slots__}
-    return {
-        name: round(value, 2) if isinstance(value, float) else value
-        for name, value in fields.items()
-        if value not in (None, "", (), False) or type(value) is int
-    }
+    fields: dict[str, Any] = {}
+    for name in event.__slots__:
+        value = getattr(event, name)
+        if type(value) is float:
+            fields[name] = round(value, 2)
+        elif value or type(value) is int:  # a 0 says something; None, False and nothing do not
+            fields[name] = value
+    return fields
 
 
 def _is_text(log_format: str) -> bool:
@@ -101,9 +105,13 @@ def _is_text(log_format: str) -> bool:
 
 
 def _logger(level: int, text: bool) -> Any:
-    renderer: Any = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer()
+        if text
+        else structlog.processors.JSONRenderer(serializer=_json)
+    )
     errors: list[Any] = [] if text else [structlog.processors.format_exc_info]
-    return structlog.wrap_logger(
+    logger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
             structlog.processors.add_log_level,
@@ -115,3 +123,12 @@ def _logger(level: int, text: bool) -> Any:
         context_class=dict,
         cache_logger_on_first_use=False,
     )
+    return logger.bind()  # else each line would put it together anew
+
+
+def _json(line: Any, **_: Any) -> str:
+    """A line as text; what JSON has no form for as Python shows it."""
+    try:
+        return msgspec.json.encode(line, enc_hook=repr).decode()
+    except (TypeError, ValueError, RecursionError):  # half a character, say
+        return json.dumps(line, default=repr)

@@ -220,7 +220,7 @@ def _read(
     came = typed.decode_batch(body)
     told = typed.row_keys(came)
     if not batch.many:
-        by_key = dict(zip(told, came, strict=True))
+        by_key: dict[Any, Any] = dict(zip(told, came, strict=True))
         return len(by_key) == len(came) and _matched(batch, keys, by_key, rows)
     return _matched(batch, keys, _groups(told, came), rows)
 
@@ -241,7 +241,7 @@ def _groups(told: Sequence[Any], rows: Sequence[Any]) -> dict[Any, list[Any]]:
 
 
 def _matched(
-    batch: Batch, values: Collection[Any], by_key: Mapping[Any, Any], rows: dict[Any, Any]
+    batch: Batch, values: Collection[Any], by_key: dict[Any, Any], rows: dict[Any, Any]
 ) -> bool:
     """Put a batch's rows into `rows`, where the key of each is one of `values`. Whether that was
     so: what is not is told by who reads all of it."""

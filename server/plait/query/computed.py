@@ -36,7 +36,10 @@ class Computed:
     )
 
     def __init__(
-        self, resolvers: Sequence[Resolver], variables: Variables, pace: Pace | None = None
+        self,
+        resolvers: Sequence[Resolver],
+        variables: Variables | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._pace = pace
         self._resolvers = resolvers
@@ -113,6 +116,7 @@ class Computed:
         ran = self._ran.setdefault(id(resolver.node), {})
         selves = self._selves.setdefault(resolver.place, {})
         pace, variables = self._pace, self._variables
+        assert variables is not None
         self_of, run = resolver.self_of, resolver.run
         info: RowInfo | None = None
         if resolver.asks_permissions:
@@ -141,6 +145,7 @@ class Computed:
         """What is shown of it. Raises, whatever it may be, where graphql-core is to say so."""
         values: dict[str, Any] = {}
         for one in self._resolvers:
+            assert self._variables is not None
             ran = self.ran[one.key] = one.run(None, self._variables)
             values[one.key] = one.shown(ran.told())
         return values

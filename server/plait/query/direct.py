@@ -41,6 +41,8 @@ from plait.query.telling import told_of
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
 _NOTHING_TOLD = Told(errors=[], fallbacks=[])
+_NOTHING_COMPUTED = Computed(())
+_NOTHING: Mapping[str, Any] = {}
 _KEY_KINDS = frozenset({int, str})
 """What a parameter may be that comes from a row. Of other kinds, values that are equal to Python
 may be different to a backend."""
@@ -76,7 +78,9 @@ class Direct:
         self._fetcher = fetcher
         self.origin = origin
         self.batches = Batches(fetcher, origin, budget, self._came, self._quiet)
-        self.computed = Computed(prepared.compiled.resolvers, variables, origin.pace)
+        self.computed = _NOTHING_COMPUTED
+        if prepared.compiled.computes or prepared.compiled.asks_permissions:
+            self.computed = Computed(prepared.compiled.resolvers, variables, origin.pace)
         self.budget = budget
         self._variables = variables
         self._asked: list[Asked | None] = [None] * len(prepared.compiled.joins)
@@ -105,9 +109,9 @@ class Direct:
         self._returned: dict[int, list[Any]] = {}
         """What hangs on what they have returned before it began: by joins, the values of the
         parameters."""
-        self.beside: Mapping[str, Any] = {}
+        self.beside = _NOTHING
         """What others have made of the answer."""
-        self.later: Mapping[str, Callable[[Fetched], Any]] = {}
+        self.later: Mapping[str, Callable[[Fetched], Any]] = _NOTHING
         """As `beside`, once it is known what fields with endpoints show in it."""
         self.order: Collection[str] = ()
         """The keys of the answer, where others make some of it."""

@@ -13,7 +13,7 @@ from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, Oper
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
-from plait.clock import Clock, Pace, Turns
+from plait.clock import Clock, Turns
 from plait.errors import BadUserInput, RequestTimeout
 from plait.events import Events, ExecutedBy
 from plait.graph.graph import Graph
@@ -168,7 +168,7 @@ class Executor:
             headers=request.origin.headers,
             deadline=self._clock.now() + self.limits.timeout_s,
             budget=Budget(self.limits.allowance),
-            pace=Pace(self._turns),
+            turns=self._turns,
         )
 
     def _why_not_explained(self, explain: str) -> GraphQLError | None:

@@ -90,7 +90,6 @@ class Interpreter:
     def context(self, request: Request, document: Document, origin: Origin) -> Context:
         """What an operation carries through its execution."""
         assert origin.budget is not None
-        assert origin.pace is not None
         return Context(
             origin=origin,
             document=document.ast,
