@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
 import plait.query.document
@@ -24,6 +25,10 @@ from plait.native import USE
 from plait.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+
+# How long a value takes says nothing here: machines are busy with other things now and then.
+hypothesis.settings.register_profile("plait", deadline=None)
+hypothesis.settings.load_profile("plait")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

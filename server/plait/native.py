@@ -66,6 +66,7 @@ MODULES = (
     "plait.query.document",
     "plait.query.done",
     "plait.query.execute",
+    "plait.query.failed",
     "plait.query.joins",
     "plait.query.latency",
     "plait.query.plan",

@@ -136,7 +136,7 @@ REPLIES = st.builds(
 
 @given(st.lists(REPLIES, min_size=1, max_size=3), st.lists(st.integers(0, 2), max_size=6))
 @example([reply()], [0, 0, 0])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_whatever_is_said_again_means_the_same(few: list[bytes], again: list[int]) -> None:
     compared([[one] for one in [*few, *(few[at % len(few)] for at in again)]])
 

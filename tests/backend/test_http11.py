@@ -464,7 +464,7 @@ class Wire(asyncio.Transport):
         max_size=8,
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_comes_it_is_a_reply_an_error_or_not_yet(pieces: list[bytes]) -> None:
     async def main() -> None:
         of, wire = origin(1), Wire()

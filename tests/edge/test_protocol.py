@@ -278,6 +278,6 @@ OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0
 @example([got(QUERIES[0], b"transfer-encoding: chunked") + b"0\r\n\r\n" + got(QUERIES[5])])
 @example([got(QUERIES[0], b"transfer-encoding: chunked"), b"3\r\nabc\r\n", b"0\r\n\r\n"])
 @example([OLD + b"garbage\r\n\r\n"])
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 def test_whoever_answers_it_is_the_same(pieces: list[bytes]) -> None:
     compared(pieces)

@@ -90,7 +90,7 @@ def documents(draw: Callable[..., object]) -> str:
     return "\n".join(parts)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(documents())
 def test_the_verdict_is_graphql_cores(text: str) -> None:
     assert verdict(OverlappingFields, text) == verdict(OverlappingFieldsCanBeMergedRule, text)

@@ -22,9 +22,7 @@ from plait.query.plan import planned
 from plait.testing import GraphTest, Sent
 from tests.query.random_graphs import FAULTS, MALFORMED, RUNS, World, world
 
-MANY = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+MANY = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SEEDS = st.integers(0, 2**32)
 pytestmark = [  # the stock executor leaves behind what it gave up
     pytest.mark.filterwarnings("ignore:coroutine"),

@@ -1,13 +1,14 @@
 """What of one endpoint is asked for, and the calls that bring it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from plait.backend.call import Origin
 from plait.backend.flight import Flight
 from plait.backend.identity import Family
 from plait.backend.keys import Key, Keys
 
-_NONE: dict[Key, Flight] = {}
+_NONE: Final[dict[Key, Flight]] = {}
 
 
 class Inquiry:

@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from plait.backend.ask import Asker
 from plait.backend.asking import Asking, Server
@@ -39,9 +39,9 @@ from plait.clock import Clock
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_retryable
 from plait.events import CacheRead, Events
 
-_NOTHING_KEPT: dict[Key, CacheEntry] = {}
-_NO_OUTCOMES: dict[Key, LoadOutcome] = {}
-_NO_FLIGHTS: dict[Key, Flight] = {}
+_NOTHING_KEPT: Final[dict[Key, CacheEntry]] = {}
+_NO_OUTCOMES: Final[dict[Key, LoadOutcome]] = {}
+_NO_FLIGHTS: Final[dict[Key, Flight]] = {}
 """Never written to: most requests need none of their own."""
 
 

@@ -6,18 +6,18 @@ a body of just that length, means what it meant then, and need not be parsed aga
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from plait.backend.exchanged import RawReply
 
 HEAD_BYTES_MAX = 4 * 1024
 """Larger ones are parsed each time."""
-_LENGTH = b"content-length"
+_LENGTH: Final = b"content-length"
 _LENGTHS = (_LENGTH, b"transfer-encoding")
 _STARTS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
-_LINE_END = b"\r\n"
+_LINE_END: Final = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
-_DIGITS_MAX = 10
+_DIGITS_MAX: Final = 10
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 

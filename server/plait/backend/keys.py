@@ -4,7 +4,7 @@ values of each. Pure."""
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from plait.backend.spec import Batch, EndpointSpec
 from plait.backend.template import json_body, plain_text
@@ -16,7 +16,7 @@ Key: TypeAlias = tuple[str, ...]
 """What tells one row, or group of rows, from every other of its endpoint: first what it shares with
 all of its batch, then a text for each parameter that tells it from them. `7` and `"7"` are one key,
 because they are one text on the wire."""
-_ABSENT: Any = object()
+_ABSENT: Final[Any] = object()
 
 
 class Keys:

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 from urllib.parse import quote, unquote
 from uuid import UUID
 
@@ -26,7 +27,7 @@ _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
 _SLASH = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
-VALUE_CHARACTERS_MAX = 2_000
+VALUE_CHARACTERS_MAX: Final = 2_000
 _EXACT = 2**53
 """Below it, every whole number is a float of its own."""
 

@@ -12,7 +12,7 @@ rows are read as plain JSON, where a value that is not as usual costs no more th
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from graphql import (
@@ -286,10 +286,11 @@ def decoder(row: Any, unwrap: Sequence[str]) -> Decode:
 _DIGITS_MAX = 4_300
 """Digits of a whole number that is read at all."""
 _LONG_NUMBER = re.compile(rb"\d{%d}" % _DIGITS_MAX)
-_STRIDE = 4_096
+_STRIDE: Final = 4_096
 """Every run of more digits than that goes over a multiple of it."""
-_NEAR = 64
-_ZERO, _NINE = b"09"
+_NEAR: Final = 64
+_ZERO: Final = ord("0")
+_NINE: Final = ord("9")
 
 
 def _check_sound(body: bytes) -> None:
