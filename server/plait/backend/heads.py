@@ -18,6 +18,8 @@ _STARTS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _LINE_END: Final = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
 _DIGITS_MAX: Final = 10
+_ZERO: Final = ord("0")
+_NINE: Final = ord("9")
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -41,13 +43,15 @@ class Head:
         """The reply that `data` is, where it is this head with a body of the length it says."""
         if not data.startswith(self._before):
             return None
-        start = len(self._before)
-        stop = data.find(_LINE_END, start)
-        length, body = data[start:stop], stop + len(self._after)
-        if stop - start > _DIGITS_MAX or not length.isdigit():
+        start = stop = len(self._before)
+        size, end = 0, min(len(data), start + _DIGITS_MAX)
+        while stop < end and _ZERO <= data[stop] <= _NINE:
+            size = size * 10 + data[stop] - _ZERO
+            stop += 1
+        body = stop + len(self._after)
+        if stop == start or data[stop:body] != self._after or body + size != len(data):
             return None
-        if not data.startswith(self._after, stop) or body + int(length) != len(data):
-            return None
+        length = data[start:stop]
         headers, told = list(self._headers), self.joined.copy()
         headers[self._place] = (_LENGTH, length)
         told["content-length"] = length.decode("ascii")

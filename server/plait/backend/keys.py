@@ -54,24 +54,27 @@ class Keys:
         """As `add`, of a key that is known to be that of `values`."""
         if key in self.values:
             return
-        names = self._names
+        names, given = self._names, _as_dict(values)
         if key[0] not in self.shared:
             self.shared[key[0]] = {
-                name: value for name, value in values.items() if name not in names
+                name: value for name, value in given.items() if name not in names
             }
-        self.values[key] = tuple([values.get(name, _ABSENT) for name in names])
+        self.values[key] = tuple([given.get(name, _ABSENT) for name in names])
 
     def add_column(
         self, values: Mapping[str, Any], name: str, column: Sequence[str | int]
     ) -> list[Key]:
         """Add keys that differ in one parameter: one for each value of the column, in order. Raises
         `BadUserInput`."""
-        if len(column) < 2 or self._names != (name,) or {*map(type, column)} != {int}:
+        if len(column) < 2 or self._names != (name,) or not all(type(one) is int for one in column):
             return [self.add({**values, name: one}) for one in column]
         # A whole number is the same text everywhere, and never stands in a batch's way.
         shared = self.add({**values, name: column[0]})[0]
-        keys: list[Key] = [(shared, str(one)) for one in column]
-        self.values.update(zip(keys, [(one,) for one in column], strict=True))
+        keys: list[Key] = []
+        for one in column:
+            key = (shared, str(one))
+            self.values[key] = (one,)
+            keys.append(key)
         return keys
 
     def take(self, key: Key, of: "Keys") -> None:
@@ -93,17 +96,22 @@ def _key(
     rest: tuple[tuple[int, str], ...],
     values: Mapping[str, Any],
 ) -> Key:
+    given = _as_dict(values)
     # By their place: how the graph calls a parameter does not reach the backend, and neither does
     # one that is null.
-    others = [(place, values[name]) for place, name in rest if values.get(name) is not None]
+    others = [(place, given[name]) for place, name in rest if given.get(name) is not None]
     shared = json_body(others).decode() if others else ""
-    key = (shared, *[_text(name, values.get(name)) for name in names])
+    key = (shared, *[_text(name, given.get(name)) for name in names])
     batch = endpoint.batch
     if batch is not None and batch.always:
         why = why_alone(batch, key)
         if why is not None:
             raise BadUserInput(why)
     return key
+
+
+def _as_dict(values: Mapping[str, Any]) -> dict[str, Any]:
+    return values if isinstance(values, dict) else dict(values)
 
 
 @lru_cache(maxsize=10_000)  # asked for with every key, of the few endpoints of a graph

@@ -225,12 +225,13 @@ def _read(
     return _matched(batch, keys, _groups(told, came), rows)
 
 
-def _groups(told: Sequence[Any], rows: Sequence[Any]) -> dict[Any, list[Any]]:
+def _groups(told: list[Any], rows: list[Any]) -> dict[Any, list[Any]]:
     """Rows by the values that tell them apart. Those of one value mostly stand together."""
     groups: dict[Any, list[Any]] = {}
     last: Any = _NO_VALUE
     group: list[Any] = []
-    for own, row in zip(told, rows, strict=True):
+    for place in range(len(rows)):
+        own, row = told[place], rows[place]
         if own != last:
             last, known = own, groups.get(own)
             if known is None:
@@ -258,9 +259,7 @@ def _matched(
 
 def _are_apart(batch: Batch, values: Collection[Any]) -> bool:
     """Whether no two values are one key, as 7 and "7" are."""
-    kinds = {*map(type, values)}
-    kinds.discard(type(None))
-    if kinds == {int}:
+    if all(value is None or type(value) is int for value in values):
         return True
     texts = [comparable(batch, str(value)) for value in values if value is not None]
     return len({*texts}) == len(texts)

@@ -330,6 +330,7 @@ class _Writer:
             "row_keys": f"typed_keys_{index}" if key is not None else None,
             "gather": gathers,
             "build": f"typed_{index}",
+            "is_flat": shape.is_flat,
         }
 
     def _early(

@@ -54,6 +54,11 @@ def _fetched(shown: Sequence[Mapping[Any, Any]], held: Sequence[int], place: int
     return shown[held[place]][key]
 
 
+def _are_keys(values: Sequence[Any]) -> bool:
+    """Whether each is what a parameter may be, or null."""
+    return all(value is None or type(value) is int or type(value) is str for value in values)
+
+
 def _wants_fallback(join: Join, asked: Asked) -> bool:
     """Whether something else is to be shown in place of a row that is not there."""
     if join.may_be_absent or not join.step.fetch.options.has_fallback:
@@ -285,7 +290,7 @@ class Direct:
         """Ask for what a join shows, for the values that its parameters have."""
         made = self._asked[join.index] = Asked(values)
         fetch = join.step.fetch
-        distinct = list(dict.fromkeys(values))
+        distinct = values if len(values) == 1 else list(dict.fromkeys(values))
         fixed = self._fixed(join)
         if fixed is None:
             made.keys = dict.fromkeys(distinct)
@@ -340,14 +345,14 @@ class Direct:
         keys, parameters = Keys(join.step.fetch.endpoint), join.parameters
         if len(parameters) == 1:
             # Of all values, for some that are equal are not the same: Python's true is its 1.
-            kinds = set(map(type, made.values))
-            if not kinds <= _KEY_OR_NULL:
+            if not _are_keys(made.values):
                 raise Unusual
-            asked = distinct
-            if type(None) in kinds:
+            asked = [value for value in distinct if value is not None]
+            if len(asked) < len(distinct):
                 made.keys[None] = None
-                asked = [value for value in distinct if value is not None]
-            made.keys.update(zip(asked, keys.add_column(fixed, parameters[0], asked), strict=True))
+            column = keys.add_column(fixed, parameters[0], asked)
+            for value, key in zip(asked, column, strict=True):
+                made.keys[value] = key
         else:
             for value in distinct:
                 if None in value:
@@ -357,8 +362,8 @@ class Direct:
                     made.keys[value] = keys.add({**fixed, **named})
                 else:
                     raise Unusual
-            for column in zip(*made.values, strict=True):
-                if not set(map(type, column)) <= _KEY_OR_NULL:
+            for values in zip(*made.values, strict=True):
+                if not _are_keys(values):
                     raise Unusual
         self._load(made, join, keys)
 

@@ -106,6 +106,8 @@ class Typed:
     gather: Mapping[int, Gather]
     """By the joins below."""
     build: Build
+    is_flat: bool
+    """Whether no row shows objects of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -146,7 +146,7 @@ class Shown:
             total += times[join.index] * came * (_LONGER + join.names)
         if self.budget.has_room(0, total):
             return True
-        for join in self._compiled.joins:  # a closer look: the braces are counted
+        for join in self._compiled.joins:  # a closer look: objects are counted
             asked = self._asked[join.index]
             if asked is not None:
                 at_most += times[join.index] * _bytes_of(asked, join)
@@ -198,10 +198,20 @@ _LONGER = 2
 def _bytes_of(asked: Asked, join: Join) -> int:
     """How much of the answer what came for a join can be, at most, shown once."""
     total = asked.added
+    is_flat = asked.is_typed and join.typed is not None and join.typed.is_flat
+    if is_flat:
+        total += _rows_in(asked) * join.names
     for batch in asked.batches:
-        objects = sum([one.count(OBJECT_MARK) + 1 for one in batch.bodies()])
-        total += batch.size() * _LONGER + objects * join.names
+        total += batch.size() * _LONGER
+        if not is_flat:  # a row may hold objects: their braces are counted
+            objects = sum([one.count(OBJECT_MARK) + 1 for one in batch.bodies()])
+            total += objects * join.names
     return total * join.repeats
+
+
+def _rows_in(asked: Asked) -> int:
+    """How many rows came for a join."""
+    return sum([len(rows) if type(rows) is list else 1 for rows in asked.rows.values()])
 
 
 def _nothing(fetch: Fetch) -> list[Any] | None:

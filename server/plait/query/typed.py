@@ -68,6 +68,8 @@ class Shape:
     """Whether the struct is what the answer shows."""
     is_strict: bool = False
     """Whether a row must have every property: one that lacks some is refused."""
+    is_flat: bool = True
+    """Whether it shows no objects inside."""
 
     def add(self, name: str, type_: Any, default: Any = NODEFAULT) -> str:
         """A further property; its attribute. Raises `NotTyped` where it is one already."""
@@ -231,6 +233,7 @@ class Shapes:
         return self.shape(named, parts, path, top=False, is_strict=shape.is_strict)
 
     def _object(self, shape: Shape, entry: Property, declared: Any, inner: Shape) -> str:
+        shape.is_flat = False
         bare, default = _bare(declared)
         type_: Any = inner.struct()
         is_list = isinstance(bare, GraphQLList)
