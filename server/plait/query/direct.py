@@ -43,10 +43,6 @@ ROWS_AT_ONCE_MAX = 20_000
 _NOTHING_TOLD = Told(errors=[], fallbacks=[])
 _NOTHING_COMPUTED = Computed(())
 _NOTHING: Mapping[str, Any] = {}
-_KEY_KINDS = frozenset({int, str})
-"""What a parameter may be that comes from a row. Of other kinds, values that are equal to Python
-may be different to a backend."""
-_KEY_OR_NULL = frozenset({*_KEY_KINDS, type(None)})
 
 
 def _fetched(shown: Sequence[Mapping[Any, Any]], held: Sequence[int], place: int, key: Any) -> Any:
@@ -55,7 +51,8 @@ def _fetched(shown: Sequence[Mapping[Any, Any]], held: Sequence[int], place: int
 
 
 def _are_keys(values: Sequence[Any]) -> bool:
-    """Whether each is what a parameter may be, or null."""
+    """Whether each is what a parameter may be that comes from a row, or null. Of other kinds,
+    values that are equal to Python may be different to a backend."""
     return all(value is None or type(value) is int or type(value) is str for value in values)
 
 
@@ -97,6 +94,8 @@ class Direct:
         self._instead: dict[int, dict[Any, Instead]] = {}
         """The joins that show something else than was asked for just now: what it is of, by the
         values of their parameters."""
+        self._early: dict[int, tuple[Any, Keys]] = {}
+        """What joins of one parameter were asked for early: the last value, and its key."""
         self._under_way = 0
         """Steps whose rows are still to come."""
         self._undecided = 0
@@ -342,7 +341,14 @@ class Direct:
     def _ask_each(
         self, join: Join, made: Asked, fixed: dict[str, Any], distinct: list[Any]
     ) -> None:
-        keys, parameters = Keys(join.step.fetch.endpoint), join.parameters
+        known, parameters = self._early.get(join.index), join.parameters
+        if known is not None and len(made.values) == 1:
+            value, keys = known
+            if type(value) is type(made.values[0]) and value == made.values[0]:
+                made.keys[value] = next(iter(keys.values))  # it was asked for early, and only that
+                self._load(made, join, keys)
+                return
+        keys = Keys(join.step.fetch.endpoint)
         if len(parameters) == 1:
             # Of all values, for some that are equal are not the same: Python's true is its 1.
             if not _are_keys(made.values):
@@ -376,7 +382,7 @@ class Direct:
         if join.parameters:
             if type(value) is not tuple:
                 return None
-            if not _KEY_OR_NULL.issuperset(map(type, value)):
+            if not _are_keys(value):
                 raise Unusual
             fixed = {**fixed, join.parameters[0]: list(value)}
         lists = [name for name, value in fixed.items() if isinstance(value, list)]
@@ -411,14 +417,18 @@ class Direct:
         for below in self._prepared.early[join.index]:
             assert below.early is not None
             values = [asked_by.get(parameter) for parameter in below.early]
-            if not _KEY_KINDS.issuperset(map(type, values)):
+            if not all(type(value) is int or type(value) is str for value in values):
                 continue
             fixed = self._fixed(below)
             if fixed is None or len(self.batches.early) >= EARLY_KEYS_MAX:
                 continue
-            named = dict(zip(below.parameters, values, strict=True))
+            asked = fixed.copy()
+            for place, name in enumerate(below.parameters):
+                asked[name] = values[place]
             own = Keys(below.step.fetch.endpoint)
-            own.add({**fixed, **named})
+            own.add(asked)
+            if len(values) == 1:
+                self._early[below.index] = values[0], own
             self._load(Asked([]), below, own, is_early=True)
 
     def _leave(self, *, whole: bool) -> None:
