@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import engine
+from bench import engine, instructions
+from bench.compare.__main__ import SCENARIOS, Scenario
 from bench.compare.picture import picture
 from tests.conftest import ROOT
 
@@ -64,3 +66,32 @@ def test_the_longer_bar_of_a_pair_is_what_takes_more() -> None:
     bars = [one for one in drawn.iter() if one.tag.endswith("rect")][:2]
     ours, plain = (float(one.attrib["width"]) for one in bars)
     assert ours * 4 == pytest.approx(plain, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [one for one in SCENARIOS if instructions.is_countable(one)],
+    ids=lambda one: one.name,
+)
+def test_what_is_counted_are_answers(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no valgrind either."""
+    for name, value in instructions.environment_of(scenario).items():
+        monkeypatch.setenv(name, value)
+    told: list[str] = []
+    answer = asyncio.run(instructions.run(scenario, told.append, rounds=1))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    made = json.loads(body)
+    assert made["data"]
+    assert ("errors" in made) == ("failing" in scenario.name)
+    assert told == ["on", "off"]
+
+
+def test_who_counts_is_told_where_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.instructions", "--only", "no call"])
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match="apt-get install valgrind"):
+        instructions.main()
+    monkeypatch.setattr(sys, "argv", ["bench.instructions", "--only", "50 ms"])
+    with pytest.raises(SystemExit, match="No scenario that can be counted has '50 ms'"):
+        instructions.main()

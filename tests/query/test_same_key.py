@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import strawberry
 
-from plait import Backend, Graph, by_ids, grouped, this
+from plait import Backend, Graph, arg, by_ids, grouped, this
 from plait.testing import GraphTest
-from tests.query.test_compile import sights, unwatched
+from tests.query.test_compile import asked, sights, unwatched
 
 b = Backend("b", "http://b.test")
 get_post = b.get("/posts")
@@ -101,6 +101,20 @@ def test_so_do_those_that_differ_in_case_alone_where_that_is_the_same(field: str
     assert third
 
 
+def test_rows_of_one_key_need_not_stand_together() -> None:
+    calls = {
+        "GET /posts": [{"title": f"t{key}", "of": key} for key in (7, 8)],
+        "GET /notes?id=7&id=8": [{"of": of, "text": text} for of, text in ROWS],
+    }
+    expected, found, way, _ = asked(calls, "{ posts { notes { text } } }", graph=Graph(query=Query))
+    assert (found, way) == (expected, "code")
+    of = [[one["text"] for one in post["notes"]] for post in found["data"]["posts"]]
+    assert of == [["a", "c", "d"], ["b", "e"]]
+
+
+ROWS = [(7, "a"), (8, "b"), (7, "c"), (7, "d"), (8, "e")]
+
+
 def shown(document: str, keys: list[Any], said: Any) -> Any:
     """The answer, which is the same both ways."""
     graph = Graph(query=Query)
@@ -112,3 +126,33 @@ def shown(document: str, keys: list[Any], said: Any) -> Any:
                 answers.append(test.ask(document))
     assert answers[0] == answers[1], json.dumps(answers, indent=1)
     return answers[0]
+
+
+@strawberry.type
+class Member:
+    name: str
+
+
+@strawberry.type
+class Team:
+    name: str
+    members: list[Member] = b.get("/teams/{id}/members")(id=this.id)
+
+
+@strawberry.type
+class Teams:
+    team: Team | None = b.get("/teams/{id}", batch=by_ids("/teams"))(id=arg(int))
+
+
+@pytest.mark.parametrize("said", [True, 1.0, "1", 1, 2, None])
+def test_what_was_asked_for_early_is_shown_where_the_row_says_the_same(said: Any) -> None:
+    """Python's true is its 1, and so is 1.0."""
+    calls = {
+        "GET /teams/1": {"id": said, "name": "t"},
+        **{f"GET /teams/{one}/members": [{"name": f"m{one}"}] for one in ("1", "true", "2")},
+    }
+    document = "{ team(id: 1) { name members { name } } }"
+    expected, found, _, _ = asked(calls, document, graph=Graph(query=Teams))
+    assert found == expected
+    members = (found["data"]["team"] or {}).get("members")
+    assert said not in (1, 2) or type(said) is bool or members == [{"name": f"m{said:.0f}"}]
