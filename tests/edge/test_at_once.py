@@ -451,6 +451,47 @@ def test_requests_on_one_connection_are_answered_in_order(monkeypatch: pytest.Mo
     serve(work, monkeypatch)
 
 
+def test_a_connection_is_read_on_behind_what_had_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes behind an answer under way is uvicorn's, which reads no further meanwhile."""
+
+    async def work(serving: Serving, slow: Slow) -> None:
+        first, then = asked(USER, id=1), asked("{ __typename }")
+        reader, writer = await serving.connect()
+        writer.write(head(first, connection="") + first)
+        await slow.asked.wait()
+        writer.write(b"GET /graphql/assets/none HTTP/1.1\r\nhost: h\r\n\r\n")
+        await until(lambda: any(pipelines(serving)))
+        slow.go_on.set()
+        await reader.readuntil(b"Ada")
+        await reader.readuntil(b"There is no such file.")
+        writer.write(head(then) + then)
+        assert (await reader.read()).endswith(b'{"data":{"__typename":"Query"}}')
+        writer.close()
+        assert serving.asked == ["at once", "ASGI", "at once"]
+
+    serve_slow(work, monkeypatch)
+
+
+def pipelines(serving: Serving) -> list[Any]:
+    """What waits behind answers under way."""
+    return [one for each in serving.server.server_state.connections for one in each.pipeline]
+
+
+def test_what_goes_to_the_asgi_app_behind_an_answer_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work(serving: Serving) -> None:
+        body = asked("{ __typename }")
+        reader, writer = await serving.connect()
+        for content_type in ("application/json", "application/json; charset=utf-8") * 2:
+            writer.write(head(body, connection="", content_type=content_type) + body)
+            await reader.readuntil(b'{"data":{"__typename":"Query"}}')
+        writer.close()
+        assert serving.asked == ["at once", "ASGI"] * 2
+
+    serve(work, monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("target", "headers", "way"),
     [

@@ -763,6 +763,31 @@ def test_an_answer_may_not_be_larger_than_is_allowed_whoever_makes_it(field: str
     assert max(sizes) < 10_000  # it was known before it was made
 
 
+LONG = "n" * 200
+
+
+@pytest.mark.parametrize(
+    ("document", "script"),
+    [
+        (
+            f"{{ things {{ friend {{ {LONG}: name }} }} }}",
+            {"GET /all": [{"friendId": 2}] * 300, "GET /things/2": {"id": 2, "name": "x"}},
+        ),
+        (f"{{ things {{ spots {{ {LONG}: x }} }} }}", {"GET /all": [{"spots": [{"x": 1}] * 300}]}),
+    ],
+    ids=["of rows", "of objects inside a row"],
+)
+def test_names_count_in_how_large_an_answer_would_be(
+    document: str, script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unwatched(monkeypatch, graph)
+    settings = GraphTest(graph).settings.model_copy(update={"answer_bytes_max": 60_000})
+    with encoded() as sizes, GraphTest(graph, settings=settings, b=script) as test, sights(0):
+        answer = test.ask(document)
+    assert answer["errors"][0]["extensions"]["limit"] == "answer_bytes_max"
+    assert max(sizes, default=0) < 60_000  # it was known before it was made
+
+
 def test_not_more_is_told_than_anybody_reads() -> None:
     script = {"GET /all": [ONE] * 150, **DOWN}
     expected, found, by, _ = asked(script, "{ things { calm { name } } }")
