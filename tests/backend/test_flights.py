@@ -52,6 +52,20 @@ class Backend:
         self.asked[place].set_result(Reply(status=200, headers={}, body=body))
 
 
+class AtOnce(Backend):
+    """As `Backend`, of calls that take no task."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.begun: list[Any] = []
+        self.given_up: list[int] = []
+
+    def begin(self, call: Call, then: Any) -> Any:
+        place = len(self.begun)
+        self.begun.append(then)
+        return lambda: self.given_up.append(place)
+
+
 def fetcher(backend: Backend, cache: RowCache | None = None) -> Fetcher:
     return Fetcher(
         {"b": backend}, endpoints=[GET, KEPT], cache=cache, clock=SystemClock(), events=Events()
@@ -90,6 +104,27 @@ def row_of(outcomes: LoadOutcomes) -> Mapping[str, Any]:
 
 def written(made: Fetcher) -> Any:
     return made.written(Call(endpoint=PUT, path="/x/1", method="PUT"), {"id": 1}, {})
+
+
+def test_a_call_that_takes_no_task_is_given_up_and_joined_no_more() -> None:
+    async def main() -> None:
+        backend = AtOnce()
+        made = fetcher(backend)
+        first, second = ask(made), ask(made)
+        await asyncio.sleep(0)
+        for task, gone in ((first, []), (second, [0])):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert backend.given_up == gone  # when nobody waits for it any more
+        assert list(made._coalescer) == []
+        again = ask(made)
+        await asyncio.sleep(0)
+        assert len(backend.begun) == 2
+        backend.begun[1](Reply(status=200, headers={}, body=ROW))
+        assert row_of(await again) == {"id": 1}
+        assert backend.given_up == [0]
+
+    asyncio.run(main())
 
 
 def test_equal_loads_share_a_call() -> None:
