@@ -488,3 +488,30 @@ def test_whatever_comes_it_is_a_reply_an_error_or_not_yet(pieces: list[bytes]) -
         assert connection not in of._open
 
     asyncio.run(main())
+
+
+def test_what_nobody_wants_and_does_not_end_is_read_for_a_while_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http11, "DRAINED_WITHIN_S", 0.1)
+    ended = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 1000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                writer.write(b"x")
+                await asyncio.sleep(0.02)
+                if reader.at_eof() or reader.exception() is not None:
+                    break
+            else:
+                return
+        ended.set()
+
+    async def test(of: Peer) -> int:
+        status = (await get(of)).status
+        await asyncio.wait_for(ended.wait(), 2)
+        return status
+
+    assert served(script, test, read_s=5) == (500, 1)
