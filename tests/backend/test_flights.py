@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from plait import Backend as PlaitBackend
+from plait import by_ids
 from plait.backend.cache import RowCache, open_store
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.fetch import Fetcher, Fetching
@@ -58,11 +60,13 @@ class AtOnce(Backend):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.begun: list[Any] = []
+        self.calls: list[Call] = []
         self.given_up: list[int] = []
 
     def begin(self, call: Call, then: Any) -> Any:
         place = len(self.begun)
         self.begun.append(then)
+        self.calls.append(call)
         return lambda: self.given_up.append(place)
 
 
@@ -448,3 +452,25 @@ def test_what_broke_off_is_no_outcome_while_others_are_awaited() -> None:
         fetching.leave()
 
     asyncio.run(main())
+
+
+TEAMS = PlaitBackend("b", "http://b").get("/{team}/rows/{id}", batch=by_ids("/{team}/rows"))
+
+
+def test_keys_go_together_that_share_all_but_what_tells_them_apart() -> None:
+    async def main() -> list[tuple[str, str]]:
+        backend = AtOnce()
+        keys = Keys(TEAMS.spec)
+        for team, ids in (("a", (1, 3, 5, 6, 7)), ("b", (2, 4))):
+            for id in ids:
+                keys.add({"team": team, "id": id})
+        task = asyncio.create_task(fetcher(backend).fetch(keys, Origin()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return [(call.path, call.query) for call in backend.calls]
+
+    assert asyncio.run(main()) == [
+        ("/a/rows", "id=1&id=3&id=5&id=6&id=7"),
+        ("/b/rows", "id=2&id=4"),
+    ]
