@@ -457,6 +457,24 @@ def test_what_broke_off_is_no_outcome_while_others_are_awaited() -> None:
 TEAMS = PlaitBackend("b", "http://b").get("/{team}/rows/{id}", batch=by_ids("/{team}/rows"))
 
 
+JOINED = PlaitBackend("b", "http://b").get("/rows/{id}", batch=by_ids("/rows", joined=True))
+
+
+def test_keys_that_cannot_go_with_others_go_alone() -> None:
+    async def main() -> list[tuple[str, str]]:
+        backend = AtOnce()
+        keys = Keys(JOINED.spec)
+        for id in ("1", "2,3", "4"):
+            keys.add({"id": id})
+        task = asyncio.create_task(fetcher(backend).fetch(keys, Origin()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return [(call.path, call.query) for call in backend.calls]
+
+    assert asyncio.run(main()) == [("/rows/2%2C3", ""), ("/rows", "id=1%2C4")]
+
+
 def test_keys_go_together_that_share_all_but_what_tells_them_apart() -> None:
     async def main() -> list[tuple[str, str]]:
         backend = AtOnce()

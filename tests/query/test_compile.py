@@ -1072,6 +1072,7 @@ def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit() -> Non
     assert max(sizes, default=0) < 1_000_000
 
 
+@pytest.mark.sources
 def test_a_defect_of_the_compiler_is_told_once_and_costs_no_answer(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
@@ -23,7 +23,9 @@ from plait.errors import (
 )
 from plait.events import Events
 from plait.query.answer import Answer, Executed, Refused
+from plait.query.code import CodeStore
 from plait.query.context import Context
+from plait.query.document import Document
 from plait.query.respond import ERRORS_BYTES_MAX, Operation, answered, given_up, refused
 
 NO_PLACES = SimpleNamespace(places=lambda _: [])
@@ -116,8 +118,8 @@ def answer_to(data: Any, *causes: Any, path: Any = ("a",), **more: Any) -> Answe
         GraphQLError(str(cause), path=list(path) if path else None, original_error=cause)
         for cause in causes
     ]
-    document: Any = SimpleNamespace(places=lambda _: [], ast=SimpleNamespace(definitions=[]))
     stub: Any = SimpleNamespace()
+    document = Document("", DocumentNode(definitions=()), CodeStore())
     operation = Operation(stub, {}, document, stub)
     extensions = more.pop("extensions", None)
     beside = context(**more).beside(extensions)
