@@ -354,6 +354,20 @@ def test_no_more_calls_than_connections_are_under_way() -> None:
 ORIGIN = Origin(request_id="r1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
 
 
+@pytest.mark.parametrize("id", ["r\r\nx-tenant: a", "r\0", "Ā"])
+def test_an_id_that_no_header_may_hold_does_not_reach_the_wire(id: str) -> None:
+    """The edge lets none in; nobody else has to know that."""
+
+    async def test(calls: Calls) -> None:
+        await calls.client.call(calls.one())
+        origin = Origin(request_id=id, traceparent=ORIGIN.traceparent)
+        with pytest.raises((BackendError, UnicodeError)):
+            await calls.client.call(calls.one(origin=origin))
+
+    calls = run(ok, test)
+    assert len(calls.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "content_type", "fixed"),
     [

@@ -11,9 +11,10 @@ import strawberry
 from strawberry.permission import BasePermission
 
 from plait import Backend, Graph, discriminator, prop, this
-from plait.events import PropertyAbsent
+from plait.events import PropertyAbsent, RequestFinished
 from plait.graph.absent import ROWS_WATCHED
 from plait.testing import GraphTest
+from tests.query.test_compile import sights
 
 b = Backend("b", "http://b.test")
 list_articles = b.get("/articles")
@@ -154,6 +155,20 @@ def test_it_is_told_once_and_shown_to_who_asks() -> None:
         shown = [test.ask("{ articles { title } }", x_plait_warnings="1") for _ in range(2)]
         assert all(len(warned(one)) == 1 for one in shown)
     assert len([one for one in test.events if isinstance(one, PropertyAbsent)]) == 1
+
+
+def test_it_is_told_by_compiled_code_too() -> None:
+    with (
+        sights(0),
+        GraphTest(Graph(query=Query), b={"GET /articles": [{"id": 1, "title": "A"}] * 3}) as test,
+    ):
+        for _ in range(2):
+            answer = test.ask("{ articles { id title } }")
+            assert answer == {"data": {"articles": [{"id": "1", "title": None}] * 3}}
+    told = [one for one in test.events if isinstance(one, PropertyAbsent)]
+    assert [(one.field, one.nearest) for one in told] == [("Article.title", "title")]
+    by = [one.executed_by for one in test.events if isinstance(one, RequestFinished)]
+    assert by == ["compiled"] * 2
 
 
 def test_a_property_that_some_rows_leave_out_is_null_and_no_mistake() -> None:

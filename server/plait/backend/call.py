@@ -47,7 +47,8 @@ class Origin:
         """The client's headers, names in lower case. Only what a backend's `forward` names is ever
         sent on."""
         self.deadline = deadline
-        """When the client's request must be answered, on the clock's `now()`."""
+        """When the client's request must be answered, on the clock's `now()`. It ends waiting, and
+        no call: others may wait for that one too."""
         self.budget = budget
         """What the client's operation may still take. `None` for calls that it did not ask for."""
         self.span = span
@@ -75,22 +76,13 @@ class Origin:
         """The 32 hexadecimal digits of the trace, or nothing."""
         return self.traceparent[3:35]
 
-    def without_deadline(self) -> "Origin":
-        """The same for a call that goes on whoever waits for it: who does has the deadline."""
-        if self.deadline is None:
-            return self
-        return self._again(deadline=None, span=self.span)
-
     def noted_by(self, span: Span) -> "Origin":
         """The same, noted by `span`."""
-        return self._again(deadline=self.deadline, span=span)
-
-    def _again(self, *, deadline: float | None, span: Span | None) -> "Origin":
         return Origin(
             request_id=self.request_id,
             traceparent=self.traceparent,
             headers=self.headers,
-            deadline=deadline,
+            deadline=self.deadline,
             turns=self._turns,
             budget=self.budget,
             span=span,

@@ -186,7 +186,6 @@ class Fetcher:
             origin.budget.spend_calls(len(chunks))
         now = self.clock.wall()
         server = self._server(endpoint)
-        alone = origin.without_deadline()
         whole: Flight | None = None
         by_key = {**joined} if joined or len(chunks) > 1 else _NO_FLIGHTS
         for chunk in chunks:
@@ -199,7 +198,7 @@ class Fetcher:
             if endpoint.reads:
                 self._coalescer.add(flight)
             asking = Asking(
-                keys=inquiry.keys, server=server, origin=alone, family=family, entries=entries
+                keys=inquiry.keys, server=server, origin=origin, family=family, entries=entries
             )
             self._asker.begin(asking, flight)
         return Boarded(flights, whole=whole, by_key=by_key, joined=joined)

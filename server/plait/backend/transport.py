@@ -151,7 +151,7 @@ class HttpTransport:
             return AGAIN if again else _failed(raw, call.endpoint, within_s)
         try:
             headers = raw.joined
-            if headers is not None and raw.status < 300:  # as most are
+            if headers is not None:  # a success, as most are: only their heads are known
                 return _reply(raw.status, headers, raw.body, call.endpoint)
             # A redirect, of which the target would be needed, is an error: it is not followed here.
             return self._made(call, b"", _wired(raw))

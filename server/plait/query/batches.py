@@ -35,7 +35,7 @@ class Batches:
         quiet: Callable[[], object],
     ) -> None:
         self._fetcher = fetcher
-        self._origin = origin.without_deadline()
+        self._origin = origin
         self._budget = budget
         self._came = came
         self._quiet = quiet

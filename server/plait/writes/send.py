@@ -20,7 +20,7 @@ def http_send(clients: Mapping[str, Handler], written: Forget) -> SendWrite:
 
     async def send(write: Write[Any], key: str | None, origin: Origin) -> WriteReply:
         endpoint = write.endpoint
-        call = single_call(endpoint, write.values, origin.without_deadline())
+        call = single_call(endpoint, write.values, origin)
         if key is not None and endpoint.key_header is not None:
             call = call.with_headers((endpoint.key_header.lower(), key))
         try:
