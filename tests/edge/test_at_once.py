@@ -18,10 +18,10 @@ import uvicorn
 
 from plait import Backend, Graph, arg, this
 from plait.app import App, create_app
+from plait.clock import SystemClock
 from plait.edge.protocol import TOGETHER_BYTES, BoundedProtocol
 from plait.errors import BadUserInput
 from plait.events import CallFinished, FieldFailed, RequestFinished
-from plait.query.document import Documents
 from plait.query.interpret import Interpreter
 from plait.serve import _config
 from plait.testing import GraphTest, reply
@@ -726,11 +726,12 @@ def test_an_operation_that_has_waited_too_long_is_answered(
 
 
 def test_a_defect_is_answered_with_500_and_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise LookupError("secret")
+    class Broken(SystemClock):
+        def now(self) -> float:
+            raise LookupError("secret")
 
     async def work(serving: Serving) -> None:
-        monkeypatch.setattr(Documents, "get", broken)
+        serving.app._gateway().executor._clock = Broken()
         body = asked(USER, id=1)
         for whole in (True, False):
             answer = await serving.ask(head(body, connection=""), body, whole=whole)
