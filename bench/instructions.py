@@ -247,7 +247,8 @@ def main() -> None:
     if shutil.which("valgrind") is None:
         sys.exit("valgrind counts, and is not here: apt-get install valgrind.")
     hot = "in part machine code" if USE == "yes" else "all Python"
-    table = Table(title=f"Thousands of instructions a request (Plait {hot})")
+    title = f"Thousands of instructions a request (Plait {hot})"
+    table = Table(title=title, min_width=len(title))
     table.add_column("")
     table.add_column("", justify="right")
     console = Console(stderr=True)
