@@ -200,5 +200,5 @@ def test_a_module_has_nothing_that_mypyc_makes_wrong(name: str) -> None:
             assert not inner or within.name in ONCE, f"{within.name}: {inner} would be garbage"
 
 
-ONCE = {"timeout", "identify", "layer", "scripted", "decoder", "log_observer"}
+ONCE = {"timeout", "identify", "layer", "scripted", "decoder"}
 """What is called once for a backend, or an operation's code."""

@@ -20,7 +20,7 @@ from plait.events import Events, Observer
 from plait.gateway import Gateway, effective, secret_headers
 from plait.graph.check import forwarded_and_fixed, url_problem
 from plait.graph.graph import Graph
-from plait.observe.logs import log_observer
+from plait.observe.logs import Log, LogObserver
 from plait.settings import Settings, read_settings
 
 
@@ -226,5 +226,4 @@ def _not_started(error: GatewayNotStarted) -> dict[str, Any]:
 
 
 def _log(settings: Settings) -> Observer:
-    observer: Observer = log_observer(settings.log_level, settings.log_format)
-    return observer
+    return LogObserver(Log(settings.log_level, settings.log_format))

@@ -21,7 +21,7 @@ from plait.edge.protocol import ArrivalLimits, BoundedProtocol
 from plait.errors import PlaitError, SettingsError
 from plait.find import load_graph
 from plait.native import USE
-from plait.observe.logs import logger_of
+from plait.observe.logs import Log
 from plait.settings import Settings, foreign, read_settings, variables
 
 CANNOT_START = 2
@@ -65,18 +65,19 @@ def serve_app(app: App, graph_name: str, settings: Settings, *, reload: bool) ->
     # Workers and reloaded servers are new processes: they read it from there.
     os.environ[_GRAPH_VARIABLE] = graph_name
     config = _config(app if settings.workers == 1 and not reload else _NEW_APP, settings, reload)
-    logger = logger_of(settings.log_level, settings.log_format)
+    log = Log(settings.log_level, settings.log_format)
     for name in foreign(variables()):
-        logger.warning("setting_unknown", variable=name)
+        log("warning", "setting_unknown", {"variable": name})
     if USE == "stale":
-        logger.warning("native_stale", reason="Sources have changed since: run `make native`.")
-    logger.info(
-        "listening",
-        url=address(settings),
-        workers=settings.workers,
-        graph=graph_name,
-        native=USE == "yes",
-    )
+        reason = "Sources have changed since: run `make native`."
+        log("warning", "native_stale", {"reason": reason})
+    listening = {
+        "url": address(settings),
+        "workers": settings.workers,
+        "graph": graph_name,
+        "native": USE == "yes",
+    }
+    log("info", "listening", listening)
     status = 0
     if stop.asked:
         return status

@@ -1,6 +1,7 @@
 """A reply whose head is known is the reply that the parser would have made of it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,18 +11,20 @@ from hypothesis import strategies as st
 from plait.backend import http11
 from plait.backend.exchanged import ExchangeError, RawReply, ReplyLimits
 from plait.backend.heads import HEAD_BYTES_MAX, head_of, joined
-from plait.backend.http11 import CHANGES_MAX, HEADS_KEPT, Peer
+from plait.backend.http11 import CHANGES_MAX, DRAINED_BYTES_MAX, HEADS_KEPT, Peer
 from tests.backend.test_http11 import Wire, origin
 
 WANTED = ReplyLimits(bytes_max=90, error_bytes_max=20, error_type=None)
+OF_TYPE = ReplyLimits(bytes_max=90, error_bytes_max=20, error_type=b"text/problem")
+"""Of an error, a body of this type alone is of use."""
 
 
-def answered(of: Peer, pieces: list[bytes]) -> tuple[Any, bool]:
+def answered(of: Peer, pieces: list[bytes], wanted: ReplyLimits = WANTED) -> tuple[Any, bool]:
     """What one exchange brings, and whether its connection is kept. To be called in a loop."""
     connection, wire = http11._Connection(of, 10), Wire()
     connection.connection_made(wire)
     found: list[Any] = []
-    connection.start(b"", WANTED, found.append)
+    connection.start(b"", wanted, found.append)
     for piece in pieces:
         if not wire.is_aborted:
             connection.data_received(piece)
@@ -37,16 +40,16 @@ def answered(of: Peer, pieces: list[bytes]) -> tuple[Any, bool]:
     return told, is_kept
 
 
-def compared(replies: list[list[bytes]]) -> int:
+def compared(replies: list[list[bytes]], wanted: Sequence[ReplyLimits] = ()) -> int:
     """How many of several replies were of a known head; each is as who knows none has it."""
 
     async def main() -> int:
         of, known = origin(1), 0
-        for pieces in replies:
+        for pieces, limits in zip(replies, wanted or [WANTED] * len(replies), strict=True):
             of.changes = 1
-            found = answered(of, pieces)
+            found = answered(of, pieces, limits)
             known += of.changes == 0
-            assert found == answered(origin(1), pieces)
+            assert found == answered(origin(1), pieces, limits)
             assert len(of.heads) <= HEADS_KEPT
         return known
 
@@ -75,7 +78,11 @@ def reply(body: bytes = b"{}", *lines: bytes, status: bytes = b"200 OK") -> byte
         ([reply(b"2\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked")] * 2, 0),
         ([reply(b"", b"content-length: 0", status=b"204 No Content")] * 2, 0),
         ([reply(b"", b"content-length: 0", status=b"304 Not Modified")] * 2, 0),
-        ([reply(status=b"503 Busy")] * 2, 0),
+        ([reply(status=b"503 Busy")] * 2, 1),
+        ([reply(), reply(status=b"503 Busy")] * 2, 2),
+        ([reply(status=b"503 Busy"), reply(b"x" * 20, status=b"503 Busy")], 1),
+        ([reply(status=b"503 Busy"), reply(b"x" * 21, status=b"503 Busy")], 0),
+        ([reply(status=b"302 Found")] * 2, 0),
         ([reply(status=b"201 Created")] * 2, 1),
         ([reply(b"{}", b"content-length: 2"), reply(b"{}", b"content-length: +2")], 0),
         ([reply(b"{}", b"content-length: 2"), reply(b"x" * 10, b"content-length: 1_0")], 0),
@@ -101,6 +108,34 @@ def test_what_is_known_again(replies: list[bytes], known: int) -> None:
     assert compared([[one] for one in replies]) == known
 
 
+BUSY = (b"503 Busy", b"text/html")
+PROBLEM = (b"503 Busy", b"Text/Problem; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("said", "size", "known"),
+    [
+        (BUSY, 20, 1),
+        (BUSY, 21, 1),  # it is left out, however large
+        (BUSY, DRAINED_BYTES_MAX, 1),
+        (BUSY, DRAINED_BYTES_MAX + 1, 0),
+        (PROBLEM, 20, 1),
+        (PROBLEM, 21, 0),
+        ((b"503 Busy", b"text/problems"), 21, 1),
+        ((b"200 OK", b"text/problem"), 90, 1),
+        ((b"200 OK", b"text/problem"), 91, 0),
+    ],
+)
+def test_errors_are_known_again_with_as_much_of_them_as_is_wanted(
+    said: tuple[bytes, bytes], size: int, known: int
+) -> None:
+    def told(size: int) -> list[bytes]:
+        lines = b"Content-Type: " + said[1], b"Content-Length: %d" % size
+        return [reply(b"x" * size, *lines, status=said[0])]
+
+    assert compared([told(2), told(size)], [OF_TYPE] * 2) == known
+
+
 def test_what_comes_in_pieces_is_parsed() -> None:
     one = reply()
     assert compared([[one], [one[:30], one[30:]], [one[:-1], one[-1:]], [one]]) == 1
@@ -115,6 +150,7 @@ LINES = st.sampled_from(
         b"Content-Length: 3",
         b"content-length:  2",
         b"Content-Type: application/json",
+        b"content-type: Text/Problem",
         b"Date: now",
         b"Date: then",
         b"Connection: keep-alive",
@@ -127,18 +163,25 @@ LINES = st.sampled_from(
 )
 REPLIES = st.builds(
     lambda status, lines, body, more: reply(body, *lines, status=status) + more,
-    st.sampled_from([b"200 OK"] * 6 + [b"204 None", b"304 Same", b"100 Go on", b"500 No"]),
+    st.sampled_from([b"200 OK"] * 6 + [b"204 None", b"304 Same", b"100 Go on"] + [b"500 No"] * 3),
     st.lists(LINES, min_size=1, max_size=4),
     st.sampled_from([b"{}", b"[1]", b"", b"2\r\n{}\r\n0\r\n\r\n"]),
     st.sampled_from([b""] * 4 + [b"x", b"\r\n"]),
 )
 
 
-@given(st.lists(REPLIES, min_size=1, max_size=3), st.lists(st.integers(0, 2), max_size=6))
-@example([reply()], [0, 0, 0])
+@given(
+    st.lists(REPLIES, min_size=1, max_size=3),
+    st.lists(st.integers(0, 2), max_size=6),
+    st.lists(st.sampled_from([WANTED, OF_TYPE]), min_size=9, max_size=9),
+)
+@example([reply()], [0, 0, 0], [WANTED] * 9)
 @settings(max_examples=400)
-def test_whatever_is_said_again_means_the_same(few: list[bytes], again: list[int]) -> None:
-    compared([[one] for one in [*few, *(few[at % len(few)] for at in again)]])
+def test_whatever_is_said_again_means_the_same(
+    few: list[bytes], again: list[int], wanted: list[ReplyLimits]
+) -> None:
+    replies = [[one] for one in [*few, *(few[at % len(few)] for at in again)]]
+    compared(replies, wanted[: len(replies)])
 
 
 def test_who_says_another_head_each_time_is_not_listened_to_each_time() -> None:

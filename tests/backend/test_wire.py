@@ -18,7 +18,7 @@ from plait.backend.transport import retry_after_s
 from plait.clock import SystemClock
 from plait.errors import BackendHttpError, BadBackendResponse
 from plait.events import CallFinished, Events
-from plait.observe.logs import log_observer
+from plait.observe.logs import Log, LogObserver
 
 SPEC = BackendSpec(name="b", url="http://b.test/v1", forward=("x-name",))
 pytestmark = pytest.mark.usefixtures("every_wire")
@@ -199,7 +199,7 @@ def test_a_problem_is_in_the_log_at_debug_alone(
         duration_ms=1.0,
         problem="No credit for ada@example.com",
     )
-    log_observer(level, "json")(event)
+    LogObserver(Log(level, "json"))(event)
     lines = capsys.readouterr().err.splitlines()
     assert any("No credit" in line for line in lines) is told
     assert "call" in json.loads(lines[-1])["event"]

@@ -1,8 +1,9 @@
 """Heads of replies that are said again. Pure.
 
-A server that is asked much says the same head again and again, but for the length of the body. What
-is byte for byte a head that was parsed before, with other digits for its length, and is followed by
-a body of just that length, means what it meant then, and need not be parsed again.
+A server that is asked much says the same head again and again, but for the length of the body, also
+while it fails. What is byte for byte a head that was parsed before, with other digits for its
+length, and is followed by a body of just that length, means what it meant then, and need not be
+parsed again.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ HEAD_BYTES_MAX = 4 * 1024
 """Larger ones are parsed each time."""
 _LENGTH: Final = b"content-length"
 _LENGTHS = (_LENGTH, b"transfer-encoding")
+_TYPE: Final = b"content-type"
 _STARTS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _LINE_END: Final = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
@@ -28,16 +30,17 @@ class Head:
     """A head without the digits of its length, which stand between two parts of it, and what it
     means."""
 
-    __slots__ = ("_after", "_before", "_headers", "_place", "_status", "joined")
+    __slots__ = ("_after", "_before", "_headers", "_place", "content_type", "joined", "status")
 
     def __init__(self, before: bytes, after: bytes, status: int, headers: Headers) -> None:
         self._before = before
         self._after = after
-        self._status = status
+        self.status = status
         self._headers = headers
         self._place = [name for name, _ in headers].index(_LENGTH)
         self.joined = joined(headers)
         """Its headers, as they were with their own length."""
+        self.content_type = content_type_of(headers)
 
     def reply(self, data: bytes) -> RawReply | None:
         """The reply that `data` is, where it is this head with a body of the length it says."""
@@ -55,7 +58,7 @@ class Head:
         headers, told = list(self._headers), self.joined.copy()
         headers[self._place] = (_LENGTH, length)
         told["content-length"] = length.decode("ascii")
-        return RawReply(self._status, headers, data[body:], told)
+        return RawReply(self.status, headers, data[body:], told)
 
 
 def head_of(data: bytes, status: int, headers: Headers, size: int) -> Head | None:
@@ -74,6 +77,15 @@ def head_of(data: bytes, status: int, headers: Headers, size: int) -> Head | Non
                 return None
             return Head(data[:start], data[stop:body], status, headers)
     return None
+
+
+def content_type_of(headers: Headers) -> bytes:
+    """What a body is said to be, in lower case and without its parameters; `b""` where it is not
+    said."""
+    for name, value in headers:
+        if name == _TYPE:
+            return value.partition(b";")[0].strip().lower()
+    return b""
 
 
 def joined(headers: Headers) -> dict[str, str]:

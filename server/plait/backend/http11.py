@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 import httptools
 
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
-from plait.backend.heads import Head, Headers, head_of
+from plait.backend.heads import Head, Headers, content_type_of, head_of
 from plait.burst import Burst
 
 HEADERS_BYTES_MAX = 64 * 1024
@@ -330,7 +330,7 @@ class _Connection(asyncio.Protocol):
         assert wanted is not None
         if 200 <= self._status < 300 or bodiless:
             self._bytes_max = wanted.bytes_max
-        elif wanted.error_type is None or self._is_of(wanted.error_type):
+        elif wanted.error_type in (None, content_type_of(self._headers)):
             self._bytes_max = wanted.error_bytes_max
         else:
             self._drain()  # its status says all: the body is read only to keep the connection
@@ -375,7 +375,14 @@ class _Connection(asyncio.Protocol):
             reply = head.reply(data)
             if reply is None:
                 continue
-            if wanted is None or len(reply.body) > wanted.bytes_max:
+            if wanted is None:
+                return False
+            size, is_error = len(reply.body), head.status >= 400
+            if is_error and wanted.error_type not in (None, head.content_type):
+                if size > DRAINED_BYTES_MAX:
+                    return False
+                reply.body = b""  # its status says all
+            elif size > (wanted.error_bytes_max if is_error else wanted.bytes_max):
                 return False
             origin.changes = 0
             origin.keep(self)
@@ -384,15 +391,18 @@ class _Connection(asyncio.Protocol):
         return False
 
     def _remembered(self, data: bytes) -> Mapping[str, str] | None:
-        """Keep the head of a success that `data` is all of; its headers, joined."""
-        has_body = 200 <= self._status < 300 and self._status != 204  # whatever a 204 says
-        if not has_body or not self._may_stay or self._has_more:
+        """Keep the head of a success, or of an error, that `data` is all of; its headers,
+        joined."""
+        if 300 <= self._status < 400 or self._status == 204:  # no body, whatever they say
+            return None
+        if not self._may_stay or self._has_more:
             return None
         origin = self._origin
         origin.changes += 1
         if origin.changes > CHANGES_MAX and origin.changes % CHANGES_MAX:
             return None
-        head = head_of(data, self._status, self._headers, self._body_bytes)
+        size = self._drained if self._is_draining else self._body_bytes
+        head = head_of(data, self._status, self._headers, size)
         if head is None:
             return None
         origin.heads = [head, *origin.heads[: HEADS_KEPT - 1]]
@@ -417,10 +427,6 @@ class _Connection(asyncio.Protocol):
         body = self._body
         whole = body[0] if len(body) == 1 else b"".join(body)
         return RawReply(self._status, self._headers, whole, joined)
-
-    def _is_of(self, content_type: bytes) -> bool:
-        given = next((value for name, value in self._headers if name == b"content-type"), b"")
-        return given.partition(b";")[0].strip().lower() == content_type
 
     def _drain(self) -> None:
         """Answer with what there is, and read the rest for the connection's sake."""

@@ -149,12 +149,12 @@ class HttpTransport:
         if isinstance(raw, ExchangeError):
             again = raw.is_stale and call.method in SAFE_METHODS
             return AGAIN if again else _failed(raw, call.endpoint, within_s)
+        answer = _wired(raw)
+        if answer.status >= 400:
+            return self._refused(answer, call.endpoint)
         try:
-            headers = raw.joined
-            if headers is not None:  # a success, as most are: only their heads are known
-                return _reply(raw.status, headers, raw.body, call.endpoint)
             # A redirect, of which the target would be needed, is an error: it is not followed here.
-            return self._made(call, b"", _wired(raw))
+            return self._made(call, b"", answer)
         except BackendError as error:
             return error
 
