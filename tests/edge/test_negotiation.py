@@ -9,7 +9,8 @@ from plait.edge.body import HttpError, body_of_query, decoded_body
 from plait.edge.graphiql import Asset
 from plait.edge.http import send_asset
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
-from plait.edge.negotiate import headers_of, media_type_of, status_of
+from plait.edge.negotiate import media_type_of, status_of
+from plait.heads import joined
 from plait.query.answer import Answer, Executed, Refused
 
 OURS, PLAIN = "application/graphql-response+json", "application/json"
@@ -151,7 +152,7 @@ def test_a_hash_instead_of_a_query_is_told_in_the_words_that_clients_know(read: 
 
 def test_a_header_that_comes_twice_is_joined() -> None:
     pairs = [(b"a", b"1"), (b"b", b"\xfc"), (b"a", b"2")]
-    assert headers_of(pairs) == {"a": "1, 2", "b": "ü"}
+    assert joined(pairs) == {"a": "1, 2", "b": "ü"}
 
 
 async def sent(asset: Asset, headers: dict[str, str]) -> tuple[int, dict[bytes, bytes], bytes]:

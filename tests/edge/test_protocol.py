@@ -7,6 +7,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
+import pytest
 import strawberry
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from plait import Backend, Graph, arg
+from plait.edge.heads import request_head_of
 from plait.edge.protocol import ArrivalLimits, BoundedProtocol
+from plait.heads import CHANGES_MAX
 from plait.testing import GraphTest
 
 b = Backend("b", "http://b.test")
@@ -174,6 +177,20 @@ def arrivals(draw: st.DrawFn) -> list[bytes]:
     return [text[start:end] for start, end in pairwise(ends) if end > start]
 
 
+@st.composite
+def talks(draw: st.DrawFn) -> list[bytes]:
+    """What one connection brings of a client that says the same head again and again, mostly."""
+    lines = draw(st.lists(st.sampled_from(HEADERS), max_size=2))
+    bodies = draw(st.lists(st.sampled_from(BODIES), min_size=2, max_size=6))
+    text, ends = b"", [0]
+    for body in bodies:
+        text += post(body, *draw(st.sampled_from([lines] * 6 + [[*lines, b"a: b"]])))
+        text += draw(st.sampled_from([b""] * 9 + [b"\r\n", b"more"]))
+        here = len(text)
+        ends += draw(st.sampled_from([[here]] * 9 + [[], [here - 3], [here - 3, here]]))
+    return [text[start:end] for start, end in pairwise([*ends, len(text)]) if end > start]
+
+
 async def answered(app: Any, kind: Any, pieces: list[bytes]) -> tuple[Any, bool, list[str]]:
     """What comes back, whether the connection is closed then, and what was done."""
     DONE.clear()
@@ -269,7 +286,11 @@ def got(target: bytes, *more: bytes) -> bytes:
 OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
 
 
-@given(arrivals())
+@given(arrivals() | talks())
+@example([post(BODIES[0]), post(BODIES[2]), post(BODIES[4]), post(BODIES[8])])
+@example([post(BODIES[0]), post(BODIES[0], b"connection: close"), post(BODIES[0])])
+@example([post(BODIES[0]), post(BODIES[2])[:-1], post(BODIES[2])[-1:] + post(BODIES[0])])
+@example([post(BODIES[2]), post(BODIES[2]) + post(BODIES[4])])
 @example([post(BODIES[4], b"connection: close") + post(BODIES[5])])
 @example([post(BODIES[2], b"connection: close") + post(BODIES[5])])
 @example([OLD + post(BODIES[4])])
@@ -281,3 +302,81 @@ OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0
 @settings(max_examples=400, suppress_health_check=list(HealthCheck))
 def test_whoever_answers_it_is_the_same(pieces: list[bytes]) -> None:
     compared(pieces)
+
+
+def parsed(pieces: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What of it a parser was asked to read, of what must be answered as if it had been all."""
+    seen: list[bytes] = []
+    parse = BoundedProtocol._parse
+
+    def noted(self: BoundedProtocol, data: bytes) -> None:
+        seen.append(data)
+        parse(self, data)
+
+    async def main() -> None:
+        script = {"GET /users/1": {"id": 1, "name": "Ada"}}
+        async with GraphTest(graph, b=script) as test:
+            every = await answered(Plain(test._app), bounded, pieces)
+            with monkeypatch.context() as patch:
+                patch.setattr(BoundedProtocol, "_parse", noted)
+                assert await answered(test._app, bounded, pieces) == every
+
+    asyncio.run(main())
+    return seen
+
+
+ONE, OTHER = post(BODIES[0]), post(BODIES[4])
+TOLD = post(BODIES[0], b"x-request-id: r1")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "read"),
+    [
+        ([ONE, OTHER, ONE], [ONE]),
+        ([ONE, TOLD, TOLD, ONE], [ONE, TOLD, ONE]),  # the last one is kept
+        ([ONE + ONE, ONE], [ONE + ONE, ONE]),
+        ([ONE, ONE + OTHER, ONE], [ONE, ONE + OTHER]),
+        ([ONE[:-4], ONE[-4:], ONE], [ONE[:-4], ONE[-4:], ONE]),
+        ([b"\r\n", ONE, ONE], [b"\r\n", ONE]),
+        ([OLD, OLD], [OLD]),
+        ([got(QUERIES[0]), got(QUERIES[0]), ONE, ONE], [got(QUERIES[0])] * 2 + [ONE]),
+        ([ONE, post(BODIES[8]), ONE], [ONE]),  # of a body that is none too
+        ([post(BODIES[0], HEADERS[2])] * 2, [post(BODIES[0], HEADERS[2])] * 2),  # not answered here
+    ],
+)
+def test_a_head_that_is_said_again_is_not_parsed_again(
+    pieces: list[bytes], read: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parsed(pieces, monkeypatch) == read
+
+
+def test_a_head_means_its_own_length_and_is_nobodys_to_change() -> None:
+    pairs = [(b"host", b"h"), (b"content-length", b"%d" % len(BODIES[0]))]
+    head = request_head_of(ONE, pairs, {"host": "h", "content-length": "23"}, len(BODIES[0]))
+    assert head is not None
+    found = head.request(post(b"12"))
+    assert found == ({"host": "h", "content-length": "2"}, b"12")
+    found[0].clear()
+    assert head.request(post(b"")) == ({"host": "h", "content-length": "0"}, b"")
+
+
+def test_who_says_another_head_each_time_is_not_listened_to_each_time() -> None:
+    async def main() -> list[int]:
+        async with GraphTest(graph) as test:
+            config = Config(test._app, http="httptools", ws="none")
+            config.load()
+            config.loaded_app = test._app
+            protocol, heard = bounded(config, ServerState(), {}), []
+            protocol.connection_made(Transport())
+            for number in range(3 * CHANGES_MAX):
+                before = protocol._head
+                protocol.data_received(post(BODIES[0], b"x-request-id: r%d" % number))
+                heard += [number] if protocol._head is not before else []
+                while not protocol.cycle.response_complete:
+                    await asyncio.sleep(0)
+            assert protocol.server_state.total_requests == 3 * CHANGES_MAX
+            protocol.connection_lost(None)
+            return heard
+
+    heard = asyncio.run(main())
+    assert heard == [*range(CHANGES_MAX), 2 * CHANGES_MAX - 1, 3 * CHANGES_MAX - 1]

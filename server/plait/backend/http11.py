@@ -20,8 +20,9 @@ from typing import TypeAlias, cast
 import httptools
 
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits
-from plait.backend.heads import Head, Headers, content_type_of, head_of
+from plait.backend.heads import ReplyHead, content_type_of, reply_head_of
 from plait.burst import Burst
+from plait.heads import Pairs, is_listened_to
 
 HEADERS_BYTES_MAX = 64 * 1024
 """The largest head of a reply."""
@@ -31,9 +32,6 @@ DRAINED_WITHIN_S = 1.0
 
 HEADS_KEPT = 4
 """How many heads of one peer are known again: its endpoints may differ in what they say."""
-CHANGES_MAX = 64
-"""Who says another head with each of so many replies is listened to once in so many."""
-
 Then: TypeAlias = Callable[[RawReply | ExchangeError], object]
 """Called with what came of an exchange, in the turn of the loop in which it came."""
 
@@ -60,7 +58,7 @@ class Peer:
         self._keepalive_s = keepalive_s
         self.burst = Burst()
         """What is about to be sent over all connections."""
-        self.heads: list[Head] = []
+        self.heads: list[ReplyHead] = []
         """What it has said lately, the last one first."""
         self.changes = 0
         """How many times in a row it has said something else."""
@@ -71,7 +69,7 @@ class Peer:
         self,
         method: bytes,
         target: bytes,
-        headers: Headers,
+        headers: Pairs,
         body: bytes | None,
         wanted: ReplyLimits,
         *,
@@ -96,7 +94,7 @@ class Peer:
         self,
         method: bytes,
         target: bytes,
-        headers: Headers,
+        headers: Pairs,
         body: bytes | None,
         wanted: ReplyLimits,
         *,
@@ -399,10 +397,10 @@ class _Connection(asyncio.Protocol):
             return None
         origin = self._origin
         origin.changes += 1
-        if origin.changes > CHANGES_MAX and origin.changes % CHANGES_MAX:
+        if not is_listened_to(origin.changes):
             return None
         size = self._drained if self._is_draining else self._body_bytes
-        head = head_of(data, self._status, self._headers, size)
+        head = reply_head_of(data, self._status, self._headers, size)
         if head is None:
             return None
         origin.heads = [head, *origin.heads[: HEADS_KEPT - 1]]
@@ -514,7 +512,7 @@ def _told(reply: "asyncio.Future[RawReply]", found: RawReply | ExchangeError) ->
 
 
 def _request(
-    method: bytes, target: bytes, headers: Headers, body: bytes | None, ready: bytes = b""
+    method: bytes, target: bytes, headers: Pairs, body: bytes | None, ready: bytes = b""
 ) -> bytes:
     """A request as bytes. Raises `ExchangeError` for one that could be taken for something else."""
     if not target.startswith(b"/") or target.translate(None, _VISIBLE):
@@ -532,7 +530,7 @@ def _request(
     )
 
 
-def header_lines(headers: Headers) -> bytes:
+def header_lines(headers: Pairs) -> bytes:
     """Headers as they stand in a request; without those that say how long it is. Raises
     `ExchangeError` for what could be taken for something else."""
     lines = []

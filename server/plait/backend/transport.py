@@ -18,7 +18,6 @@ import msgspec
 
 from plait.backend.call import Call, Reply
 from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits, WireReply
-from plait.backend.heads import joined
 from plait.backend.http11 import Peer, Then, header_lines
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
@@ -33,6 +32,7 @@ from plait.errors import (
     BadBackendResponse,
     ResponseTooLarge,
 )
+from plait.heads import joined
 
 Wire: TypeAlias = httpx.AsyncBaseTransport
 """What puts requests on the wire, and what a test replaces."""

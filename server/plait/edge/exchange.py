@@ -3,7 +3,7 @@ other.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -12,7 +12,7 @@ from plait.clock import Clock
 from plait.edge.body import HttpError, body_of_query, decoded_body
 from plait.edge.cors import AddedFor
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
-from plait.edge.negotiate import MediaType, headers_of, media_type_of, status_of
+from plait.edge.negotiate import MediaType, media_type_of, status_of
 from plait.edge.response import Headers, Response
 from plait.errors import GatewayNotStarted, PlaitError
 from plait.events import Events, FieldFailed, RequestFinished
@@ -68,17 +68,16 @@ class Shared:
     def at_once(
         self,
         method: str,
-        pairs: Collection[tuple[bytes, bytes]],
+        headers: Mapping[str, str],
         raw: bytes,
         then: Callable[["Exchange"], object],
     ) -> "Exchange | None":
         """Begin to answer a request for /graphql that has arrived whole, without ASGI; `None` where
-        it is to be asked as an ASGI app, for there is anything unusual about it. `pairs` are its
-        headers, `raw` the body of a POST or the query string of a GET. `then` is called once with
-        the answer, unless the exchange is left; it may be before this returns."""
+        it is to be asked as an ASGI app, for there is anything unusual about it. `raw` is the body
+        of a POST or the query string of a GET. `then` is called once with the answer, unless the
+        exchange is left; it may be before this returns."""
         if self.executor is None:
             return None
-        headers = headers_of(pairs)
         accept = headers.get("accept")
         is_usual = (
             "text/html" not in (accept or "")  # else a browser

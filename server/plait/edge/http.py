@@ -15,9 +15,10 @@ from plait.edge.body import HttpError
 from plait.edge.exchange import Exchange, Shared
 from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
-from plait.edge.negotiate import headers_of, media_type_of
+from plait.edge.negotiate import media_type_of
 from plait.edge.response import Response
 from plait.events import Events
+from plait.heads import joined
 
 AsgiScope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -60,7 +61,7 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: AsgiScope, path: str, receive: Receive, send: AsgiSend) -> None:
         """Answer a request for `path`, which is the scope's without what the app is mounted at."""
-        headers = headers_of(scope["headers"])
+        headers = joined(scope["headers"])
         if path.startswith("/graphql/assets/"):
             await self._asset(path.rpartition("/")[2], headers, scope["method"], send)
         elif self._pages and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):

@@ -1,6 +1,6 @@
 """What client and gateway agree on about an answer: its media type and its status."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -46,15 +46,3 @@ def _weight(text: str) -> float:
 def status_of(answer: Answer, media: MediaType) -> int:
     """The HTTP status of an answer, by the specification's section on the media type."""
     return 200 if media == "application/json" and not answer.always else answer.status
-
-
-def headers_of(pairs: Collection[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The request's headers by name. One that is sent twice is joined, as RFC 9110, section 5.3
-    allows."""
-    once = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
-    if len(once) == len(pairs):
-        return once
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    return {name: ", ".join(found) for name, found in values.items()}

@@ -12,7 +12,7 @@ everything else uvicorn is given what the parser said, as if nobody had stood be
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -23,11 +23,13 @@ from uvicorn.server import ServerState
 
 from plait.burst import Burst
 from plait.edge.exchange import Exchange
+from plait.edge.heads import RequestHead, request_head_of
 from plait.edge.response import CLOSES, Headers, Response, lines
+from plait.heads import Pairs, is_listened_to, joined
 
-Pairs: TypeAlias = list[tuple[bytes, bytes]]
-"""Headers as they came, their names in lower case."""
-AtOnce: TypeAlias = Callable[[str, Pairs, bytes, Callable[[Exchange], object]], Exchange | None]
+AtOnce: TypeAlias = Callable[
+    [str, dict[str, str], bytes, Callable[[Exchange], object]], Exchange | None
+]
 """Given the method of a request for /graphql, its headers, the whole body of a POST or the query
 string of a GET, and what to call with the answer."""
 PATH = b"/graphql"
@@ -102,8 +104,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """What is being answered from here."""
         self._turn = _Turn()
         """Of that, or of the last one: there is one at a time."""
-        self._defaults: tuple[Pairs, bytes] = ([], b"")
+        self._defaults: tuple[list[tuple[bytes, bytes]], bytes] = ([], b"")
         """The headers of every answer, and their text."""
+        self._head: RequestHead | None = None
+        """The head of the last POST that was answered from here."""
+        self._changes = 0
+        """How many heads came since one was said again."""
+        self._begun: tuple[Pairs, Mapping[str, str], int] | None = None
+        """What may be kept of the head of a request that this read has brought."""
         self._is_arriving = False
         """Whether a request has begun to arrive, and has not ended."""
         self._is_timed = False
@@ -131,6 +139,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self._head is not None and self._is_known(self._head, data):
+            return
+        is_head = not self._is_arriving
         if self._in_headers:
             # What one read brings beyond the headers counts too, until they are seen to be
             # complete: reads are bounded, and so is what a limit lets through.
@@ -149,6 +160,29 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await(self._limits.time_s)
         if self._in_headers and self._arrived > self._limits.header_bytes:
             self._refuse(431, f"Headers may have at most {self._limits.header_bytes} bytes.")
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            self._changes += 1
+            if is_head and is_listened_to(self._changes):
+                self._head = request_head_of(data, *begun) or self._head
+
+    def _is_known(self, head: RequestHead, data: bytes) -> bool:
+        """Answer a request that has come whole, under a head that was said before."""
+        cycle = self.cycle
+        if self._is_arriving or not (cycle is None or cycle.response_complete):
+            return False
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        found = head.request(data)
+        if found is None:
+            return False
+        self._arrived = 0
+        self._is_timed = False
+        self._due = None
+        if not self._begin("POST", *found, keeps_alive=True):
+            return False  # it is parsed then, as if it had not been looked at
+        self._changes = 0
+        return True
 
     def _parse(self, data: bytes) -> None:
         while True:
@@ -266,10 +300,16 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._body = None
+        parser, is_begun = self.parser, False
+        keeps_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         if self._query is None:
-            is_begun = self._begin("POST", body[0] if len(body) == 1 else b"".join(body))
-        else:
-            is_begun = not body and self._begin("GET", self._query)
+            headers, raw = joined(self.headers), body[0] if len(body) == 1 else b"".join(body)
+            is_begun = self._begin("POST", headers, raw, keeps_alive=keeps_alive)
+            if is_begun and keeps_alive:
+                self._begun = self.headers, headers, len(raw)
+        elif not body:
+            headers = joined(self.headers)
+            is_begun = self._begin("GET", headers, self._query, keeps_alive=keeps_alive)
         if not is_begun:
             self._give_uvicorn(body)
             super().on_message_complete()
@@ -297,14 +337,16 @@ class BoundedProtocol(HttpToolsProtocol):
         for part in body:
             super().on_body(part)
 
-    def _begin(self, method: str, raw: bytes) -> bool:
+    def _begin(
+        self, method: str, headers: dict[str, str], raw: bytes, *, keeps_alive: bool
+    ) -> bool:
         """Answer a request that is whole, if the app does that without ASGI."""
         assert self._at_once is not None
-        before, parser, turn = self.cycle, self.parser, self._turn
-        turn.keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        before, turn = self.cycle, self._turn
+        turn.keep_alive = keeps_alive
         turn.response_started = turn.response_complete = False
         self.cycle = turn  # type: ignore[assignment]
-        exchange = self._at_once(method, self.headers, raw, self._answer)
+        exchange = self._at_once(method, headers, raw, self._answer)
         if exchange is None:
             self.cycle, turn.response_complete = before, True
             return False
