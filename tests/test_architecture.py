@@ -11,7 +11,10 @@ import plait
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "server" / "plait"
-LAYERS = ["errors", "events", "clock", "burst", "settings", "backend", "writes", "graph", "query"]
+LAYERS = [
+    *("errors", "events", "clock", "burst", "heads", "settings"),
+    *("backend", "writes", "graph", "query"),
+]
 SERVED = ["edge", "observe", "gateway", "app", "testing", "find", "remote", "serve", "cli"]
 ROOMS = [*LAYERS, "native", *SERVED, "__main__"]
 TOP_LEVEL = {

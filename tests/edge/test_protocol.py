@@ -191,8 +191,11 @@ def talks(draw: st.DrawFn) -> list[bytes]:
     return [text[start:end] for start, end in pairwise([*ends, len(text)]) if end > start]
 
 
-async def answered(app: Any, kind: Any, pieces: list[bytes]) -> tuple[Any, bool, list[str]]:
-    """What comes back, whether the connection is closed then, and what was done."""
+async def answered(
+    app: Any, kind: Any, pieces: list[bytes], turns: int = 60
+) -> tuple[Any, bool, list[str]]:
+    """What comes back, whether the connection is closed then, and what was done. The loop turns
+    some times between the pieces."""
     DONE.clear()
     config = Config(app, http="httptools", ws="none", access_log=False, log_level="critical")
     config.load()
@@ -203,7 +206,7 @@ async def answered(app: Any, kind: Any, pieces: list[bytes]) -> tuple[Any, bool,
     for piece in pieces:
         if not transport.is_closed:
             protocol.data_received(piece)
-        for _ in range(60):
+        for _ in range(60 if piece is pieces[-1] else turns):
             await asyncio.sleep(0)
     is_closed = transport.is_closed
     protocol.connection_lost(None)
@@ -240,16 +243,16 @@ def bounded(*arguments: Any) -> BoundedProtocol:
     return BoundedProtocol(*arguments, limits=ArrivalLimits())
 
 
-def compared(pieces: list[bytes]) -> None:
+def compared(pieces: list[bytes], turns: int = 60) -> None:
     script = {"GET /users/1": {"id": 1, "name": "Ada"}, "GET /users/2": {"id": 2, "name": "Bo"}}
 
     async def main() -> None:
         settings = GraphTest(graph).settings.model_copy(update={"share": "off"})
         async with GraphTest(graph, b=script, settings=settings) as test:
             app = test._app
-            expected = await answered(app, HttpToolsProtocol, pieces)
-            same(await answered(Plain(app), bounded, pieces), expected)
-            same(await answered(app, bounded, pieces), expected)
+            expected = await answered(app, HttpToolsProtocol, pieces, turns)
+            same(await answered(Plain(app), bounded, pieces, turns), expected)
+            same(await answered(app, bounded, pieces, turns), expected)
 
     logging.disable(logging.CRITICAL)
     try:
@@ -283,6 +286,8 @@ def got(target: bytes, *more: bytes) -> bytes:
     return b"GET %b HTTP/1.1\r\n%b\r\n\r\n" % (target, b"\r\n".join([b"host: h", *more]))
 
 
+WITHIN = post(post(BODIES[4]))
+"""Its body looks like a request."""
 OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
 
 
@@ -291,6 +296,7 @@ OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0
 @example([post(BODIES[0]), post(BODIES[0], b"connection: close"), post(BODIES[0])])
 @example([post(BODIES[0]), post(BODIES[2])[:-1], post(BODIES[2])[-1:] + post(BODIES[0])])
 @example([post(BODIES[2]), post(BODIES[2]) + post(BODIES[4])])
+@example([post(BODIES[0]), WITHIN[: -len(post(BODIES[4]))], post(BODIES[4])])
 @example([post(BODIES[4], b"connection: close") + post(BODIES[5])])
 @example([post(BODIES[2], b"connection: close") + post(BODIES[5])])
 @example([OLD + post(BODIES[4])])
@@ -302,6 +308,15 @@ OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0
 @settings(max_examples=400, suppress_health_check=list(HealthCheck))
 def test_whoever_answers_it_is_the_same(pieces: list[bytes]) -> None:
     compared(pieces)
+
+
+@given(talks(), st.sampled_from([0, 1, 3]))
+@example([post(BODIES[0]), post(BODIES[2]), post(BODIES[4]), post(BODIES[0])], 0)
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+def test_who_does_not_wait_is_answered_the_same(
+    pieces: list[bytes], turns: int
+) -> None:
+    compared(pieces, turns)
 
 
 def parsed(pieces: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
@@ -380,3 +395,31 @@ def test_who_says_another_head_each_time_is_not_listened_to_each_time() -> None:
 
     heard = asyncio.run(main())
     assert heard == [*range(CHANGES_MAX), 2 * CHANGES_MAX - 1, 3 * CHANGES_MAX - 1]
+
+
+@pytest.mark.parametrize("how", ["as it was", "closed", "paused"])
+def test_who_cannot_be_answered_now_is_not_known(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+
+    async def main() -> int:
+        async with GraphTest(graph) as test:
+            config = Config(test._app, http="httptools", ws="none")
+            config.load()
+            config.loaded_app = test._app
+            protocol, transport = bounded(config, ServerState(), {}), Transport()
+            protocol.connection_made(transport)
+            for _ in range(2):
+                protocol.data_received(ONE)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            if how == "closed":
+                transport.close()
+            elif how == "paused":
+                protocol.flow.pause_writing()
+            monkeypatch.setattr(BoundedProtocol, "_parse", lambda _, data: read.append(data))
+            protocol.data_received(ONE)
+            await asyncio.sleep(0)
+            protocol.connection_lost(None)
+            return transport.sent.count(b"hello")
+
+    assert (asyncio.run(main()), read) == ((3, []) if how == "as it was" else (2, [ONE]))
