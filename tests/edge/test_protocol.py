@@ -296,6 +296,8 @@ OLD = post(BODIES[0], b"connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0
 @example([post(BODIES[0]), post(BODIES[0], b"connection: close"), post(BODIES[0])])
 @example([post(BODIES[0]), post(BODIES[2])[:-1], post(BODIES[2])[-1:] + post(BODIES[0])])
 @example([post(BODIES[2]), post(BODIES[2]) + post(BODIES[4])])
+@example([post(BODIES[0]), b"POST /graphql HTTP/1.1\r\nx: ", post(BODIES[4])])
+@example([post(BODIES[0])[:30], post(BODIES[0])[30:], post(BODIES[0])[30:]])
 @example([post(BODIES[0]), WITHIN[: -len(post(BODIES[4]))], post(BODIES[4])])
 @example([post(BODIES[4], b"connection: close") + post(BODIES[5])])
 @example([post(BODIES[2], b"connection: close") + post(BODIES[5])])
@@ -313,9 +315,7 @@ def test_whoever_answers_it_is_the_same(pieces: list[bytes]) -> None:
 @given(talks(), st.sampled_from([0, 1, 3]))
 @example([post(BODIES[0]), post(BODIES[2]), post(BODIES[4]), post(BODIES[0])], 0)
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
-def test_who_does_not_wait_is_answered_the_same(
-    pieces: list[bytes], turns: int
-) -> None:
+def test_who_does_not_wait_is_answered_the_same(pieces: list[bytes], turns: int) -> None:
     compared(pieces, turns)
 
 
@@ -390,6 +390,8 @@ def test_who_says_another_head_each_time_is_not_listened_to_each_time() -> None:
                 for _ in range(20):
                     await asyncio.sleep(0)
             assert protocol.server_state.total_requests == 3 * CHANGES_MAX
+            protocol.data_received(post(BODIES[0], b"x-request-id: r%d" % heard[-1]))
+            assert protocol._changes == 0
             protocol.connection_lost(None)
             return heard
 
@@ -423,3 +425,23 @@ def test_who_cannot_be_answered_now_is_not_known(how: str, monkeypatch: pytest.M
             return transport.sent.count(b"hello")
 
     assert (asyncio.run(main()), read) == ((3, []) if how == "as it was" else (2, [ONE]))
+
+
+def test_an_empty_line_before_each_request_is_no_head_that_grows() -> None:
+    async def main() -> int:
+        async with GraphTest(graph) as test:
+            config = Config(test._app, http="httptools", ws="none")
+            config.load()
+            config.loaded_app = test._app
+            limits, transport = ArrivalLimits(header_bytes=len(ONE)), Transport()
+            protocol = BoundedProtocol(config, ServerState(), {}, limits=limits)
+            protocol.connection_made(transport)
+            for _ in range(len(ONE)):
+                for piece in (ONE, b"\r\n"):
+                    protocol.data_received(piece)
+                    for _ in range(20):
+                        await asyncio.sleep(0)
+            protocol.connection_lost(None)
+            return transport.sent.count(b"hello")
+
+    assert asyncio.run(main()) == len(ONE)

@@ -177,7 +177,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if found is None:
             return False
         self._arrived = 0
-        self._is_timed = False
         self._due = None
         if not self._begin("POST", *found, keeps_alive=True):
             return False  # it is parsed then, as if it had not been looked at
