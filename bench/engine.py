@@ -25,7 +25,7 @@ from plait.backend.call import Call, Ended, Origin, Reply
 from plait.backend.fetch import Fetcher
 from plait.backend.numbers import encode
 from plait.clock import SystemClock, Turns
-from plait.events import Events
+from plait.emit import Events
 from plait.query.document import Documents
 from plait.query.done import Request
 from plait.query.execute import Executor

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 import plait.query.document
-from plait.events import Events, RequestFinished
+from plait.emit import Events
+from plait.events import RequestFinished
 from plait.query.joins import NotCompiled
 from tests.query.random_graphs import FAULTS, MALFORMED
 from tests.query.test_planned import compared

@@ -15,8 +15,9 @@ from plait.edge.cors import added_by, with_cors
 from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, AsgiScope, AsgiSend, GraphQLEndpoint, Receive
 from plait.edge.identity import caller_of
+from plait.emit import Events
 from plait.errors import GatewayNotStarted, SettingsError
-from plait.events import Events, Observer
+from plait.events import Observer
 from plait.gateway import Gateway, effective, secret_headers
 from plait.graph.check import forwarded_and_fixed, url_problem
 from plait.graph.graph import Graph

@@ -4,7 +4,6 @@ An observer is called in the event loop, between two steps of a request: it must
 not raise. One that does raise is dropped from that event only; the failure goes to `logging`.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -141,26 +140,3 @@ Event: TypeAlias = (
     | FieldFailed
 )
 Observer: TypeAlias = Callable[[Event], None]
-
-
-class Events:
-    """Hands each event to every observer, in the order in which they subscribed."""
-
-    __slots__ = ("_observers",)
-
-    def __init__(self, *observers: Observer) -> None:
-        self._observers: tuple[Observer, ...] = observers
-
-    def subscribe(self, observer: Observer) -> None:
-        """Call `observer` with every event from now on."""
-        self._observers = (*self._observers, observer)
-
-    def emit(self, event: Event) -> None:
-        """Tell every observer what happened."""
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception:
-                logging.getLogger("plait").exception(
-                    "An observer failed on %s", type(event).__name__
-                )

@@ -13,8 +13,9 @@ from plait.backend.record import Recorder
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import Wire
 from plait.clock import Clock, Turns
+from plait.emit import Events
 from plait.errors import BackendError, LedgerUnavailable
-from plait.events import Events, LedgerOpened
+from plait.events import LedgerOpened
 from plait.graph.graph import Graph
 from plait.query.document import Documents
 from plait.query.execute import Executor

@@ -17,8 +17,9 @@ from plait.backend.keys import Keys
 from plait.backend.loads import Fetched
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock
+from plait.emit import Events
 from plait.errors import BackendHttpError, BackendTimeout, BadBackendResponse
-from plait.events import Events, RowsUnexpected
+from plait.events import RowsUnexpected
 
 b = Backend("b", "http://b.test")
 ONE = b.get("/rows/{id}", batch=by_ids("/rows", ids="ids", joined=True), none_on=(404, 410)).spec

@@ -18,8 +18,9 @@ from plait.backend.spec import BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.backend.transport import HttpTransport
 from plait.clock import SystemClock
+from plait.emit import Events
 from plait.errors import BackendError, BackendHttpError
-from plait.events import CallFinished, Event, Events
+from plait.events import CallFinished, Event
 from tests.query.test_sharing import kept
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]

@@ -11,8 +11,9 @@ import pytest
 from plait.backend.cache import BoundedMemory, RowCache, open_store
 from plait.backend.freshness import CacheEntry
 from plait.clock import TestClock
+from plait.emit import Events
 from plait.errors import SettingsError
-from plait.events import CacheFailed, Event, Events
+from plait.events import CacheFailed, Event
 from tests.conftest import free_port, needs, running
 
 

@@ -12,7 +12,7 @@ from plait.backend.client import Client
 from plait.backend.spec import BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock
-from plait.events import Events
+from plait.emit import Events
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.usefixtures("every_wire")

@@ -16,8 +16,8 @@ from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.spec import BackendSpec, Batch, CachePolicy, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import SystemClock, TestClock
+from plait.emit import Events
 from plait.errors import BackendError, BackendTimeout
-from plait.events import Events
 from tests.conftest import free_port, needs, running
 
 B = BackendSpec(name="b", url="http://b")

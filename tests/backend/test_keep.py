@@ -14,7 +14,7 @@ from plait.backend.freshness import CacheEntry
 from plait.backend.identity import RowKey
 from plait.backend.keep import Keeper
 from plait.clock import TestClock
-from plait.events import Events
+from plait.emit import Events
 
 backend = Backend("b", "http://b.test", headers={"Accept-Language": "en"})
 ENDPOINT = backend.get("/rows/{id}").spec

@@ -19,7 +19,8 @@ from plait.backend.loads import Fetched
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import TestClock
-from plait.events import Event, Events
+from plait.emit import Events
+from plait.events import Event
 
 b = Backend("b", "http://b.test")
 ONE = b.get("/rows/{id}", batch=by_ids("/rows", ids="ids", joined=True)).spec

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from plait.backend.numbers import Written, copied, decode, encode, encode_sorted, number
+from plait.backend.numbers import copied, decode, encode, encode_sorted, number
+from plait.backend.written import Written
 
 
 @pytest.mark.parametrize(

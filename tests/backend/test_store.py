@@ -19,8 +19,9 @@ from plait.backend.freshness import CacheEntry
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import scripted
 from plait.clock import TestClock
+from plait.emit import Events
 from plait.errors import BackendError, BackendTimeout, SettingsError
-from plait.events import CacheFailed, Events
+from plait.events import CacheFailed
 
 NOW = 1_000_000.0
 

@@ -16,8 +16,9 @@ from plait.backend.spec import BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.backend.transport import retry_after_s
 from plait.clock import SystemClock
+from plait.emit import Events
 from plait.errors import BackendHttpError, BadBackendResponse
-from plait.events import CallFinished, Events
+from plait.events import CallFinished
 from plait.observe.logs import Log, LogObserver
 
 SPEC = BackendSpec(name="b", url="http://b.test/v1", forward=("x-name",))

@@ -10,8 +10,9 @@ import pytest
 from plait.clock import TestClock
 from plait.edge.graphiql import Asset
 from plait.edge.http import GraphQLEndpoint
+from plait.emit import Events
 from plait.errors import BadUserInput, LedgerUnavailable
-from plait.events import Events, FieldFailed, RequestFinished
+from plait.events import FieldFailed, RequestFinished
 from plait.query.answer import Executed
 from plait.query.done import Done, Request
 

@@ -8,12 +8,12 @@ from graphql import parse
 
 from plait import Graph
 from plait.query.document import Documents
+from plait.query.places import line_ends
 from plait.query.reading import (
     DocumentErrors,
     DocumentLimits,
     introspection_in,
     limit_errors,
-    line_ends,
 )
 from plait.query.variables import VariableLimits
 

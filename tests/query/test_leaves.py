@@ -16,7 +16,7 @@ from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
 from plait import Graph
-from plait.backend.numbers import Written
+from plait.backend.written import Written
 from plait.graph.rows import RowMismatch, converter
 from plait.query.leaves import Unusual, completed, completer, value_of
 

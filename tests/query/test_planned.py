@@ -17,7 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 import plait.graph.graph
 import plait.query.document
 import plait.query.interpret
-from plait.events import Events
+from plait.emit import Events
 from plait.query.plan import planned
 from plait.testing import GraphTest, Sent
 from tests.query.random_graphs import FAULTS, MALFORMED, RUNS, World, world

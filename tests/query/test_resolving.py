@@ -26,7 +26,8 @@ from plait import (
     write_together,
 )
 from plait.clock import Pace
-from plait.events import Events, RequestFinished
+from plait.emit import Events
+from plait.events import RequestFinished
 from plait.settings import Settings
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import encoded, sights, told

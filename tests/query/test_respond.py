@@ -9,8 +9,9 @@ from graphql import DocumentNode, GraphQLError
 
 from plait.backend.budget import Allowance, Budget
 from plait.backend.call import Origin
-from plait.backend.numbers import Written
+from plait.backend.written import Written
 from plait.clock import Pace
+from plait.emit import Events
 from plait.errors import (
     BackendTimeout,
     BadUserInput,
@@ -21,7 +22,6 @@ from plait.errors import (
     PlaitError,
     RequestTimeout,
 )
-from plait.events import Events
 from plait.query.answer import Answer, Executed, Refused
 from plait.query.code import CodeStore
 from plait.query.context import Context

@@ -33,8 +33,9 @@ from plait import (
 from plait.app import check_backends
 from plait.backend.call import Origin
 from plait.clock import TestClock
+from plait.emit import Events
 from plait.errors import KeyInProgress, KeyMissing, KeyReused, LedgerUnavailable
-from plait.events import Events, FieldFailed, LedgerOpened
+from plait.events import FieldFailed, LedgerOpened
 from plait.settings import Settings
 from plait.testing import GraphTest, Sent, _Defaults, reply
 from plait.writes.idempotency import former_entry_id, former_fingerprint

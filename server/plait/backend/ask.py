@@ -30,8 +30,9 @@ from plait.backend.numbers import decode, encode
 from plait.backend.paths import Path
 from plait.backend.spec import Batch, EndpointSpec
 from plait.clock import Clock
+from plait.emit import Events
 from plait.errors import BackendError, BackendHttpError, PlaitError
-from plait.events import Events, RowsUnexpected
+from plait.events import RowsUnexpected
 
 ONE_KEY_IS_BAD = frozenset({400, 404, 410, 413, 414, 422})
 """What a backend answers to a whole batch because of one of its keys, or of their number."""

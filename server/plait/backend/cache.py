@@ -16,8 +16,9 @@ from aiocache.serializers import NullSerializer
 
 from plait.backend.freshness import KEPT_S_MAX, CacheEntry
 from plait.clock import Clock
+from plait.emit import Events
 from plait.errors import SettingsError
-from plait.events import CacheFailed, Events
+from plait.events import CacheFailed
 
 _ENTRY_BYTES = 600
 """What an entry weighs beside its row: the key, the tuple, the place in the order."""

@@ -27,8 +27,9 @@ from plait.backend.span import CallShown
 from plait.backend.spec import BackendSpec
 from plait.backend.transport import AGAIN, HttpTransport, Wire
 from plait.clock import Clock
+from plait.emit import Events
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout
-from plait.events import CallFinished, Events
+from plait.events import CallFinished
 
 
 class Client:

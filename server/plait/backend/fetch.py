@@ -36,8 +36,9 @@ from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
 from plait.clock import Clock
+from plait.emit import Events
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout, is_retryable
-from plait.events import CacheRead, Events
+from plait.events import CacheRead
 
 _NOTHING_KEPT: Final[dict[Key, CacheEntry]] = {}
 _NO_OUTCOMES: Final[dict[Key, LoadOutcome]] = {}

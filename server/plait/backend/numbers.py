@@ -4,36 +4,17 @@ A double holds some seventeen digits: a price of `19.10` would go on as `19.1`, 
 without its end. Where a float says something else than the text did, the text is kept beside it.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from plait.backend.written import Written
 
-class Written(float):
-    """A float that knows how it was written: in arithmetic it is the nearest double (`inf` where
-    there is none), as JSON or text it is what the backend, or the client, sent."""
-
-    __slots__ = ("text",)
-
-    text: str
-
-    def __new__(cls, text: str) -> "Written":
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __reduce__(self) -> tuple[type["Written"], tuple[str]]:
-        return Written, (self.text,)
-
-
-_SAFE_CHARACTERS = 16
+_SAFE_CHARACTERS: Final = 16
 """Sign, point and fifteen digits: every decimal number of that many comes back from a double."""
 
 
-def number(text: str) -> float:
+def number(text: str) -> Any:  # machine code would make a plain float of what is said to be one
     """The float that `text` means; a `Written` where the float alone would lose something."""
     if len(text) <= _SAFE_CHARACTERS and text[-1] != "0" and "e" not in text and "E" not in text:
         return float(text)

@@ -14,8 +14,9 @@ from plait.edge.cors import AddedFor
 from plait.edge.identity import caller_of, request_id_of, traceparent_of
 from plait.edge.negotiate import MediaType, media_type_of, status_of
 from plait.edge.response import Headers, Response
+from plait.emit import Events
 from plait.errors import GatewayNotStarted, PlaitError
-from plait.events import Events, FieldFailed, RequestFinished
+from plait.events import FieldFailed, RequestFinished
 from plait.query.context import WARNINGS_HEADER
 from plait.query.direct import Direct
 from plait.query.done import Done, Request

@@ -17,7 +17,7 @@ from plait.edge.graphiql import Asset
 from plait.edge.identity import caller_of
 from plait.edge.negotiate import media_type_of
 from plait.edge.response import Response
-from plait.events import Events
+from plait.emit import Events
 from plait.heads import joined
 
 AsgiScope: TypeAlias = MutableMapping[str, Any]

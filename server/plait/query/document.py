@@ -25,9 +25,10 @@ from plait.query.code import CodeStore
 from plait.query.held import Resolvers, resolvers_of
 from plait.query.joins import NotCompiled
 from plait.query.mixed import Mixed, mixed_of
+from plait.query.places import line_ends, places
 from plait.query.plan import Plan, planned
 from plait.query.prepared import Prepared, prepared
-from plait.query.reading import DocumentLimits, line_ends, places, read_document
+from plait.query.reading import DocumentLimits, read_document
 from plait.query.selection import decided_by
 
 STORE_BYTES_MAX = 16 * 1024 * 1024

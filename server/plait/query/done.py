@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from graphql import OperationDefinitionNode, OperationType
+
 from plait.backend.call import Origin
 from plait.events import ExecutedBy
 from plait.query.answer import Answer
 from plait.query.direct import Direct
+
+_QUERY = OperationType.QUERY
 
 
 class Request:
@@ -77,3 +81,13 @@ class Done:
         return Done(
             answer=self.answer, name=self.name, kind=self.kind, executed_by=self.executed_by
         )
+
+
+def done_of(
+    operation: OperationDefinitionNode, answer: Answer, calls: int = 0, executed_by: ExecutedBy = ""
+) -> Done:
+    """What became of an operation."""
+    # Reading an enum's value runs Python's own code twice.
+    kind = "query" if operation.operation is _QUERY else operation.operation.value
+    name = operation.name.value if operation.name else None
+    return Done(answer=answer, name=name, kind=kind, calls=calls, executed_by=executed_by)

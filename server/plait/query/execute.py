@@ -14,11 +14,11 @@ from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.clock import Clock, Turns
+from plait.emit import Events
 from plait.errors import BadUserInput, RequestTimeout
-from plait.events import Events, ExecutedBy
+from plait.events import ExecutedBy
 from plait.graph.graph import Graph
 from plait.graph.ran import Ran
-from plait.query.answer import Answer
 from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.computed import Computed
@@ -26,7 +26,7 @@ from plait.query.context import WARNINGS_HEADER, Context
 from plait.query.deadlines import Deadlines
 from plait.query.direct import Direct
 from plait.query.document import Document, Documents
-from plait.query.done import Done, Request
+from plait.query.done import Done, Request, done_of
 from plait.query.held import Resolvers
 from plait.query.interpret import EXPLAIN_HEADER, GRACE_S, Interpreter, OperationLimits
 from plait.query.marks import MARKS_MAX
@@ -39,8 +39,6 @@ from plait.query.respond import given_up, refused, told_plan, whole
 from plait.query.sharing import Lead, Sharing
 from plait.query.variables import variables_error
 from plait.writes.writes import Writes
-
-_QUERY = OperationType.QUERY
 
 
 class Executor:
@@ -125,8 +123,7 @@ class Executor:
         if request.only_queries and operation.operation is not OperationType.QUERY:
             only = GraphQLError("A GET can only query: send mutations with POST.")
             answer = refused([only], BadUserInput.code, request_id, document, status=405)
-            name, kind = _name(operation), operation.operation.value
-            return Done(answer=answer, name=name, kind=kind)
+            return done_of(operation, answer)
         explain = request.origin.headers.get(EXPLAIN_HEADER)
         if explain and (wrong := self._why_not_explained(explain)):
             return Done(answer=refused([wrong], BadUserInput.code, request_id, document))
@@ -262,7 +259,7 @@ class Running:
         computed = Computed(code.compiled.resolvers, variables)
         body = computed.body(code.compiled, Budget(executor.limits.allowance))
         if body is not None:
-            self._end(self._done(whole(body), 0))
+            self._end(done_of(self._operation, whole(body), 0, "compiled"))
             return
         context = executor.context(self._request, self._document, None)
         context.ran = computed.ran
@@ -387,7 +384,7 @@ class Running:
         """The answer of what compiled code made, with what there is to tell beside it."""
         tells_more = errors or (context is not None and context.tells_more)
         if made.is_all and not tells_more:
-            self._end(self._done(whole(made.body), budget.calls))
+            self._end(done_of(self._operation, whole(made.body), budget.calls, "compiled"))
             return
         interpreter = self._executor.interpreter
         if context is None:
@@ -448,7 +445,8 @@ class Running:
             executor.interpreter.tell(absences)
         made = direct.made()
         if made is not None and made.is_all and self._context is None:
-            done = self._done(whole(made.body), direct.budget.calls)
+            answer, calls = whole(made.body), direct.budget.calls
+            done = done_of(self._operation, answer, calls, "compiled")
             self._lead_to(done, direct)
             self._end(done)
             return
@@ -461,19 +459,6 @@ class Running:
             self._request, self._document, None if joined else direct
         )
         self._hand_on(direct, context, {})
-
-    def _done(self, answer: Answer, calls: int) -> Done:
-        """An answer of nothing but data, which compiled code has made."""
-        operation = self._operation
-        # Reading an enum's value runs Python's own code twice.
-        kind = "query" if operation.operation is _QUERY else operation.operation.value
-        return Done(
-            answer=answer,
-            name=_name(operation),
-            kind=kind,
-            calls=calls,
-            executed_by="compiled",
-        )
 
     def _interpret(self, context: Context, executed_by: ExecutedBy) -> None:
         work = self._executor.interpreter.run(
@@ -516,7 +501,3 @@ class Running:
             if done is not None and direct is not None:
                 fresh_until = direct.batches.fresh_until()
             lead.end(done, fresh_until, direct)
-
-
-def _name(operation: OperationDefinitionNode) -> str | None:
-    return operation.name.value if operation.name else None

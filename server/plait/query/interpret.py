@@ -20,15 +20,15 @@ from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
 from plait.backend.span import Span
 from plait.clock import Clock
+from plait.emit import Events
 from plait.errors import RequestError, RequestTimeout
-from plait.events import Events, ExecutedBy, PropertyAbsent
+from plait.events import ExecutedBy, PropertyAbsent
 from plait.graph.absent import Absence, Expected
 from plait.graph.graph import Graph
-from plait.query.answer import Answer
 from plait.query.answered import Beside, FieldError
 from plait.query.context import Context
 from plait.query.document import Document
-from plait.query.done import Done, Request
+from plait.query.done import Done, Request, done_of
 from plait.query.explain import Explanation, explanation_of, run_told
 from plait.query.latency import Latencies
 from plait.query.plan import Plan, Step
@@ -70,7 +70,7 @@ class Interpreter:
         limits: OperationLimits,
         introspection: bool,
     ) -> None:
-        self._graph = graph
+        self._graph, self._core, self._fields = graph, graph.core, graph.fields
         self._fetcher = fetcher
         self._writes = writes
         self._clock = clock
@@ -143,7 +143,7 @@ class Interpreter:
         if isinstance(result, RequestError):
             request_id = context.origin.request_id
             answer = given_up(result, request_id, has_begun=True, written=context.written)
-            return _done(operation, answer, context.budget, executed_by)
+            return done_of(operation, answer, context.budget.calls, executed_by)
         beside = context.beside(getattr(result, "extensions", None))
         errors = result.errors or ()
         return self.told(document, operation, result.data, errors, beside, executed_by)
@@ -158,9 +158,9 @@ class Interpreter:
         executed_by: ExecutedBy,
     ) -> Done:
         """The answer of data and errors."""
-        of = Operation(self._graph.core, self._graph.fields, document, operation)
+        of = Operation(self._core, self._fields, document, operation)
         answer = answered(data, errors, beside, of, self._events)
-        return _done(operation, answer, beside.budget, executed_by)
+        return done_of(operation, answer, beside.budget.calls, executed_by)
 
     def explanation(
         self,
@@ -281,7 +281,7 @@ class Interpreter:
     async def _reap(self, begun: list["asyncio.Future[Any]"], context: Context) -> None:
         """Cancel the innermost first, and some in each turn of the loop: cancelled from the top,
         tens of thousands would end in one turn."""
-        for count, one in enumerate(reversed(begun)):
+        for count, one in enumerate(begun[::-1]):
             one.cancel()
             if count % REAPED_AT_ONCE == REAPED_AT_ONCE - 1:
                 await context.pace.breathe()
@@ -301,18 +301,6 @@ class Interpreter:
         await asyncio.gather(*self._reapers, return_exceptions=True)
 
 
-def _done(
-    operation: OperationDefinitionNode, answer: Answer, budget: Budget, executed_by: ExecutedBy
-) -> Done:
-    return Done(
-        answer=answer,
-        name=operation.name.value if operation.name else None,
-        kind=operation.operation.value,
-        calls=budget.calls,
-        executed_by=executed_by,
-    )
-
-
 def _left(context: Context) -> list["asyncio.Future[Any]"]:
     """What is still under way beside the work itself."""
     executor = context.executor
@@ -325,19 +313,19 @@ def _begun(graph: Graph, plan: Plan, context: Context, executor: Any) -> Run | N
     if graph.is_extended or not plan.steps or not (plan.is_whole or plan.early):
         return None
 
-    def arguments(step: Step) -> Mapping[str, Any]:
-        values = executor.variable_values
-        coerced = get_argument_values(step.definition, step.node, values)
-        return graph.schema.arguments_of(step.definition, coerced)
-
     return Run(
         plan,
         graph.schema,
         context.loaders,
         context.pace,
         variables=executor.variable_values.coerced,
-        arguments=arguments,
+        arguments=partial(_arguments, graph, executor),
     )
+
+
+def _arguments(graph: Graph, executor: Any, step: Step) -> Mapping[str, Any]:
+    coerced = get_argument_values(step.definition, step.node, executor.variable_values)
+    return graph.schema.arguments_of(step.definition, coerced)
 
 
 def _set(future: "asyncio.Future[None]") -> None:

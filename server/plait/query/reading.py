@@ -1,7 +1,6 @@
 """From a text to a parsed, validated and limited document. Pure."""
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -27,6 +26,7 @@ from graphql import (
 from plait.graph.graph import TOO_MANY_SPREADS, Graph
 from plait.query.answered import FieldError
 from plait.query.overlap import OverlappingFields
+from plait.query.places import line_ends, places
 from plait.query.variables import VariableLimits, depth_error, list_error
 
 NAME_CHARACTERS_MAX = 200
@@ -97,23 +97,7 @@ def read_document(text: str, graph: Graph, limits: DocumentLimits) -> DocumentNo
     return ast
 
 
-_LINE_END = re.compile(r"\r\n|[\n\r]")
 _LONG_NAME = re.compile(rf"[_A-Za-z][_0-9A-Za-z]{{{NAME_CHARACTERS_MAX},}}")
-
-
-def line_ends(text: str) -> list[int]:
-    """The position after each line end of `text`."""
-    return [match.end() for match in _LINE_END.finditer(text)]
-
-
-def places(error: GraphQLError | FieldError, ends: list[int]) -> list[dict[str, int]]:
-    """Where an error's nodes stand: line and column, from 1."""
-    found = []
-    for position in error.positions or ():
-        line = bisect_left(ends, position + 1)
-        start = ends[line - 1] if line else 0
-        found.append({"line": line + 1, "column": position - start + 1})
-    return found
 
 
 def _too_large(what: str, allowed: int) -> DocumentErrors:

@@ -21,6 +21,7 @@ from graphql import (
 
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
+from plait.emit import Events
 from plait.errors import (
     BackendError,
     BadUserInput,
@@ -29,7 +30,7 @@ from plait.errors import (
     PlaitError,
     is_retryable,
 )
-from plait.events import Events, FieldFailed
+from plait.events import FieldFailed
 from plait.graph.blame import endpoint_at
 from plait.graph.fields import FieldTable
 from plait.query.answer import Answer, Executed, Refused
@@ -200,12 +201,14 @@ def _details(error: PlaitError) -> dict[str, Any]:
 
 
 def _retry_after_s(errors: Sequence[AnyError]) -> float | None:
-    waits = [
-        error.original_error.retry_after_s
-        for error in errors
-        if isinstance(error.original_error, PlaitError) and error.original_error.retry_after_s
-    ]
-    return max(waits, default=None)
+    longest: float | None = None
+    for error in errors:
+        cause = error.original_error
+        if isinstance(cause, PlaitError):
+            wait = cause.retry_after_s
+            if wait and (longest is None or wait > longest):
+                longest = wait
+    return longest
 
 
 def _extensions(beside: Beside) -> dict[str, Any]:
@@ -274,16 +277,15 @@ def _backend_extensions(
     backend, endpoint = cause.backend, cause.endpoint
     if not backend and (spec := _endpoint_at(operation, error.path or [])):
         backend, endpoint = spec.backend.name, spec.label
-    return {
-        "code": cause.code,
-        "backend": backend,
-        "endpoint": endpoint,
-        **({"http": {"status": cause.status}} if cause.status is not None else {}),
-        "retryable": is_retryable(cause),
-        **({} if cause.retry_after_s is None else {"retry_after_s": cause.retry_after_s}),
-        "attempts": cause.attempts,
-        "request_id": request_id,
-    }
+    told: dict[str, Any] = {"code": cause.code, "backend": backend, "endpoint": endpoint}
+    if cause.status is not None:
+        told["http"] = {"status": cause.status}
+    told["retryable"] = is_retryable(cause)
+    if cause.retry_after_s is not None:
+        told["retry_after_s"] = cause.retry_after_s
+    told["attempts"] = cause.attempts
+    told["request_id"] = request_id
+    return told
 
 
 def _unexpected(

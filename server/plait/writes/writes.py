@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from plait.backend.numbers import decode
 from plait.clock import Clock
+from plait.emit import Events
 from plait.errors import KeyInProgress, KeyMissing, KeyReused, LedgerUnavailable, PlaitError
-from plait.events import Events, FieldFailed, WriteSettled
+from plait.events import FieldFailed, WriteSettled
 from plait.writes.ledger import (
     Conflict,
     Drive,
