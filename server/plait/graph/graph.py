@@ -31,6 +31,7 @@ from plait.graph.example import Example
 from plait.graph.execution import BoundedExecutor
 from plait.graph.fields import FieldTable
 from plait.graph.inputs import is_ours, prepare_inputs
+from plait.graph.rules import together
 from plait.graph.scalars import EXACT, keep_literals
 from plait.graph.schema import PlaitSchema, ReadyDocument
 
@@ -108,7 +109,7 @@ class Graph:
         found = validate(
             self.schema._schema,
             document,
-            (*rules, _MaybeNull, OneOfInputValidationRule),
+            [together((*rules, _MaybeNull, OneOfInputValidationRule))],  # type: ignore[list-item]
             max_errors=errors_max,
             hide_suggestions=hide_suggestions,
         )
