@@ -108,6 +108,9 @@ class Fields(ASTValidationRule):
     def enter_field(self, node: Node, *_: Any) -> None:
         self.report_error(GraphQLError("a field", node))
 
+    def enter(self, node: Node, *_: Any) -> None:
+        self.report_error(GraphQLError("no field", node))
+
     def leave_document(self, node: Node, *_: Any) -> None:
         self.report_error(GraphQLError("the end", node))
 
