@@ -74,6 +74,7 @@ MODULES = (
     "plait.query.interpret",
     "plait.query.joins",
     "plait.query.latency",
+    "plait.query.outcomes",
     "plait.query.places",
     "plait.query.plan",
     "plait.query.prepared",

@@ -19,6 +19,7 @@ import plait.query.asked
 import plait.query.compile
 import plait.query.direct
 import plait.query.document
+import plait.query.outcomes
 import plait.query.resolving
 import plait.query.shown
 from plait import Backend, Graph, arg, by_ids, discriminator, grouped, prop, this
@@ -876,13 +877,13 @@ def test_the_comparison_finds_a_planted_mistake(kind: str) -> None:
 
 @pytest.mark.sources
 def test_a_failure_that_is_not_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    told_of = plait.query.direct.told_of
+    told_of = plait.query.outcomes.told_of
 
     def silent(*of: Any) -> Told:
         told_of(*of)
         return Told(errors=[], fallbacks=[])
 
-    monkeypatch.setattr(plait.query.direct, "told_of", silent)
+    monkeypatch.setattr(plait.query.outcomes, "told_of", silent)
     for name in ("a field", "a fallback of null"):
         document, script, _, _ = next(one for one in CASES if one[3] == name)
         expected, found, _, _ = asked(script, document)

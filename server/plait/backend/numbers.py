@@ -14,12 +14,14 @@ _SAFE_CHARACTERS: Final = 16
 """Sign, point and fifteen digits: every decimal number of that many comes back from a double."""
 
 
-def number(text: str) -> Any:  # machine code would make a plain float of what is said to be one
+def number(text: str) -> Any:  # of what is said to be a float machine code makes a plain one
     """The float that `text` means; a `Written` where the float alone would lose something."""
     if len(text) <= _SAFE_CHARACTERS and text[-1] != "0" and "e" not in text and "E" not in text:
         return float(text)
     made = float(text)
-    return made if repr(made) == text else Written(text)
+    if repr(made) == text:
+        return made
+    return Written(text)  # in one expression with the other, it would be a plain float again
 
 
 decode = msgspec.json.Decoder(float_hook=number).decode

@@ -15,28 +15,22 @@ from plait.backend.budget import Budget
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.backend.keys import Key, Keys
-from plait.backend.loads import Fetched as FetchedRow
 from plait.backend.numbers import encode
-from plait.errors import PlaitError
-from plait.graph.absent import Absence, Watch
-from plait.graph.execution import ERRORS_MAX
-from plait.graph.load import not_found_of
-from plait.graph.pages import Window
+from plait.graph.absent import Absence
 from plait.query.answered import Answered
 from plait.query.arguments import Variables
 from plait.query.asked import Asked, LoadBatch, items_in, present, taken
 from plait.query.batches import Batches
 from plait.query.computed import Computed
 from plait.query.deadlines import Deadlines, Due
-from plait.query.failed import FailedRow, Instead, Told
+from plait.query.failed import Told
 from plait.query.held import Fetched
 from plait.query.joins import Join
-from plait.query.leaves import Unusual, completed
+from plait.query.leaves import Unusual
+from plait.query.outcomes import Outcomes, wants_fallback
 from plait.query.prepared import Prepared
-from plait.query.resolved import Resolver
 from plait.query.run import EARLY_KEYS_MAX
 from plait.query.shown import Shown
-from plait.query.telling import told_of
 
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
@@ -54,14 +48,6 @@ def _are_keys(values: Sequence[Any]) -> bool:
     """Whether each is what a parameter may be that comes from a row, or null. Of other kinds,
     values that are equal to Python may be different to a backend."""
     return all(value is None or type(value) is int or type(value) is str for value in values)
-
-
-def _wants_fallback(join: Join, asked: Asked) -> bool:
-    """Whether something else is to be shown in place of a row that is not there."""
-    if join.may_be_absent or not join.step.fetch.options.has_fallback:
-        return False
-    absent = [value for value, row in asked.rows.items() if row is None]
-    return bool([value for value in absent if asked.keys[value] is not None])
 
 
 class Direct:
@@ -89,11 +75,8 @@ class Direct:
         self._made: tuple[Answered | None] | None = None
         self._is_left = False
         self._has_begun = False
-        self._failed: set[int] = set()
-        """The joins of which something failed, with a fallback or without."""
-        self._instead: dict[int, dict[Any, Instead]] = {}
-        """The joins that show something else than was asked for just now: what it is of, by the
-        values of their parameters."""
+        self._outcomes: Outcomes | None = None
+        """What was read row by row, where anything was."""
         self._early: dict[int, tuple[Any, Keys]] = {}
         """What joins of one parameter were asked for early: the last value, and its key."""
         self._under_way = 0
@@ -219,8 +202,9 @@ class Direct:
             whole = {**data, **self.beside, **later}
             data = {key: whole[key] for key in self.order}
         told = _NOTHING_TOLD
-        if self._failed or self._instead or shown.absent or self.computed.failed:
-            told = self._told(data, shown)
+        outcomes, failed = self._outcomes, self.computed.failed
+        if (outcomes is not None and outcomes.are_told) or shown.absent or failed:
+            told = self._outcomes_of_rows().told(data, shown, failed)
         body = encode({"data": None if told.is_nothing else data})
         if not self.budget.has_room(len(body), len(body)):  # no item is shorter than a byte
             items = items_in(body, has_lists=self._compiled.has_lists) + shown.items()
@@ -232,20 +216,6 @@ class Direct:
             errors=told.errors,
             fallbacks=told.fallbacks,
         )
-
-    def _told(self, data: dict[str, Any], shown: Shown) -> Told:
-        joins = self._compiled.joins
-        instead = {
-            joins[index]: {id(shown.of[index][value]): one for value, one in ones.items()}
-            for index, ones in self._instead.items()
-        }
-        failed = self._failed | shown.absent | self._instead.keys()
-        fields: list[Join | Resolver] = [*self.computed.failed]
-        fields += [joins[index] for index in sorted(failed)]
-        told = told_of(data, fields, instead)
-        if len(told.errors) > ERRORS_MAX:
-            raise Unusual
-        return told
 
     def made(self) -> Answered | None:
         """The whole answer, made once for all users; `None` where graphql-core is to make it."""
@@ -323,20 +293,13 @@ class Direct:
         if fixed is None or fetch.form == "many":
             return fixed
         if fetch.form == "connection":
-            return {**fixed, **self._window(join).values}
+            return {**fixed, **prepared.window(join, self._variables).values}
         for name in bound.needed:
             if name not in fixed and name not in join.parameters:
                 return None  # no key, no row
         if arguments.is_constant:
             prepared.fixed[join.index] = fixed
         return fixed
-
-    def _window(self, join: Join) -> Window:
-        """What a connection shows of which page. Raises `BadUserInput`."""
-        pages = join.step.fetch.pages
-        assert pages is not None
-        given = self._prepared.arguments[join.index].of(self._variables)
-        return pages.window(given.get("first"), given.get("after"))
 
     def _ask_each(
         self, join: Join, made: Asked, fixed: dict[str, Any], distinct: list[Any]
@@ -484,9 +447,9 @@ class Direct:
             watch.is_open
             or join.computes
             or not taken(join, asked, self._prepared.refused)
-            or _wants_fallback(join, asked)
+            or wants_fallback(join, asked)
         ):
-            self._read(join, watch, asked)
+            self._outcomes_of_rows().read(join, watch, asked)
         below = self._prepared.below[join.index]
         if below and self.why is None:
             rows = present(asked.rows.values())
@@ -504,99 +467,10 @@ class Direct:
                     values = gather(rows, self.computed.permit(one.guard))
                 self._ask(one, values)
 
-    def _read(self, join: Join, watch: Watch, asked: Asked) -> None:
-        asked.is_typed = False
-        asked_in = {key: batch for batch in asked.batches for key in batch.keys.values}
-        row = partial(self._row, join, watch, asked, asked_in)
-        for value, key in asked.keys.items():
-            if type(key) is list:
-                items = [row(value, one) for one in key]
-                asked.rows[value] = self._many(join, items)
-            else:
-                asked.rows[value] = None if key is None else row(value, key)
-
-    def _many(self, join: Join, items: list[Any]) -> Any:
-        """What came for a list of keys; what stands in for all of it, where one of them failed."""
-        options = join.step.fetch.options
-        failed = next((one for one in items if type(one) is FailedRow), None)
-        if failed is None or not options.has_fallback:
-            return items
-        return self._fallback(join, failed.error)
-
-    def _fallback(self, join: Join, error: Exception) -> FailedRow:
-        """What is shown in place of what failed, where no row of it need be made."""
-        given = join.step.fetch.options.fallback
-        if given and join.build is not None:
-            raise Unusual
-        self._failed.add(join.index)
-        shown = completed(join.step.definition.type, given)
-        return FailedRow(error, join, has_fallback=True, fallback=shown)
-
-    def _row(
-        self,
-        join: Join,
-        watch: Watch,
-        asked: Asked,
-        asked_in: Mapping[Key, LoadBatch],
-        value: Any,
-        key: Key | None,
-    ) -> Any:
-        """What came for one key of a value, or what stands in for it."""
-        fetch = join.step.fetch
-        if key is None:
-            if fetch.form != "many" or join.may_be_absent:
-                return None
-            return self._instead_of(join, asked, value, not_found_of(fetch.endpoint, None))
-        source = asked_in[key].known or asked_in[key].fetching
-        assert source is not None
-        outcome = source.outcome(key)
-        if not isinstance(outcome, FetchedRow):
-            return self._instead_of(join, asked, value, outcome)
-        row = outcome.row
-        if outcome.stale_because is not None:
-            self._note(join, asked, value, Instead("stale", outcome.stale_because), row)
-        if row is None and not join.may_be_absent:
-            absent = not_found_of(fetch.endpoint, outcome.status)
-            return self._instead_of(join, asked, value, absent)
-        if fetch.form == "connection":
-            return None if row is None else self._page(join, asked, row, watch)
-        if watch.is_open:
-            watch.see(row)
-        return row
-
-    def _instead_of(self, join: Join, asked: Asked, value: Any, error: PlaitError) -> Any:
-        """What stands in for the row of a key that failed."""
-        fetch = join.step.fetch
-        options = fetch.options
-        if options.has_fallback and fetch.form != "many":
-            given = options.fallback
-            if given is None or join.build is None:
-                return self._fallback(join, error)
-            self._note(join, asked, value, Instead("value", error), given)
-            return given
-        self._failed.add(join.index)
-        return FailedRow(error, join)
-
-    def _note(self, join: Join, asked: Asked, value: Any, instead: Instead, row: Any) -> None:
-        """Tell, where it will be shown, that a row is not what was asked for just now. Raises
-        `Unusual` where it could not be found there."""
-        is_found = type(row) is dict or (type(row) is list and {*map(type, row)} <= {dict})
-        if join.build is None or join.step.fetch.form != "one" or not is_found:
-            raise Unusual
-        self._instead.setdefault(join.index, {})[value] = instead
-        asked.added += len(encode(row))  # which no reply has brought
-
-    def _page(self, join: Join, asked: Asked, page: Any, watch: Watch) -> Any:
-        """A page as a row of its connection."""
-        pages = join.step.fetch.pages
-        assert pages is not None
-        row = pages.row(self._window(join), page["body"], page["headers"])
-        if row is None:
-            raise Unusual
-        if watch.is_open:
-            watch.see(row["nodes"])
-        asked.added += sum([len(edge["cursor"]) for edge in row["edges"]])
-        return row
+    def _outcomes_of_rows(self) -> Outcomes:
+        if self._outcomes is None:
+            self._outcomes = Outcomes(self._prepared, self._variables)
+        return self._outcomes
 
     def _give_in(self, error: BaseException) -> None:
         """Let graphql-core have it. What is under way goes on: it will be needed. What is not goes

@@ -6,8 +6,9 @@ from typing import Any
 from graphql import FragmentDefinitionNode, OperationDefinitionNode
 
 from plait.graph.graph import Graph
+from plait.graph.pages import Window
 from plait.graph.resolve import Bound
-from plait.query.arguments import Arguments
+from plait.query.arguments import Arguments, Variables
 from plait.query.compile import compiled
 from plait.query.joins import Compiled, HeldFetch, Join
 from plait.query.plan import Plan
@@ -42,6 +43,13 @@ class Prepared:
         """The parameters that are the same for every row and every request, once they are known."""
         self.refused = [0] * len(compiled.joins)
         """How many replies in a row were not as the structs of a join have it."""
+
+    def window(self, join: Join, variables: Variables) -> Window:
+        """What a connection shows of which page. Raises `BadUserInput`."""
+        pages = join.step.fetch.pages
+        assert pages is not None
+        given = self.arguments[join.index].of(variables)
+        return pages.window(given.get("first"), given.get("after"))
 
 
 def prepared(
