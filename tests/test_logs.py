@@ -152,4 +152,5 @@ def test_lines_have_the_same_to_say_as_text(
     for word in ("request", "BACKEND_ERROR", "unfinished", "KeyError", "warning", "write"):
         assert word in said
     assert "cache_read" not in said  # that is for debugging
+    assert "\x1b" not in said  # colours are for terminals
     assert ('{"timestamp"' in said) is (log_format == "json")

@@ -12,9 +12,9 @@ import pytest
 from plait.backend.call import Call, Origin, Reply
 from plait.backend.client import Client
 from plait.backend.decode import decoded, linked, next_page, page_call
+from plait.backend.replies import retry_after_s
 from plait.backend.spec import BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
-from plait.backend.transport import retry_after_s
 from plait.clock import SystemClock
 from plait.emit import Events
 from plait.errors import BackendHttpError, BadBackendResponse

@@ -2,23 +2,29 @@
 out."""
 
 import asyncio
-import socket
 import ssl
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from math import inf
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias
 
 import httpx
-import msgspec
 
 from plait.backend.call import Call, Reply
-from plait.backend.exchanged import ExchangeError, Failure, RawReply, ReplyLimits, WireReply
+from plait.backend.exchanged import ExchangeError, RawReply, WireReply
+from plait.backend.failures import error_of, failed, reason_of, too_large
 from plait.backend.http11 import Peer, Then, header_lines
+from plait.backend.replies import (
+    GZIP_BYTES,
+    PROBLEM_BYTES_MAX,
+    is_problem,
+    joined_reply,
+    problem_of,
+    reply_of,
+    retry_after_s,
+    wanted_of,
+)
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
@@ -29,10 +35,7 @@ from plait.errors import (
     BackendRedirected,
     BackendTimeout,
     BackendUnreachable,
-    BadBackendResponse,
-    ResponseTooLarge,
 )
-from plait.heads import joined
 
 Wire: TypeAlias = httpx.AsyncBaseTransport
 """What puts requests on the wire, and what a test replaces."""
@@ -42,13 +45,9 @@ Script: TypeAlias = Callable[
 ]
 """(method, path and query, headers, body) -> (status, headers, body)."""
 
-_INFLATE_PIECE = 256 * 1024
-
-
 _POOL = 8
 """Connections of one of httpx's pools. For each request httpcore looks at all connections of its
 pool, several times: many small pools cost a fraction of a large one."""
-_PROBLEM_TYPE = b"application/problem+json"
 
 
 @dataclass(slots=True)
@@ -113,7 +112,7 @@ class HttpTransport:
             if isinstance(found, Reply):
                 return found
             target = found
-        raise _error(BackendRedirected, call.endpoint, "redirects in a loop or too often")
+        raise error_of(BackendRedirected, call.endpoint, "redirects in a loop or too often")
 
     def begin(
         self, call: Call, within_s: float, then: Then, told: str = ""
@@ -136,20 +135,20 @@ class HttpTransport:
                 self._target(call),
                 headers,
                 call.body,
-                _wanted(call.endpoint),
+                wanted_of(call.endpoint),
                 within_s=within_s,
                 then=then,
                 ready=ready,
             )
         except ExchangeError as error:
-            raise _failed(error, call.endpoint) from None
+            raise failed(error, call.endpoint) from None
 
     def found(self, call: Call, within_s: float, raw: RawReply | ExchangeError) -> Any:
         """What came of a call that was begun: a `Reply`, a `BackendError` or `AGAIN`."""
         if isinstance(raw, ExchangeError):
             again = raw.is_stale and call.method in SAFE_METHODS
-            return AGAIN if again else _failed(raw, call.endpoint, within_s)
-        answer = _wired(raw)
+            return AGAIN if again else failed(raw, call.endpoint, within_s)
+        answer = joined_reply(raw)
         if answer.status >= 400:
             return self._refused(answer, call.endpoint)
         try:
@@ -167,7 +166,7 @@ class HttpTransport:
         `BackendError`."""
         if answer.status < 300 or answer.status == 304:
             is_decoded = answer.is_decoded
-            return _reply(answer.status, answer.headers, answer.body, call.endpoint, is_decoded)
+            return reply_of(answer.status, answer.headers, answer.body, call.endpoint, is_decoded)
         if answer.status >= 400 or "location" not in answer.headers:
             raise self._refused(answer, call.endpoint)
         return self._redirect_target(call, target, answer.headers["location"])
@@ -189,26 +188,26 @@ class HttpTransport:
     def _redirect_target(self, call: Call, target: bytes, location: str) -> bytes:
         """Credentials go with a redirect, so it may not leave the origin that they are for."""
         if not self._redirects_of(call):
-            raise _error(BackendRedirected, call.endpoint, "answered with a redirect")
+            raise error_of(BackendRedirected, call.endpoint, "answered with a redirect")
         base = self._base
         try:
             found = base.copy_with(raw_path=target).join(location)
         except httpx.InvalidURL:
-            raise _error(
+            raise error_of(
                 BackendRedirected, call.endpoint, "redirected to no valid address"
             ) from None
         if (found.scheme, found.host, found.port) != (base.scheme, base.host, base.port):
-            raise _error(BackendRedirected, call.endpoint, "redirected to another origin")
+            raise error_of(BackendRedirected, call.endpoint, "redirected to another origin")
         return found.raw_path
 
     def _refused(self, answer: WireReply, endpoint: EndpointSpec) -> BackendError:
-        return _error(
+        return error_of(
             BackendHttpError,
             endpoint,
             f"answered with status {answer.status}",
             status=answer.status,
             retry_after_s=retry_after_s(answer.headers, self._clock.wall()),
-            problem=_problem(answer, endpoint),
+            problem=problem_of(answer, endpoint),
         )
 
     # --- over connections of our own
@@ -222,13 +221,13 @@ class HttpTransport:
                 target,
                 headers,
                 call.body,
-                _wanted(call.endpoint),
+                wanted_of(call.endpoint),
                 is_safe=call.method in SAFE_METHODS,
                 ready=ready,
             )
         except ExchangeError as error:
-            raise _failed(error, call.endpoint) from None
-        return _wired(raw)
+            raise failed(error, call.endpoint) from None
+        return joined_reply(raw)
 
     def _headers_of(self, call: Call) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """The headers of a call: those that are always the same, ready to be sent, and the rest.
@@ -287,16 +286,6 @@ class HttpTransport:
             pool.busy -= 1
 
 
-@lru_cache(maxsize=10_000)  # asked for with every call, of the few endpoints of a graph
-def _wanted(endpoint: EndpointSpec) -> ReplyLimits:
-    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-    return ReplyLimits(
-        bytes_max=limit + _GZIP_BYTES,
-        error_bytes_max=PROBLEM_BYTES_MAX,
-        error_type=_PROBLEM_TYPE,
-    )
-
-
 def _connections(base: httpx.URL, backend: BackendSpec) -> Peer:
     is_secure = base.scheme == "https"
     return Peer(
@@ -307,27 +296,6 @@ def _connections(base: httpx.URL, backend: BackendSpec) -> Peer:
         read_s=backend.read_timeout_s or backend.timeout_s,
         keepalive_s=backend.keepalive_s,
     )
-
-
-def _wired(raw: RawReply) -> WireReply:
-    headers = joined(raw.headers) if raw.joined is None else raw.joined
-    return WireReply(raw.status, headers, raw.body)
-
-
-def _reply(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    endpoint: EndpointSpec,
-    is_decoded: bool = False,
-) -> Reply:
-    if status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
-        return Reply(status=status, headers=headers, body=b"")
-    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-    if "content-encoding" in headers or len(body) > limit:
-        answer = WireReply(status, headers, body, is_decoded=is_decoded)
-        body = b"".join(_decoded(answer, endpoint, limit))
-    return Reply(status=status, headers=headers, body=body)
 
 
 def scripted(script: Script) -> Wire:
@@ -360,21 +328,17 @@ def _timeout(backend: BackendSpec) -> httpx.Timeout:
     )
 
 
-_GZIP_BYTES = 1024
-"""By how much what does not compress may be larger than its content."""
-
-
 async def _read(response: httpx.Response, endpoint: EndpointSpec) -> WireReply:
     """What httpx got. Of what is no success only a problem document is read."""
     status = response.status_code
     headers = {name.lower(): value for name, value in response.headers.items()}
     if response.is_stream_consumed:  # a transport, such as a mock, that gives the body whole
         return WireReply(status, headers, response.content, is_decoded=True)
-    limit = (endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max) + _GZIP_BYTES
+    limit = (endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max) + GZIP_BYTES
     if status in (204, 205, 304):
         limit = 0
     elif not 200 <= status < 300:
-        limit = PROBLEM_BYTES_MAX if _is_problem(headers) else 0
+        limit = PROBLEM_BYTES_MAX if is_problem(headers) else 0
     if not limit:
         return WireReply(status, headers, b"")
     body = bytearray()
@@ -382,89 +346,10 @@ async def _read(response: httpx.Response, endpoint: EndpointSpec) -> WireReply:
         body += piece
         if len(body) > limit:
             if status < 300:
-                raise _too_large(endpoint, limit - _GZIP_BYTES)
+                raise too_large(endpoint, limit - GZIP_BYTES)
             body.clear()
             break
     return WireReply(status, headers, bytes(body))
-
-
-def _too_large(endpoint: EndpointSpec, limit: int) -> BackendError:
-    return _error(ResponseTooLarge, endpoint, f"sent a reply of more than {limit} bytes")
-
-
-def _decoded(answer: WireReply, endpoint: EndpointSpec, limit: int) -> Iterator[bytes]:
-    """The body, decompressed. It is never held beyond the limit, whatever it claims or inflates
-    to."""
-    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-    if answer.is_decoded or encoding in ("identity", ""):
-        pieces = iter((answer.body,))
-    elif encoding in ("gzip", "x-gzip"):
-        pieces = _inflated(answer.body, endpoint)
-    else:
-        raise _error(BadBackendResponse, endpoint, "used a content encoding that was not asked for")
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > limit:
-            raise _too_large(endpoint, limit)
-        yield piece
-
-
-def _inflated(body: bytes, endpoint: EndpointSpec) -> Iterator[bytes]:
-    """Inflate in bounded pieces: what was sent may be a thousandth of what it becomes."""
-    inflate = zlib.decompressobj(wbits=31)
-    rest = body
-    try:
-        while rest:
-            if inflate.eof:  # a gzip body is one or more members (RFC 1952, section 2.2)
-                inflate = zlib.decompressobj(wbits=31)
-            yield inflate.decompress(rest, _INFLATE_PIECE)
-            rest = inflate.unconsumed_tail or inflate.unused_data
-    except zlib.error:
-        raise _error(BadBackendResponse, endpoint, "sent gzip that cannot be read") from None
-    if body and not inflate.eof:
-        raise _error(BackendDisconnected, endpoint, "broke off in the middle of its reply")
-
-
-RETRY_AFTER_S_MAX = 86_400.0
-
-
-def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """How long a reply's `Retry-After` says to wait: seconds, or a date (RFC 9110, section
-    10.2.3). `now` is in seconds since 1970."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return min(float(text[:12]), RETRY_AFTER_S_MAX)
-    try:
-        until = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(0.0, until - now), RETRY_AFTER_S_MAX)
-
-
-PROBLEM_BYTES_MAX = 20_000
-_PROBLEM_CHARACTERS_MAX = 300
-
-
-def _is_problem(headers: Mapping[str, str]) -> bool:
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return content_type.encode("latin-1", "replace") == _PROBLEM_TYPE
-
-
-def _problem(answer: WireReply, endpoint: EndpointSpec) -> str | None:
-    """The title and detail of a problem document (RFC 9457), on one line."""
-    if not _is_problem(answer.headers):
-        return None
-    try:
-        body = b"".join(_decoded(answer, endpoint, PROBLEM_BYTES_MAX))
-        told = msgspec.json.decode(body, type=dict[str, Any])
-    except (BackendError, msgspec.DecodeError, UnicodeError):
-        return None
-    texts = [told.get(name) for name in ("title", "detail")]
-    text = ": ".join(one.strip() for one in texts if isinstance(one, str) and one.strip())
-    return " ".join(text.split())[:_PROBLEM_CHARACTERS_MAX] or None
 
 
 def _no_cookies() -> CookieJar:
@@ -482,112 +367,29 @@ def _header_bytes(value: str) -> bytes:
     return value.encode("latin-1")
 
 
-def _failed(error: ExchangeError, endpoint: EndpointSpec, within_s: float = inf) -> BackendError:
-    """Our own connections' errors. What matters most is whether the backend may have seen the
-    request."""
-    match error.failure:
-        case Failure.CONNECT_TIMEOUT:
-            what, reason = "did not accept a connection in time", "connect_timeout"
-            return _error(BackendTimeout, endpoint, what, sent=False, reason=reason)
-        case Failure.CONNECT:
-            what, reason = "cannot be reached", _reason_of(error)
-            return _error(BackendUnreachable, endpoint, what, sent=False, reason=reason)
-        case Failure.READ_TIMEOUT:
-            return _error(BackendTimeout, endpoint, "did not answer in time", reason="read_timeout")
-        case Failure.TIMEOUT:
-            return _error(BackendTimeout, endpoint, f"did not answer within {within_s:.3g} s")
-        case Failure.FORBIDDEN:
-            return _error(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
-        case Failure.TOO_LARGE:
-            limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-            return _too_large(endpoint, limit)
-        case Failure.PROTOCOL | Failure.CLOSED:
-            reason = _reason_of(error)
-            return _error(BackendDisconnected, endpoint, "broke the connection", reason=reason)
-    assert_never(error.failure)
-
-
 def _translated(error: httpx.HTTPError, endpoint: EndpointSpec) -> BackendError:
-    """httpx's errors as ours. What matters most is whether the backend may have seen the
-    request."""
+    """httpx's errors as ours."""
     cause = error.__cause__
     if isinstance(cause, ExchangeError):  # our own wire, handed to httpx
-        return _failed(cause, endpoint)
+        return failed(cause, endpoint)
     match error:
         case httpx.ConnectTimeout():
             what = "did not accept a connection in time"
             reason = "connect_timeout"
-            return _error(BackendTimeout, endpoint, what, sent=False, reason=reason)
+            return error_of(BackendTimeout, endpoint, what, sent=False, reason=reason)
         case httpx.PoolTimeout():
             what, reason = "has no connection free", "no_connection_free"
-            return _error(BackendUnreachable, endpoint, what, sent=False, reason=reason)
+            return error_of(BackendUnreachable, endpoint, what, sent=False, reason=reason)
         case httpx.ConnectError() | httpx.UnsupportedProtocol() | httpx.ProxyError():
-            reason = _reason_of(error)
-            return _error(
+            reason = reason_of(error)
+            return error_of(
                 BackendUnreachable, endpoint, "cannot be reached", sent=False, reason=reason
             )
         case httpx.TimeoutException():
-            return _error(BackendTimeout, endpoint, "did not answer in time", reason="read_timeout")
+            what, reason = "did not answer in time", "read_timeout"
+            return error_of(BackendTimeout, endpoint, what, reason=reason)
         case httpx.LocalProtocolError():
-            return _error(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
+            return error_of(BackendError, endpoint, "was asked in a way HTTP forbids", sent=False)
         case _:
-            reason = _reason_of(error)
-            return _error(BackendDisconnected, endpoint, "broke the connection", reason=reason)
-
-
-def _reason_of(error: BaseException) -> str:
-    """What went wrong below HTTP: the first cause that the system names."""
-    seen = 0
-    cause: BaseException | None = error
-    while cause is not None and seen < 10:
-        match cause:
-            case socket.gaierror():
-                return "dns"
-            case ssl.SSLError():
-                return "tls"
-            case ConnectionRefusedError():
-                return "refused"
-            case ConnectionResetError() | BrokenPipeError():
-                return "reset"
-            case BaseExceptionGroup(exceptions=(first, *_)):
-                cause = first
-            case _:
-                cause = cause.__cause__ or cause.__context__
-        seen += 1
-    text = str(error).lower()
-    if "certificate" in text or "ssl" in text:
-        return "tls"
-    if "connect call failed" in text or "connection refused" in text:
-        return "refused"  # at each of several addresses
-    is_closed = isinstance(error, httpx.RemoteProtocolError) or (
-        isinstance(error, ExchangeError) and error.failure in (Failure.PROTOCOL, Failure.CLOSED)
-    )
-    return "closed" if is_closed else "unreachable"
-
-
-def _error(
-    kind: type[BackendError],
-    endpoint: EndpointSpec,
-    what: str,
-    *,
-    sent: bool = True,
-    status: int | None = None,
-    retry_after_s: float | None = None,
-    reason: str | None = None,
-    problem: str | None = None,
-) -> BackendError:
-    shown = (
-        endpoint.backend.show_problem if endpoint.show_problem is None else endpoint.show_problem
-    )
-    if problem and shown:
-        what = f"{what}: {problem.rstrip('.')}"
-    return kind(
-        f"Backend '{endpoint.backend.name}' {what}.",
-        backend=endpoint.backend.name,
-        endpoint=endpoint.label,
-        status=status,
-        sent="maybe" if sent else "no",
-        retry_after_s=retry_after_s,
-        reason=reason,
-        problem=problem,
-    )
+            reason = reason_of(error, is_closed=isinstance(error, httpx.RemoteProtocolError))
+            return error_of(BackendDisconnected, endpoint, "broke the connection", reason=reason)
