@@ -13,11 +13,11 @@ import strawberry
 import bench.engine
 from plait import Backend, Graph, arg, by_ids, grouped, this
 from plait.backend.call import Call, Ended, Origin, Reply
-from plait.query.direct import Direct
 from plait.query.done import Request
+from plait.query.outcomes import Outcomes
 from tests.query.test_compile import sights, unwatched
 
-pytestmark = pytest.mark.sources  # `Direct` is looked into
+pytestmark = pytest.mark.sources  # `Outcomes` is looked into
 
 b = Backend("b")
 get_lead = b.get("/leads/{id}", batch=by_ids("/leads", size=2))
@@ -95,9 +95,9 @@ class Held:
 def answered(document: str, calls: Sequence[str]) -> tuple[Any, list[str]]:
     """The answer when calls come in this order, and the endpoints whose rows were not structs."""
     plainly: list[str] = []
-    read = Direct._read
+    read = Outcomes.read
 
-    def noted(self: Direct, join: Any, watch: Any, asked: Any) -> None:
+    def noted(self: Outcomes, join: Any, watch: Any, asked: Any) -> None:
         plainly.append(join.step.fetch.endpoint.label)
         read(self, join, watch, asked)
 
@@ -116,7 +116,7 @@ def answered(document: str, calls: Sequence[str]) -> tuple[Any, list[str]]:
         return json.loads(running.done.answer.body)
 
     with sights(0), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Direct, "_read", noted)
+        patch.setattr(Outcomes, "read", noted)
         unwatched(patch, graph)
         return asyncio.run(main()), plainly
 
