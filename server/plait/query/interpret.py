@@ -281,7 +281,7 @@ class Interpreter:
     async def _reap(self, begun: list["asyncio.Future[Any]"], context: Context) -> None:
         """Cancel the innermost first, and some in each turn of the loop: cancelled from the top,
         tens of thousands would end in one turn."""
-        for count, one in enumerate(begun[::-1]):
+        for count, one in enumerate(reversed(begun)):
             one.cancel()
             if count % REAPED_AT_ONCE == REAPED_AT_ONCE - 1:
                 await context.pace.breathe()
