@@ -20,7 +20,7 @@ import pytest
 
 import plait.query.document
 from plait.emit import Events
-from plait.events import RequestFinished
+from plait.events import Event, RequestFinished
 from plait.query.joins import NotCompiled
 from tests.query.random_graphs import FAULTS, MALFORMED
 from tests.query.test_planned import compared
@@ -77,10 +77,9 @@ def run(world: int, counts: Counter[str]) -> None:
 
 def count_ways(patch: pytest.MonkeyPatch, counts: Counter[str]) -> None:
     """Note who makes the answers."""
-    emit, prepared = Events.emit, plait.query.document.prepared
+    prepared = plait.query.document.prepared
 
-    def noted(self: Events, event: Any) -> None:
-        emit(self, event)
+    def note(event: Event) -> None:
         match event:
             case RequestFinished(executed_by="compiled"):
                 counts["by code"] += 1
@@ -94,7 +93,7 @@ def count_ways(patch: pytest.MonkeyPatch, counts: Counter[str]) -> None:
             counts["not compiled"] += 1
             raise
 
-    patch.setattr(Events, "emit", noted)
+    patch.setattr("plait.app.Events", lambda *observers: Events(*observers, note))
     patch.setattr(plait.query.document, "prepared", tried)
 
 

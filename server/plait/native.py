@@ -58,6 +58,7 @@ MODULES = (
     "plait.edge.identity",
     "plait.edge.negotiate",
     "plait.edge.response",
+    "plait.emit",
     "plait.graph.fields",
     "plait.heads",
     "plait.observe.logs",

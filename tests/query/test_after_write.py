@@ -121,7 +121,7 @@ def both_ways(document: str, times: int = 1, **more: Any) -> tuple[str, Any, lis
     for count in (1_000, 0):
         with (
             GraphTest(graph, b=Shop(**more)) as test,
-            noted() as ways,
+            noted(test) as ways,
             sights(count),
             in_one_turn(),
         ):

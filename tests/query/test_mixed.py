@@ -191,7 +191,7 @@ def both_ways(
     found: list[tuple[list[str], Any, list[str]]] = []
     for count in (1_000, 0):
         RUNS.clear()
-        with GraphTest(graph, b=script) as test, noted() as ways, sights(count), in_one_turn():
+        with GraphTest(graph, b=script) as test, noted(test) as ways, sights(count), in_one_turn():
             answer = told(test.ask(document, variables, **headers))
             found.append((list(RUNS), answer, sorted(map(in_order, test.calls.get("b", [])))))
     (runs, answer, calls), (runs_by_code, answer_by_code, calls_by_code) = found
@@ -359,7 +359,7 @@ def test_nothing_leaves_before_its_permission(gates: dict[str, asyncio.Event]) -
     async def main() -> None:
         gates["permission"] = gate = asyncio.Event()
         async with GraphTest(graph, b=Script()) as test:
-            with sights(0), noted() as ways:
+            with sights(0), noted(test) as ways:
                 asked = asyncio.ensure_future(
                     test.ask_async("{ slow(id: 1) { name orders { id } } open(id: 5) { id } }")
                 )
@@ -381,7 +381,7 @@ def test_resolvers_and_calls_take_the_time_of_the_slowest(gates: dict[str, async
     async def main() -> None:
         gates["word"] = gate = asyncio.Event()
         async with GraphTest(graph, b=Script()) as test:
-            with sights(0), noted() as ways:
+            with sights(0), noted(test) as ways:
                 asked = asyncio.ensure_future(test.ask_async(f"{{ word open(id: 1) {FULL} }}"))
                 await _until(lambda: len(test.sent) == 3)
                 await _settled()
@@ -401,7 +401,7 @@ def test_a_resolver_gets_what_was_asked_for_already(
     async def main() -> None:
         gates["word"] = gate = asyncio.Event()
         async with GraphTest(graph, b=Script()) as test:
-            with sights(0), noted() as ways:
+            with sights(0), noted(test) as ways:
                 document = f"{{ {load} open(id: 1) {{ name }} }}"
                 asked = asyncio.ensure_future(test.ask_async(document))
                 await _until(lambda: bool(test.sent))
@@ -471,7 +471,7 @@ def test_a_call_that_takes_too_long_costs_its_own_field(
     async def ask(times: int) -> tuple[list[str], Any]:
         gates["call"] = asyncio.Event()
         async with WithLateCalls(graph, settings=limits) as test:
-            with sights(times), noted() as ways:
+            with sights(times), noted(test) as ways:
                 answer = await asyncio.wait_for(test.ask_async(document), 5)
         return ways, told(answer)
 
@@ -492,7 +492,7 @@ def test_what_must_be_there_and_fails_ends_it_whatever_is_still_asked(
         gates["permission"] = asyncio.Event()
         async with GraphTest(graph, b=Script()) as test:
             before = asyncio.all_tasks()
-            with sights(times), noted() as ways:
+            with sights(times), noted(test) as ways:
                 answer = await asyncio.wait_for(test.ask_async(document), 5)
             await _settled()
             assert asyncio.all_tasks() == before
@@ -510,7 +510,7 @@ def test_nothing_is_left_of_what_was_handed_on(gates: dict[str, asyncio.Event]) 
         gates["word"] = asyncio.Event()
         async with GraphTest(graph, settings=limits, b=Script()) as test:
             before = asyncio.all_tasks()
-            with sights(0), noted() as ways, pytest.MonkeyPatch.context() as patch:
+            with sights(0), noted(test) as ways, pytest.MonkeyPatch.context() as patch:
                 patch.setattr("plait.query.interpret.GRACE_S", 0.0)
                 answer = await test.ask_async("{ silent(id: 9) { name } word }")
             await _settled()
@@ -528,7 +528,7 @@ def test_what_takes_too_long(gates: dict[str, asyncio.Event]) -> None:
         never = asyncio.Event()
         gates["word"] = gates["permission"] = never
         async with GraphTest(graph, settings=limits, b=Script()) as test:
-            with sights(times), noted() as ways, pytest.MonkeyPatch.context() as patch:
+            with sights(times), noted(test) as ways, pytest.MonkeyPatch.context() as patch:
                 patch.setattr("plait.query.execute.GRACE_S", 0.0)
                 patch.setattr("plait.query.interpret.GRACE_S", 0.0)
                 answer = await asyncio.wait_for(test.ask_async(document), 5)

@@ -26,8 +26,7 @@ from plait import (
     write_together,
 )
 from plait.clock import Pace
-from plait.emit import Events
-from plait.events import RequestFinished
+from plait.events import Event, RequestFinished
 from plait.settings import Settings
 from plait.testing import GraphTest, reply
 from tests.query.test_compile import encoded, sights, told
@@ -356,20 +355,17 @@ DOWN = {"POST /things": reply(status=503), "GET /things/1": reply(status=503)}
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[list[str]]:
+def noted(test: GraphTest) -> Iterator[list[str]]:
     """Who made the answers of operations that compiled code began."""
     ways: list[str] = []
-    emit = Events.emit
 
-    def emitting(self: Events, event: Any) -> None:
-        emit(self, event)
+    def note(event: Event) -> None:
         if isinstance(event, RequestFinished) and event.executed_by in WAYS:
             late = event.executed_by == "compiled" and "REQUEST_TIMEOUT" in event.error_codes
             ways.append("late" if late else WAYS[event.executed_by])
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Events, "emit", emitting)
-        yield ways
+    test._app._events.subscribe(note)
+    yield ways
 
 
 WAYS = {"compiled": "code", "handed_on": "left"}
@@ -389,7 +385,7 @@ def both_ways(
 ) -> tuple[str, list[str], Any]:
     """Who made the answer, which resolvers ran, and the answer, which is graphql-core's too."""
     RUNS.clear()
-    with GraphTest(graph, b=script) as test, noted() as ways:
+    with GraphTest(graph, b=script) as test, noted(test) as ways:
         with sights(1_000):
             expected = told(test.ask(document, variables, **headers))
         assert ways == []
@@ -397,7 +393,7 @@ def both_ways(
         sent = [one for _, one in test.sent]
         RUNS.clear()
         test.sent.clear()
-    with GraphTest(graph, b=script) as test, noted() as ways, sights(0):
+    with GraphTest(graph, b=script) as test, noted(test) as ways, sights(0):
         with in_one_turn():
             found = told(test.ask(document, variables, **headers))
         assert [(one.method, one.target, one.body) for _, one in test.sent] == [
@@ -594,7 +590,7 @@ def test_a_key_counts_alike_whoever_makes_the_answer() -> None:
         assert len(test.sent) == 3
         keys = [one.headers["idempotency-key"] for _, one in test.sent]
         assert len(set(keys)) == 3
-        with noted() as ways:
+        with noted(test) as ways:
             second = test.ask(document, {"name": "n"}, idempotency_key="h")
             other = test.ask(document, {"name": "o"}, idempotency_key="h")
     assert ways[0] == "code"
@@ -623,7 +619,7 @@ def test_a_slow_resolver_is_given_up_in_time_and_its_writes_are_told() -> None:
     async def main() -> Any:
         made = Graph(query=Plain, mutation=Slow)
         async with GraphTest(made, settings=limits, b=SCRIPT) as test:
-            with noted() as ways, sights(0), pytest.MonkeyPatch.context() as patch:
+            with noted(test) as ways, sights(0), pytest.MonkeyPatch.context() as patch:
                 patch.setattr("plait.query.execute.GRACE_S", 0.0)
                 answer = await asyncio.wait_for(test.ask_async("mutation { slow }"), 5)
             for _ in range(5):
@@ -651,7 +647,7 @@ def test_a_value_under_many_names_is_not_made_before_it_is_known_to_fit() -> Non
 def test_a_long_list_is_shown_by_who_lets_others_have_their_turn() -> None:
     with (
         GraphTest(graph) as test,
-        noted() as ways,
+        noted(test) as ways,
         sights(0),
         pytest.MonkeyPatch.context() as patch,
     ):
@@ -712,7 +708,7 @@ def test_who_leaves_takes_the_resolver_along_and_leaves_the_write() -> None:
 
     async def main() -> list[str]:
         async with GraphTest(Graph(query=Plain, mutation=Patient), b=SCRIPT) as test:
-            with noted() as ways, sights(0):
+            with noted(test) as ways, sights(0):
                 asking = asyncio.ensure_future(test.ask_async("mutation { wait }"))
                 for _ in range(50):
                     await asyncio.sleep(0)

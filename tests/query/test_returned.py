@@ -159,7 +159,7 @@ def both_ways(
     found: list[tuple[list[str], Any, list[str]]] = []
     for count in (1_000, 0):
         RUNS.clear()
-        with GraphTest(graph, b=script) as test, noted() as ways, sights(count), in_one_turn():
+        with GraphTest(graph, b=script) as test, noted(test) as ways, sights(count), in_one_turn():
             answer = told(test.ask(document, variables))
             found.append((list(RUNS), answer, sorted(map(in_order, test.calls.get("b", [])))))
     assert json.dumps(found[1][1]) == json.dumps(found[0][1])
@@ -333,7 +333,7 @@ def test_in_a_mutation_of_several_fields_it_is_for_graphql_core() -> None:
 
     changing = Graph(query=Query, mutation=Mutation)
     document = "mutation { rename { badge { id } } again: rename { badge { id } } }"
-    with GraphTest(changing, b=Script()) as test, sights(0), noted() as ways:
+    with GraphTest(changing, b=Script()) as test, sights(0), noted(test) as ways:
         answer = test.ask(document)
     assert answer["data"] == {"rename": {"badge": {"id": 1}}, "again": {"badge": {"id": 1}}}
     assert ways == []

@@ -171,7 +171,7 @@ def both_ways(
     found = []
     for count in (1_000, 0):
         ASKED.clear()
-        with GraphTest(graph, b=SCRIPT) as test, noted() as ways, sights(count), in_one_turn():
+        with GraphTest(graph, b=SCRIPT) as test, noted(test) as ways, sights(count), in_one_turn():
             answer = told(test.ask(document, variables, x_user=caller))
             found.append((list(ASKED), answer, sorted(test.calls.get("b", []))))
     (asked, answer, calls), (asked_by_code, answer_by_code, calls_by_code) = found
