@@ -12,7 +12,7 @@ import plait
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "server" / "plait"
 LAYERS = [
-    *("errors", "events", "emit", "clock", "burst", "heads", "settings"),
+    *("errors", "events", "emit", "clock", "burst", "heads", "ids", "settings"),
     *("backend", "writes", "graph", "query"),
 ]
 SERVED = ["edge", "observe", "gateway", "app", "testing", "find", "remote", "serve", "cli"]

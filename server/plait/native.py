@@ -61,6 +61,7 @@ MODULES = (
     "plait.emit",
     "plait.graph.fields",
     "plait.heads",
+    "plait.ids",
     "plait.observe.logs",
     "plait.query.answered",
     "plait.query.arguments",

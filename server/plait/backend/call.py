@@ -5,7 +5,7 @@ running anything. Nothing of it is changed once it is made.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from plait.backend.budget import Budget
 from plait.backend.span import Span
@@ -13,14 +13,18 @@ from plait.backend.spec import EndpointSpec
 from plait.clock import Pace, Turns
 
 _NO_HEADERS: Mapping[str, str] = {}
+PARENT_AT: Final = 36
+PARENT_ENDS_AT: Final = 52
+"""Where the parent's id stands in a traceparent: `00-`, 32 digits of the trace, `-`, 16 of the
+parent, `-`, two of flags."""
 
 
 class Origin:
     """On whose behalf a call is made: what it inherits from the client's request."""
 
     __slots__ = (
-        "_is_plain",
         "_pace",
+        "_said",
         "_turns",
         "budget",
         "deadline",
@@ -53,7 +57,7 @@ class Origin:
         """What the client's operation may still take. `None` for calls that it did not ask for."""
         self.span = span
         """What notes how it went, where somebody asks."""
-        self._is_plain: bool | None = None
+        self._said: tuple[str, str] | None = None
         self._turns = turns
         self._pace: Pace | None = None
 
@@ -65,11 +69,12 @@ class Origin:
         return self._pace
 
     @property
-    def is_plain(self) -> bool:
-        """Whether its ids may stand in headers as they are."""
-        if self._is_plain is None:
-            self._is_plain = is_plain(f"{self.request_id}{self.traceparent}")
-        return self._is_plain
+    def said(self) -> tuple[str, str]:
+        """The headers with its ids, as they stand in each of its calls before and after the id of
+        that call; nothing where they cannot stand there as they are."""
+        if self._said is None:
+            self._said = _said(self.request_id, self.traceparent)
+        return self._said
 
     @property
     def trace_id(self) -> str:
@@ -87,6 +92,13 @@ class Origin:
             budget=self.budget,
             span=span,
         )
+
+
+def _said(request_id: str, traceparent: str) -> tuple[str, str]:
+    if not (request_id and traceparent and is_plain(f"{request_id}{traceparent}")):
+        return "", ""
+    before = f"x-request-id: {request_id}\r\ntraceparent: {traceparent[:PARENT_AT]}"
+    return before, f"{traceparent[PARENT_ENDS_AT:]}\r\n"
 
 
 NOBODY = Origin()

@@ -15,10 +15,20 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from random import getrandbits
 from typing import Any
 
-from plait.backend.call import Call, Ended, Handler, Layer, Origin, Reply, is_plain, label_of
+from plait.backend.call import (
+    PARENT_AT,
+    PARENT_ENDS_AT,
+    Call,
+    Ended,
+    Handler,
+    Layer,
+    Origin,
+    Reply,
+    is_plain,
+    label_of,
+)
 from plait.backend.exchanged import ExchangeError, RawReply
 from plait.backend.identity import server_identity
 from plait.backend.record import Recorder, layers_of
@@ -30,6 +40,7 @@ from plait.clock import Clock
 from plait.emit import Events
 from plait.errors import BackendDisconnected, BackendError, BackendTimeout
 from plait.events import CallFinished
+from plait.ids import new_id
 
 
 class Client:
@@ -60,7 +71,9 @@ class Client:
         self.events = events
         self.content_type = fixed.get("content-type", JSON)
         self.is_recorded = recorder is not None
-        self.says_ids = not {"x-request-id", "traceparent"}.isdisjoint(fixed)
+        says_ids = not {"x-request-id", "traceparent"}.isdisjoint(fixed)
+        self._says_more = bool(backend.forward) or says_ids
+        """Whether calls say something else of who asks than the request's ids."""
         self._fixed = frozenset(fixed)
         self.slots = Slots(backend.connections)
         self.inner = _layered(
@@ -91,9 +104,10 @@ class Client:
     def told(self, call: Call) -> str:
         """The headers of a call as they stand in a request, with what `identify` says; nothing
         where they must be looked at more closely."""
-        origin, said = call.origin, ""
-        if self.backend.forward or self.says_ids or not (origin.request_id and origin.traceparent):
+        before, after = call.origin.said
+        if self._says_more or not before:
             return ""
+        said = ""
         if call.body is not None:
             type_ = call.endpoint.content_type or self.content_type
             if "content-type" in self._fixed or not is_plain(type_):
@@ -103,10 +117,7 @@ class Client:
             if not _is_own(name) or name in self._fixed or not is_plain(value):
                 return ""
             said += f"{name}: {value}\r\n"
-        if not origin.is_plain:
-            return ""
-        traceparent = child_traceparent(origin.traceparent)
-        return f"x-request-id: {origin.request_id}\r\ntraceparent: {traceparent}\r\n{said}"
+        return f"{before}{new_id(16)}{after}{said}"
 
     async def probe(self) -> None:
         """Raises `BackendError` when the backend is down."""
@@ -334,9 +345,7 @@ def _identified(call: Call, backend: BackendSpec, content_type: str) -> Call:
 
 def child_traceparent(traceparent: str) -> str:
     """The same trace and flags with a new parent id (W3C Trace Context, section 3.2)."""
-    # 00-, 32 digits of the trace, -, 16 of the parent, -, 2 of flags
-    parent = (getrandbits(64) or 1).to_bytes(8, "big").hex()
-    return f"{traceparent[:36]}{parent}{traceparent[52:]}"
+    return f"{traceparent[:PARENT_AT]}{new_id(16)}{traceparent[PARENT_ENDS_AT:]}"
 
 
 def _timed_out(call: Call, what: str) -> BackendTimeout:

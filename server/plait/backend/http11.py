@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from math import inf
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import httptools
 
@@ -497,8 +497,7 @@ _NAME_CHARACTERS = frozenset(
 
 
 _BREAK = re.compile(rb"[\r\n\0]")
-_VISIBLE = bytes(range(0x21, 0x7F))
-"""What a target may be made of."""
+_TARGET: Final = re.compile(rb"/[!-~]*")
 
 
 def _told(reply: "asyncio.Future[RawReply]", found: RawReply | ExchangeError) -> None:
@@ -515,7 +514,7 @@ def _request(
     method: bytes, target: bytes, headers: Pairs, body: bytes | None, ready: bytes = b""
 ) -> bytes:
     """A request as bytes. Raises `ExchangeError` for one that could be taken for something else."""
-    if not target.startswith(b"/") or target.translate(None, _VISIBLE):
+    if _TARGET.fullmatch(target) is None:
         raise ExchangeError(Failure.FORBIDDEN, "the path holds what no path may")
     length = b""
     if body is not None or method in (b"POST", b"PUT", b"PATCH"):
@@ -524,7 +523,7 @@ def _request(
         method,
         target,
         ready,
-        header_lines(headers),
+        header_lines(headers) if headers else b"",
         length,
         body or b"",
     )

@@ -3,7 +3,6 @@ values of each. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from plait.backend.spec import Batch, EndpointSpec
@@ -22,11 +21,11 @@ _ABSENT: Final[Any] = object()
 class Keys:
     """Keys of one endpoint, each once, in the order in which they were asked for."""
 
-    __slots__ = ("_names", "_rest", "endpoint", "shared", "values")
+    __slots__ = ("_names", "endpoint", "shared", "values")
 
     def __init__(self, endpoint: EndpointSpec) -> None:
         self.endpoint = endpoint
-        self._names, self._rest = _parameters_of(endpoint)
+        self._names = endpoint.key_parameters
         self.shared: dict[str, Mapping[str, Any]] = {}
         """The parameters that a batch has in common, by the first text of its keys."""
         self.values: dict[Key, tuple[Any, ...]] = {}
@@ -46,7 +45,7 @@ class Keys:
     def add(self, values: Mapping[str, Any]) -> Key:
         """Add the key that `values` ask for. Raises `BadUserInput` for a value that cannot be
         sent."""
-        key = _key(self.endpoint, self._names, self._rest, values)
+        key = key_of(self.endpoint, values)
         self.put(key, values)
         return key
 
@@ -86,22 +85,13 @@ class Keys:
 
 def key_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Key:
     """The key that `values` ask for. Raises `BadUserInput` for a value that cannot be sent."""
-    names, rest = _parameters_of(endpoint)
-    return _key(endpoint, names, rest, values)
-
-
-def _key(
-    endpoint: EndpointSpec,
-    names: tuple[str, ...],
-    rest: tuple[tuple[int, str], ...],
-    values: Mapping[str, Any],
-) -> Key:
-    given = _as_dict(values)
-    # By their place: how the graph calls a parameter does not reach the backend, and neither does
-    # one that is null.
-    others = [(place, given[name]) for place, name in rest if given.get(name) is not None]
-    shared = json_body(others).decode() if others else ""
-    key = (shared, *[_text(name, given.get(name)) for name in names])
+    given, rest, shared = _as_dict(values), endpoint.shared_parameters, ""
+    if rest:
+        # By their place: how the graph calls a parameter does not reach the backend, and neither
+        # does one that is null.
+        others = [(place, given[name]) for place, name in rest if given.get(name) is not None]
+        shared = json_body(others).decode() if others else ""
+    key = (shared, *[_text(name, given.get(name)) for name in endpoint.key_parameters])
     batch = endpoint.batch
     if batch is not None and batch.always:
         why = why_alone(batch, key)
@@ -112,16 +102,6 @@ def _key(
 
 def _as_dict(values: Mapping[str, Any]) -> dict[str, Any]:
     return values if isinstance(values, dict) else dict(values)
-
-
-@lru_cache(maxsize=10_000)  # asked for with every key, of the few endpoints of a graph
-def _parameters_of(
-    endpoint: EndpointSpec,
-) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
-    """The parameters that tell keys apart, and the others with their places."""
-    names = endpoint.key_parameters
-    rest = [one for one in enumerate(endpoint.parameters) if one[1] not in names]
-    return names, tuple(rest)
 
 
 def _text(name: str, value: object) -> str:

@@ -149,11 +149,24 @@ class EndpointSpec:
     """Whether a write here can be sent again without being done again, whatever its method."""
     purges: tuple["EndpointSpec", ...] = ()
     """What reads something else once this endpoint has written."""
-    label: str = field(init=False, repr=False, compare=False)
+    # What follows from the rest, and is asked for with every key and call:
+    label: str = field(init=False, repr=False)
     """How messages, logs and metrics name it: method and path template."""
+    key_parameters: tuple[str, ...] = field(init=False, repr=False)
+    """The parameters that tell the keys of one batch apart."""
+    shared_parameters: tuple[tuple[int, str], ...] = field(init=False, repr=False)
+    """The others, with their places among `parameters`."""
+    body_is_all: bool = field(init=False, repr=False)
+    """Whether one reply's body is all that is needed of it."""
 
     def __post_init__(self) -> None:
+        keys = tuple(self.batch.keys) if self.batch else self.parameters
+        shared = [one for one in enumerate(self.parameters) if one[1] not in keys]
+        is_all = not (self.failed_when or self.next) and self.page_headers is None
         object.__setattr__(self, "label", f"{self.method} {self.path.text}")
+        object.__setattr__(self, "key_parameters", keys)
+        object.__setattr__(self, "shared_parameters", tuple(shared))
+        object.__setattr__(self, "body_is_all", is_all)
 
     @property
     def known(self) -> Mapping[str, tuple[str, ...]]:
@@ -162,11 +175,6 @@ class EndpointSpec:
         if self.keyed_by or self.batch is None:
             return self.keyed_by
         return self.batch.keys if self.batch.key_matches == "exact" else {}
-
-    @property
-    def body_is_all(self) -> bool:
-        """Whether one reply's body is all that is needed of it."""
-        return not (self.failed_when or self.next) and self.page_headers is None
 
     @property
     def is_strict(self) -> bool:
@@ -184,9 +192,3 @@ class EndpointSpec:
         """The parameters without which there is no call."""
         keys = self.batch.keys if self.batch else ()
         return tuple(dict.fromkeys((*self.path.parameters, *self.required, *keys)))
-
-    @property
-    def key_parameters(self) -> tuple[str, ...]:
-        """The parameters that tell the keys of one batch apart; the others are shared by all of
-        it."""
-        return tuple(self.batch.keys) if self.batch else self.parameters

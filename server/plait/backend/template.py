@@ -11,7 +11,7 @@ it cannot be empty, `.` or `..`.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -37,6 +37,13 @@ class PathTemplate:
     """A path such as `/users/{id}`."""
 
     text: str
+    _parts: Sequence[tuple[str, Callable[[str, object], str] | None]] = field(
+        init=False, repr=False, compare=False
+    )
+    """Text as it stands there, and parameters with what makes text of their values."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_parts", _parts(self.text))
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -82,10 +89,15 @@ class PathTemplate:
 
         Raises `BadUserInput` for a value that may not stand in a path.
         """
-
-        return "".join(
-            [part if make is None else make(part, values[part]) for part, make in _parts(self.text)]
-        )
+        made = []
+        for part, make in self._parts:
+            if make is None:
+                made.append(part)
+            elif type(value := values[part]) is int:
+                made.append(plain_text(part, value))  # digits, and nothing to look for
+            else:
+                made.append(make(part, value))
+        return "".join(made)
 
 
 @lru_cache(maxsize=10_000)  # asked for with every load, of the few templates of a graph
@@ -93,16 +105,15 @@ def _parameters(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in _PARAMETER.finditer(text)))
 
 
-@lru_cache(maxsize=10_000)
 def _parts(text: str) -> tuple[tuple[str, Callable[[str, object], str] | None], ...]:
-    """Text as it stands there, and parameters with what makes text of their values."""
     parts: list[tuple[str, Callable[[str, object], str] | None]] = []
     end = 0
     for match in _PARAMETER.finditer(text):
         parts.append((text[end : match.start()], None))
         parts.append((match[1], path_values if match[2] else path_value))
         end = match.end()
-    return (*parts, (text[end:], None))
+    parts.append((text[end:], None))
+    return tuple([one for one in parts if one[0]])
 
 
 @lru_cache(maxsize=10_000)
@@ -125,8 +136,6 @@ def path_values(name: str, value: object) -> str:
 
 def path_value(name: str, value: object) -> str:
     """`value` as part of a path segment. Raises `BadUserInput`."""
-    if type(value) is int:
-        return plain_text(name, value)  # digits, and nothing to look for
     text = plain_text(name, value)
     if text == "":
         raise BadUserInput(f"The value of '{name}' may not be empty.")

@@ -3,7 +3,8 @@
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
-from random import getrandbits
+
+from plait.ids import new_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(
@@ -11,19 +12,11 @@ _TRACEPARENT = re.compile(
 )
 
 
-_NOT_ZERO = 1 << 64 | 1
-"""A bit of each id: neither may be zero."""
-
-
 def request_id_of(headers: Mapping[str, str]) -> str:
     """The client's `x-request-id`, if it is one that may go into logs and headers; else a new
     one."""
     given = headers.get("x-request-id", "")
-    return (
-        given
-        if given and _REQUEST_ID.fullmatch(given)
-        else getrandbits(128).to_bytes(16, "big").hex()
-    )
+    return given if given and _REQUEST_ID.fullmatch(given) else new_id(32)
 
 
 def traceparent_of(headers: Mapping[str, str]) -> str:
@@ -31,8 +24,7 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
     given = headers.get("traceparent", "")
     if given and _TRACEPARENT.fullmatch(given):
         return given
-    both = (getrandbits(192) | _NOT_ZERO).to_bytes(24, "big").hex()
-    return f"00-{both[:32]}-{both[32:]}-01"
+    return f"00-{new_id(32)}-{new_id(16)}-01"
 
 
 CREDENTIALS = ("authorization", "cookie", "x-api-key", "api-key", "x-auth-token")

@@ -18,6 +18,7 @@ from plait.backend.fetch import Fetcher, Fetching
 from plait.backend.keys import Key, Keys
 from plait.backend.loader import QUIET_TURNS, KeyBatch, Loaders
 from plait.backend.loads import LoadOutcome
+from plait.backend.spec import EndpointSpec
 from plait.query.asked import Asked, Known, LoadBatch
 
 
@@ -73,7 +74,8 @@ class Batches:
         is_shared: bool,
         is_early: bool,
     ) -> Iterable[Key]:
-        """Have keys asked for. Which of them were not yet. `is_alone` says that nobody else asks
+        """Have keys asked for; `keys` may be added to until they leave. Which of them were not yet
+        asked for. `is_alone` says that nobody else asks
         the endpoint, `is_shared` that others may still, `is_early` that no row has said so yet.
         Raises `RequestTooLarge`."""
         told = {} if self.loaders is None else self._told(made, keys)
@@ -84,13 +86,17 @@ class Batches:
         is_shared |= self.is_joined and endpoint.batch is not None
         if is_alone and not told:
             # Nobody else asks this endpoint, so none of it has been asked for.
-            self._spend_keys(asked)
-            batch = self._pending[identity] = LoadBatch(keys)
-            batch.is_shared = is_shared
-            made.batches.append(batch)
+            self._begin(identity, made, keys, is_shared=is_shared)
             return keys.values
         pending = self._pending.get(identity)
         known = self._known.setdefault(identity, {})
+        if pending is None and not told and known.keys().isdisjoint(keys.values):
+            batch = self._begin(identity, made, keys, is_shared=is_shared)
+            for key in keys.values:
+                known[key] = batch
+                if is_early:
+                    self.early.add((identity, key))
+            return list(keys.values)  # others may be added to these
         new: list[Key] = []
         for key in keys.values:
             if key in told:
@@ -113,6 +119,18 @@ class Batches:
             pending.is_shared |= is_shared
             self._spend_keys(len(new))
         return new
+
+    def _begin(self, identity: str, made: Asked, keys: Keys, *, is_shared: bool) -> LoadBatch:
+        """Have `keys` leave, none of which has been asked for, and what is still added to them."""
+        self._spend_keys(len(keys))
+        batch = self._pending[identity] = LoadBatch(keys)
+        batch.is_shared = is_shared
+        made.batches.append(batch)
+        return batch
+
+    def confirm(self, endpoint: EndpointSpec, key: Key) -> None:
+        """A row has said that what was asked for early is wanted."""
+        self.early.discard((self._fetcher.identity(endpoint), key))
 
     def _told(self, made: Asked, keys: Keys) -> Mapping[Key, LoadOutcome]:
         """What resolvers have loaded of it, and what came."""

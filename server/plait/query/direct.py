@@ -77,8 +77,9 @@ class Direct:
         self._has_begun = False
         self._outcomes: Outcomes | None = None
         """What was read row by row, where anything was."""
-        self._early: dict[int, tuple[Any, Keys]] = {}
-        """What joins of one parameter were asked for early: the last value, and its key."""
+        self._early: dict[int, tuple[Any, Key, LoadBatch]] = {}
+        """What joins of one parameter were asked for early: the last value, its key, and where it
+        comes from."""
         self._under_way = 0
         """Steps whose rows are still to come."""
         self._undecided = 0
@@ -306,10 +307,11 @@ class Direct:
     ) -> None:
         known, parameters = self._early.get(join.index), join.parameters
         if known is not None and len(made.values) == 1:
-            value, keys = known
+            value, key, batch = known
             if type(value) is type(made.values[0]) and value == made.values[0]:
-                made.keys[value] = next(iter(keys.values))  # it was asked for early, and only that
-                self._load(made, join, keys)
+                made.keys[value] = key
+                made.batches.append(batch)
+                self.batches.confirm(join.step.fetch.endpoint, key)
                 return
         keys = Keys(join.step.fetch.endpoint)
         if len(parameters) == 1:
@@ -388,11 +390,11 @@ class Direct:
             asked = fixed.copy()
             for place, name in enumerate(below.parameters):
                 asked[name] = values[place]
-            own = Keys(below.step.fetch.endpoint)
-            own.add(asked)
-            if len(values) == 1:
-                self._early[below.index] = values[0], own
-            self._load(Asked([]), below, own, is_early=True)
+            own, made = Keys(below.step.fetch.endpoint), Asked([])
+            key = own.add(asked)
+            self._load(made, below, own, is_early=True)
+            if len(values) == 1 and len(made.batches) == 1:
+                self._early[below.index] = values[0], key, made.batches[0]
 
     def _leave(self, *, whole: bool) -> None:
         if self.why is None:  # else who makes the answer instead asks for it
