@@ -48,6 +48,7 @@ MODULES = (
     "plait.backend.loader",
     "plait.backend.numbers",
     "plait.backend.replies",
+    "plait.backend.said",
     "plait.backend.slots",
     "plait.backend.spec",
     "plait.backend.template",

@@ -121,7 +121,7 @@ class Asker:
             reply.status != 304
             and bool(reply.body)
             and endpoint.body_is_all
-            and "link" not in reply.headers
+            and not reply.said.has_link
         )
 
     def _unread(self, ask: Asking, keys: Sequence[Key], reply: Reply) -> Brought:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from plait.backend.budget import Budget
+from plait.backend.said import Said
 from plait.backend.span import Span
 from plait.backend.spec import EndpointSpec
 from plait.clock import Pace, Turns
@@ -177,14 +178,21 @@ class Call:
 class Reply:
     """What a backend answered: a success, or 304 where the call was conditional."""
 
-    __slots__ = ("attempts", "body", "headers", "status")
+    __slots__ = ("attempts", "body", "headers", "said", "status")
 
     def __init__(
-        self, *, status: int, headers: Mapping[str, str], body: bytes, attempts: int = 1
+        self,
+        *,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        attempts: int = 1,
+        said: Said | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         """Names in lower case; repeated ones joined with ', '."""
+        self.said = Said(headers) if said is None else said
         self.body = body
         self.attempts = attempts
 

@@ -5,8 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from email.message import Message
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import msgspec
@@ -81,7 +80,7 @@ def decoded(endpoint: EndpointSpec, reply: Reply) -> Any:
         raise bad_reply(endpoint, f"the reply is {kind}") from None
 
 
-_OPENERS = frozenset(b'{["')
+_OPENERS: Final = frozenset(b'{["')
 
 
 def is_plain_json(reply: Reply) -> bool:
@@ -89,13 +88,7 @@ def is_plain_json(reply: Reply) -> bool:
     body = reply.body
     if not body or body[0] not in _OPENERS or 0 in body[:4]:
         return False
-    return _says_utf8(reply.headers.get("content-type", ""))
-
-
-@lru_cache(maxsize=1_000)  # servers say the same few things again and again
-def _says_utf8(content_type: str) -> bool:
-    charset = content_type.lower().partition("charset")[2]
-    return not charset or "utf-8" in charset
+    return reply.said.is_utf8
 
 
 def accepted(endpoint: EndpointSpec, reply: Reply) -> Any:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
+from plait.backend.said import Said
+
 
 class Failure(Enum):
     """How an exchange failed."""
@@ -35,7 +37,7 @@ class ExchangeError(Exception):
 class RawReply:
     """A reply as it came: names in lower case, the body still encoded."""
 
-    __slots__ = ("body", "headers", "joined", "status")
+    __slots__ = ("body", "headers", "joined", "said", "status")
 
     def __init__(
         self,
@@ -43,12 +45,15 @@ class RawReply:
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes,
         joined: Mapping[str, str] | None = None,
+        said: Said | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.joined = joined
         """As `WireReply.headers`, where that was made already."""
+        self.said = said
+        """What these say, where it was looked at already."""
 
 
 class ReplyLimits:

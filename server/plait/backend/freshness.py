@@ -29,10 +29,6 @@ _DIRECTIVE = re.compile(r'\s*([A-Za-z0-9_-]+)\s*(?:=\s*(?:"([^"]*)"|([^\s,;]*)))
 _ALWAYS_CONSTANT = frozenset({"accept", "accept-encoding", "user-agent"})
 
 
-SPEAK_OF_KEEPING = frozenset({"expires", "etag", "last-modified"})
-"""What a reply says of it beside `Cache-Control`."""
-
-
 class Use(Enum):
     """What a kept row is good for now."""
 

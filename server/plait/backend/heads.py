@@ -3,6 +3,7 @@
 from typing import Final
 
 from plait.backend.exchanged import RawReply
+from plait.backend.said import Said
 from plait.heads import LENGTH, Head, Pairs, head_of, joined
 
 _LENGTH: Final = LENGTH.encode()
@@ -12,7 +13,7 @@ _TYPE: Final = b"content-type"
 class ReplyHead:
     """The head of a reply, and what it means."""
 
-    __slots__ = ("_head", "_headers", "_place", "content_type", "joined", "status")
+    __slots__ = ("_head", "_headers", "_place", "_said", "content_type", "joined", "status")
 
     def __init__(self, head: Head, status: int, headers: Pairs) -> None:
         self._head = head
@@ -21,6 +22,7 @@ class ReplyHead:
         self._place = [name for name, _ in headers].index(_LENGTH)
         self.joined = joined(headers)
         """Its headers, as they were with their own length."""
+        self._said = Said(self.joined)
         self.content_type = content_type_of(headers)
 
     def reply(self, data: bytes) -> RawReply | None:
@@ -31,7 +33,7 @@ class ReplyHead:
         headers, told = self._headers.copy(), self.joined.copy()
         headers[self._place] = (_LENGTH, length)
         told[LENGTH] = length.decode("ascii")
-        return RawReply(self.status, headers, self._head.body_of(data, length), told)
+        return RawReply(self.status, headers, self._head.body_of(data, length), told, self._said)
 
 
 def reply_head_of(data: bytes, status: int, headers: Pairs, size: int) -> ReplyHead | None:

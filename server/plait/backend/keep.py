@@ -6,7 +6,6 @@ from plait.backend.cache import Name, RowCache
 from plait.backend.call import Reply
 from plait.backend.forget import Stale
 from plait.backend.freshness import (
-    SPEAK_OF_KEEPING,
     CacheEntry,
     Lifetime,
     lifetime_of,
@@ -14,7 +13,7 @@ from plait.backend.freshness import (
 )
 from plait.backend.identity import Family, RowKey, cache_key, endpoint_mark, row_key, row_mark
 from plait.backend.keys import Key
-from plait.backend.spec import CachePolicy, EndpointSpec
+from plait.backend.spec import EndpointSpec
 from plait.clock import Clock
 
 
@@ -40,8 +39,11 @@ class Keeper:
 
     def lifetime(self, endpoint: EndpointSpec, reply: Reply, *, personal: bool) -> Lifetime | None:
         """How long what a reply brings may be kept, where it may be."""
-        if not _is_spoken_of(reply, endpoint.cache):
+        policy, said = endpoint.cache, reply.said
+        if not policy.enabled or said.forbids_keeping:
             return None
+        if policy.ttl_s is None and not said.speaks_of_keeping:
+            return None  # nobody says that it may be kept: of most nobody does
         return self._lifetime(endpoint, (reply,), personal=personal)
 
     async def read(
@@ -228,18 +230,6 @@ class _Names:
             if (entry := entries.get(name)) is not None
             and entry.asked_at > max(since, past.get(row, 0.0))
         }
-
-
-def _is_spoken_of(reply: Reply, policy: CachePolicy) -> bool:
-    """Whether anybody says that a reply may be kept: of most nobody does."""
-    headers = reply.headers
-    if not policy.enabled or headers.get("cache-control") == "no-store":
-        return False
-    return (
-        policy.ttl_s is not None
-        or "cache-control" in headers
-        or not SPEAK_OF_KEEPING.isdisjoint(headers)
-    )
 
 
 def _varies_with(endpoint: EndpointSpec) -> frozenset[str]:

@@ -11,6 +11,7 @@ import msgspec
 from plait.backend.call import Reply
 from plait.backend.exchanged import RawReply, ReplyLimits, WireReply
 from plait.backend.failures import error_of, too_large
+from plait.backend.said import Said
 from plait.backend.spec import EndpointSpec
 from plait.errors import BackendDisconnected, BackendError, BadBackendResponse
 from plait.heads import joined
@@ -41,21 +42,18 @@ def joined_reply(raw: RawReply) -> WireReply:
     return WireReply(raw.status, headers, raw.body)
 
 
-def reply_of(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    endpoint: EndpointSpec,
-    is_decoded: bool = False,
-) -> Reply:
-    """A success, its body decoded. Raises `BackendError` where that cannot be, or is too large."""
+def reply_of(answer: WireReply, endpoint: EndpointSpec, said: Said | None = None) -> Reply:
+    """A success, its body decoded. `said` is what its headers say, where it was looked at already.
+    Raises `BackendError` where that cannot be, or is too large."""
+    status, headers, body = answer.status, answer.headers, answer.body
+    said = Said(headers) if said is None else said
     if status in (204, 205, 304):  # no body, whatever its headers say (RFC 9110, 6.4.1)
-        return Reply(status=status, headers=headers, body=b"")
-    limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
-    if "content-encoding" in headers or len(body) > limit:
-        answer = WireReply(status, headers, body, is_decoded=is_decoded)
-        body = b"".join(_decoded(answer, endpoint, limit))
-    return Reply(status=status, headers=headers, body=body)
+        body = b""
+    else:
+        limit = endpoint.reply_bytes_max or endpoint.backend.reply_bytes_max
+        if said.is_encoded or len(body) > limit:
+            body = b"".join(_decoded(answer, endpoint, limit))
+    return Reply(status=status, headers=headers, body=body, said=said)
 
 
 def _decoded(answer: WireReply, endpoint: EndpointSpec, limit: int) -> Iterator[bytes]:

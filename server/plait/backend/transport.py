@@ -25,6 +25,7 @@ from plait.backend.replies import (
     retry_after_s,
     wanted_of,
 )
+from plait.backend.said import Said
 from plait.backend.spec import SAFE_METHODS, BackendSpec, EndpointSpec
 from plait.backend.template import PathTemplate
 from plait.clock import Clock
@@ -153,7 +154,7 @@ class HttpTransport:
             return self._refused(answer, call.endpoint)
         try:
             # A redirect, of which the target would be needed, is an error: it is not followed here.
-            return self._made(call, b"", answer)
+            return self._made(call, b"", answer, raw.said)
         except BackendError as error:
             return error
 
@@ -161,12 +162,13 @@ class HttpTransport:
         query = f"?{call.query}" if call.query else ""
         return f"{self._prefix}{call.path}{query}".encode("ascii")
 
-    def _made(self, call: Call, target: bytes, answer: WireReply) -> Reply | bytes:
+    def _made(
+        self, call: Call, target: bytes, answer: WireReply, said: Said | None = None
+    ) -> Reply | bytes:
         """The reply that an answer is, or where it says that it can be had. Raises
         `BackendError`."""
         if answer.status < 300 or answer.status == 304:
-            is_decoded = answer.is_decoded
-            return reply_of(answer.status, answer.headers, answer.body, call.endpoint, is_decoded)
+            return reply_of(answer, call.endpoint, said)
         if answer.status >= 400 or "location" not in answer.headers:
             raise self._refused(answer, call.endpoint)
         return self._redirect_target(call, target, answer.headers["location"])
