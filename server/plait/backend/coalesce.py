@@ -1,6 +1,6 @@
 """The calls in flight, by what they were asked for: whoever asks for the same joins them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from plait.backend.flight import Board, Flight
@@ -9,6 +9,7 @@ from plait.backend.keys import Key
 
 _Flying: TypeAlias = dict[Key, Flight]
 _NONE: Mapping[Key, Flight] = {}
+_FEW = 4
 
 
 class Coalescer(Board):
@@ -21,10 +22,10 @@ class Coalescer(Board):
         """All that are under way, each once."""
         yield from {one for flying in self._flying.values() for one in flying.values()}
 
-    def joined(self, family: Family, keys: Iterable[Key], since: float) -> Mapping[Key, Flight]:
+    def joined(self, family: Family, keys: Collection[Key], since: float) -> Mapping[Key, Flight]:
         """Those of `keys` that were asked for after `since` and are under way."""
         flying = self._flying.get(family)
-        if not flying or flying.keys().isdisjoint(keys):
+        if not flying or (len(keys) > _FEW and flying.keys().isdisjoint(keys)):
             return _NONE
         found: dict[Key, Flight] = {}
         for key in keys:
@@ -35,7 +36,9 @@ class Coalescer(Board):
 
     def add(self, flight: Flight) -> None:
         """`flight` may be joined until it is over."""
-        flying = self._flying.setdefault(flight.family, {})
+        flying = self._flying.get(flight.family)
+        if flying is None:
+            flying = self._flying[flight.family] = {}
         for key in flight.keys:
             flying[key] = flight
         flight.board = self
@@ -57,8 +60,7 @@ class Coalescer(Board):
         if flying is None:
             return
         for key in flight.keys:
-            found = flying.pop(key, None)
-            if found is not None and found is not flight:
-                flying[key] = found
+            if flying.get(key) is flight:
+                del flying[key]
         if not flying:
             del self._flying[flight.family]

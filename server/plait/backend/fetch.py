@@ -174,7 +174,7 @@ class Fetcher:
         """Join each of `keys` to the call in flight for it, or start one. Changes all state at
         once."""
         endpoint, origin, family = inquiry.endpoint, inquiry.origin, inquiry.family
-        joined: Mapping[Key, Flight] = {}
+        joined: Mapping[Key, Flight] = _NO_FLIGHTS
         if endpoint.reads:
             joined = self._coalescer.joined(family, keys, inquiry.since)
         new = [key for key in keys if key not in joined] if joined else keys
@@ -229,7 +229,9 @@ def _chunks(
     """Those that go in one call each. `are_alike` says that they share all that a batch has in
     common."""
     batch = endpoint.batch
-    if batch is None or len(keys) == 1:
+    if len(keys) == 1:
+        return [keys]
+    if batch is None:
         return [[key] for key in keys]
     alike: dict[str, list[Key]] = {}
     chunks: list[Sequence[Key]] = []

@@ -16,6 +16,7 @@ Key: TypeAlias = tuple[str, ...]
 all of its batch, then a text for each parameter that tells it from them. `7` and `"7"` are one key,
 because they are one text on the wire."""
 _ABSENT: Final[Any] = object()
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Keys:
@@ -55,9 +56,11 @@ class Keys:
             return
         names, given = self._names, _as_dict(values)
         if key[0] not in self.shared:
-            self.shared[key[0]] = {
-                name: value for name, value in given.items() if name not in names
-            }
+            self.shared[key[0]] = _NOTHING
+            if self.endpoint.shared_parameters:
+                self.shared[key[0]] = {
+                    name: value for name, value in given.items() if name not in names
+                }
         self.values[key] = tuple([given.get(name, _ABSENT) for name in names])
 
     def add_column(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+from msgspec.structs import astuple
 
 from plait.events import (
     CacheFailed,
@@ -60,10 +61,10 @@ class Log:
         if self._text is not None:
             getattr(self._text, level)(event, **fields, **({"exc_info": error} if error else {}))
             return
-        line = {"timestamp": datetime.now(UTC), "level": level, "event": event, **fields}
         if error is not None:
-            line["exception"] = "".join(traceback.format_exception(error)).rstrip()
-        self._file.write(_line(line))
+            told = "".join(traceback.format_exception(error)).rstrip()
+            fields = {**fields, "exception": told}
+        self._file.write(_line(level, event, fields))
         self._file.flush()
 
 
@@ -118,8 +119,7 @@ def _level_of(event: Event) -> str:
 
 def _fields(event: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for name in event.__struct_fields__:
-        value = getattr(event, name)
+    for name, value in zip(event.__struct_fields__, astuple(event), strict=True):
         if type(value) is float:
             fields[name] = round(value, 2)
         elif value or type(value) is int:  # a 0 says something; None, False and nothing do not
@@ -146,10 +146,13 @@ def _text_logger() -> Any:
     return logger.bind()  # else each line would put it together anew
 
 
-def _line(line: Mapping[str, Any]) -> str:
+def _line(level: str, event: str, fields: Mapping[str, Any]) -> str:
+    at = _encode(datetime.now(UTC)).decode()
+    start = f'{{"timestamp":{at},"level":"{level}","event":"{event}"'
+    if not fields:
+        return f"{start}}}\n"
     try:
-        text: str = _encode(line).decode()
+        more = _encode(fields).decode()
     except (TypeError, ValueError, RecursionError):  # half a character, say
-        at: datetime = line["timestamp"]
-        text = json.dumps({**line, "timestamp": at.isoformat()}, default=repr)
-    return f"{text}\n"
+        more = json.dumps(fields, default=repr)
+    return f"{start},{more[1:]}\n"

@@ -1,12 +1,14 @@
 """What compiled code made, and what there is to tell beside an answer's data."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from graphql import FieldNode, GraphQLError
 
 from plait.backend.budget import Budget
 from plait.errors import PlaitError
+
+_BEFORE_DATA: Final = len('{"data":')
 
 
 class FieldError:
@@ -52,6 +54,11 @@ class Answered:
         self.errors = errors
         self.fallbacks = fallbacks
         """What it tells of fields that show something else than what was asked for just now."""
+
+    @property
+    def encoded(self) -> bytes:
+        """The data as JSON."""
+        return self.body[_BEFORE_DATA:-1]
 
     @property
     def is_all(self) -> bool:

@@ -394,8 +394,16 @@ class Running:
             beside = context.beside(None)
         beside.fallbacks = (beside.fallbacks + made.fallbacks)[:MARKS_MAX]
         every = [*made.errors, *errors]
-        document, operation = self._document, self._operation
-        self._end(interpreter.told(document, operation, made.data, every, beside, "compiled"))
+        told = interpreter.told(
+            self._document,
+            self._operation,
+            made.data,
+            every,
+            beside,
+            executed_by="compiled",
+            encoded=made.encoded,
+        )
+        self._end(told)
 
     def _hand_on(self, direct: Direct, context: Context, ran: Mapping[str, Ran]) -> None:
         """Have graphql-core make the answer of what was fetched and computed already."""

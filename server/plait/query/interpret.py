@@ -156,10 +156,11 @@ class Interpreter:
         errors: Sequence[GraphQLError | FieldError],
         beside: Beside,
         executed_by: ExecutedBy,
+        encoded: bytes | None = None,
     ) -> Done:
-        """The answer of data and errors."""
+        """The answer of data and errors: see `plait.query.respond.answered`."""
         of = Operation(self._core, self._fields, document, operation)
-        answer = answered(data, errors, beside, of, self._events)
+        answer = answered(data, errors, beside, of, self._events, encoded)
         return done_of(operation, answer, beside.budget.calls, executed_by)
 
     def explanation(

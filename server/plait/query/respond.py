@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
 from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
@@ -138,21 +139,23 @@ def answered(
     beside: Beside,
     operation: Operation,
     events: Events,
+    encoded: bytes | None = None,
 ) -> Answer:
-    """The answer to a request that was executed, in whole or in part."""
+    """The answer to a request that was executed, in whole or in part. `encoded` is `data` as JSON,
+    where that was made already."""
     errors = [*errors, *beside.reported]
     made = [_error(error, beside, operation, events) for error in errors[:ERRORS_MAX]]
     shown = _bounded(made, len(errors) + beside.dropped)
     payload: dict[str, Any] = {"errors": shown} if shown else {}
     began = data is not None or any(error.path is not None for error in errors)
     if began:  # an answer without `data` tells that nothing was executed (GraphQL, section 7.1)
-        payload["data"] = data
+        payload["data"] = data if encoded is None else msgspec.Raw(encoded)
     if extensions := _extensions(beside):
         payload["extensions"] = extensions
     body = encode(payload)
     if too_large := beside.budget.check_size(len(body)):
         return given_up(too_large, beside.request_id, has_begun=True, written=beside.written)
-    codes = tuple(dict.fromkeys(one["extensions"]["code"] for one in shown if "extensions" in one))
+    codes = tuple(dict.fromkeys([one["extensions"]["code"] for one in made[: len(shown)]]))
     retry_after_s = _retry_after_s(errors)
     if not began:
         return Refused(body=body, codes=codes, retry_after_s=retry_after_s)
@@ -166,17 +169,20 @@ def answered(
     )
 
 
-def _bounded(errors: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """The first of `count` errors, as many as there is room for, and how many more there were."""
-    shown: list[dict[str, Any]] = []
+def _bounded(errors: list[dict[str, Any]], count: int) -> list[msgspec.Raw]:
+    """The first of `count` errors as JSON, as many as there is room for, and how many more there
+    were."""
+    shown: list[msgspec.Raw] = []
     left = ERRORS_BYTES_MAX
     for error in errors[:ERRORS_MAX]:
-        left -= len(encode(error))
+        made = encode(error)
+        left -= len(made)
         if left < 0 and shown:
             break
-        shown.append(error)
+        shown.append(msgspec.Raw(made))
     if count > len(shown):
-        shown.append({"message": f"{count - len(shown)} more errors are not listed."})
+        more = {"message": f"{count - len(shown)} more errors are not listed."}
+        shown.append(msgspec.Raw(encode(more)))
     return shown
 
 

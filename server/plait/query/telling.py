@@ -170,5 +170,8 @@ def _name(holder: Any, key: str) -> str:
     """The property or attribute that is shown under a key; none for what does not show it."""
     if type(holder) is dict:
         return key
-    names = zip(holder.__struct_fields__, holder.__struct_encode_fields__, strict=True)
-    return next((attribute for attribute, name in names if name == key), "")
+    names: tuple[str, ...] = holder.__struct_encode_fields__
+    if key not in names:
+        return ""
+    attribute: str = holder.__struct_fields__[names.index(key)]
+    return attribute
