@@ -497,7 +497,8 @@ _NAME_CHARACTERS = frozenset(
 
 
 _BREAK = re.compile(rb"[\r\n\0]")
-_TARGET: Final = re.compile(rb"/[!-~]*")
+_VISIBLE: Final = bytes(byte if 0x21 <= byte <= 0x7E else ord("?") for byte in range(256))
+"""Leaves what a target may be made of as it is, and nothing else."""
 
 
 def _told(reply: "asyncio.Future[RawReply]", found: RawReply | ExchangeError) -> None:
@@ -514,7 +515,7 @@ def _request(
     method: bytes, target: bytes, headers: Pairs, body: bytes | None, ready: bytes = b""
 ) -> bytes:
     """A request as bytes. Raises `ExchangeError` for one that could be taken for something else."""
-    if _TARGET.fullmatch(target) is None:
+    if not target.startswith(b"/") or target.translate(_VISIBLE) != target:
         raise ExchangeError(Failure.FORBIDDEN, "the path holds what no path may")
     length = b""
     if body is not None or method in (b"POST", b"PUT", b"PATCH"):

@@ -74,10 +74,10 @@ class Batches:
         is_shared: bool,
         is_early: bool,
     ) -> Iterable[Key]:
-        """Have keys asked for; `keys` may be added to until they leave. Which of them were not yet
-        asked for. `is_alone` says that nobody else asks
-        the endpoint, `is_shared` that others may still, `is_early` that no row has said so yet.
-        Raises `RequestTooLarge`."""
+        """Have keys asked for: which of them were not yet. Both `keys` and what is returned may be
+        added to until they leave. `is_alone` says that nobody else asks the endpoint, `is_shared`
+        that others may still, `is_early` that no row has said so yet. Raises `RequestTooLarge`.
+        """
         told = {} if self.loaders is None else self._told(made, keys)
         endpoint, asked = keys.endpoint, len(keys) - len(told)
         if not asked:
@@ -90,13 +90,14 @@ class Batches:
             return keys.values
         pending = self._pending.get(identity)
         known = self._known.setdefault(identity, {})
-        if pending is None and not told and known.keys().isdisjoint(keys.values):
+        is_new = not known or known.keys().isdisjoint(keys.values)
+        if pending is None and not told and is_new:
             batch = self._begin(identity, made, keys, is_shared=is_shared)
             for key in keys.values:
                 known[key] = batch
                 if is_early:
                     self.early.add((identity, key))
-            return list(keys.values)  # others may be added to these
+            return keys.values
         new: list[Key] = []
         for key in keys.values:
             if key in told:

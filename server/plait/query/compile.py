@@ -285,15 +285,18 @@ class _Writer:
         key = shape.key(row_key) if row_key is not None else None
         if key is not None:
             self._texts.append(f"def typed_keys_{index}(rows):\n    return [r.{key} for r in rows]")
-        gathers = {}
+        gathers: dict[int, str] = {}
+        known: dict[str, str] = {}  # fields that hang on the same property read it once
         for below in self._joins.values():
             if below["above"] != index or below["gather"] is None:
                 continue
             if below["is_inside"]:
                 raise NotTyped
-            name = f"typed_gather_{below['index']}"
             value = key_of(shape, below["step"])
-            self._texts.append(f"def {name}(rows):\n    return [{value} for r in rows]")
+            name = known.get(value)
+            if name is None:
+                name = known[value] = f"typed_gather_{below['index']}"
+                self._texts.append(f"def {name}(rows):\n    return [{value} for r in rows]")
             gathers[below["index"]] = name
         names = ", ".join(f"shown_{one}" for one in self._joins[index]["below"])
         lines = [f"def typed_{index}(rows, {names}):"]

@@ -25,7 +25,7 @@ from plait.query.computed import Computed
 from plait.query.deadlines import Deadlines, Due
 from plait.query.failed import Told
 from plait.query.held import Fetched
-from plait.query.joins import Join
+from plait.query.joins import Gather, Join
 from plait.query.leaves import Unusual
 from plait.query.outcomes import Outcomes, wants_fallback
 from plait.query.prepared import Prepared
@@ -374,7 +374,7 @@ class Direct:
             is_early=is_early,
         )
         if prepared.early[index]:
-            for key in new:
+            for key in list(new):  # asking may add to them
                 self._ask_early(join, keys.of(key))
 
     def _ask_early(self, join: Join, asked_by: Mapping[str, Any]) -> None:
@@ -459,14 +459,17 @@ class Direct:
             if self._rows > ROWS_AT_ONCE_MAX:
                 raise Unusual
             typed = join.typed.gather if join.typed is not None and asked.is_typed else None
+            values: list[Any] = []
+            last: Gather | None = None
             for one in below:
                 gather = one.gather if typed is None else typed.get(one.index)
                 if gather is None:
                     values = [()] * bool(rows)
-                elif one.guard is None:
-                    values = gather(rows)
-                else:
+                elif one.guard is not None:
                     values = gather(rows, self.computed.permit(one.guard))
+                elif gather is not last:
+                    values = gather(rows)
+                last = gather if one.guard is None else None
                 self._ask(one, values)
 
     def _outcomes_of_rows(self) -> Outcomes:
