@@ -6,6 +6,7 @@ them, the machine's compiler does the rest. See server/plait/native.py.
 
 import os
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from setuptools.dist import Distribution
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = ROOT / "server" / "plait"
+BOUND = ["-fvisibility=hidden", "-fno-plt"] if sys.platform == "linux" else []
+"""The modules call each other directly, and not as if another library could step in between."""
 native: dict[str, Any] = runpy.run_path(str(PACKAGE / "native.py"))
 
 
@@ -27,9 +30,10 @@ class Compiling(build_ext):
         os.chdir(ROOT)
         sources = [native["source_of"](PACKAGE, name) for name in native["MODULES"]]
         files = [str(source.relative_to(ROOT)) for source in sources]
-        self.distribution.ext_modules = mypycify(
-            ["--config-file=pyproject.toml", *files], group_name="plait"
-        )
+        made = mypycify(["--config-file=pyproject.toml", *files], group_name="plait")
+        for extension in made:
+            extension.extra_compile_args += BOUND
+        self.distribution.ext_modules = made
         super().finalize_options()
 
     def run(self) -> None:
