@@ -44,12 +44,12 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@.ci/install $(BIN)/python requirements-dev.lock
 	@touch $@
 
-# What runs with every request as machine code: see server/plait/native.py. It takes a minute and a
-# C compiler, and is not used for sources that have been changed since.
+# What runs with every request as machine code: see server/plait/native.py. It takes a C
+# compiler and a minute or two, and is not used for sources that have been changed since.
 native: $(VENV)/.installed-dev
 	@.ci/compiles $(BIN)/python
 	@$(BIN)/python -c 'import plait.native as c, sys; sys.exit(c.USE != "yes")' || { \
-		echo "Compiling what runs with every request: about a minute"; \
+		echo "Compiling what runs with every request: a minute or two"; \
 		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --build-lib build/native; }
 
 # How much of what decides things the tests hold: see tests/mutants.py.

@@ -92,6 +92,12 @@ def test_a_line_is_written_whatever_it_tells(capsys: pytest.CaptureFixture[str])
     assert "ValueError: it broke" in line["exception"]
 
 
+def test_a_line_may_have_nothing_else_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    Log("info", "json")("info", "ready", {})
+    line = json.loads(capsys.readouterr().err)
+    assert {*line} == {"timestamp", "level", "event"}
+
+
 EVENTS: list[Event] = [
     REQUEST,
     call("BACKEND_ERROR"),

@@ -39,6 +39,25 @@ def test_what_asks_for_the_same_joins_and_nothing_else_does() -> None:
     assert set(made) == {first, other, mine}
 
 
+def test_of_many_keys_those_that_are_under_way_join() -> None:
+    made = Coalescer()
+    first = flying(made, key(5))
+    many = [key(number) for number in range(20)]
+    assert joined(made, *many) == [first if one == key(5) else None for one in many]
+    assert joined(made, *many[6:]) == [None] * 14
+
+
+def test_what_is_over_leaves_what_took_its_place() -> None:
+    made = Coalescer()
+    first = flying(made, key(1), key(2))
+    later = flying(made, key(2))
+    made.over(first)
+    assert joined(made, key(1), key(2)) == [None, later]
+    made.over(later)
+    made.over(later)
+    assert set(made) == set()
+
+
 def test_what_was_asked_for_too_early_or_is_over_is_not_joined() -> None:
     made = Coalescer()
     flight = flying(made, key(1), asked_at=5.0)

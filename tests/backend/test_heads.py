@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from plait.backend import http11
 from plait.backend.exchanged import ExchangeError, RawReply, ReplyLimits
 from plait.backend.http11 import DRAINED_BYTES_MAX, HEADS_KEPT, Peer
+from plait.backend.said import Said
 from plait.heads import CHANGES_MAX, HEAD_BYTES_MAX, head_of, joined
 from tests.backend.test_http11 import Wire, origin
 
 WANTED = ReplyLimits(bytes_max=90, error_bytes_max=20, error_type=None)
 OF_TYPE = ReplyLimits(bytes_max=90, error_bytes_max=20, error_type=b"text/problem")
 """Of an error, a body of this type alone is of use."""
+
+
+def facts(said: Said) -> tuple[bool, ...]:
+    kept = said.speaks_of_keeping, said.forbids_keeping
+    return said.is_encoded, said.is_utf8, said.has_link, *kept
 
 
 def answered(of: Peer, pieces: list[bytes], wanted: ReplyLimits = WANTED) -> tuple[Any, bool]:
@@ -35,7 +41,10 @@ def answered(of: Peer, pieces: list[bytes], wanted: ReplyLimits = WANTED) -> tup
     if isinstance(told, ExchangeError):
         told = told.failure
     elif isinstance(told, RawReply):
-        assert told.joined in (None, joined(told.headers))
+        headers = joined(told.headers)
+        assert told.joined in (None, headers)
+        if told.said is not None:
+            assert facts(told.said) == facts(Said(headers))
         told = (told.status, list(told.headers), told.body)
     return told, is_kept
 
@@ -61,6 +70,14 @@ def reply(body: bytes = b"{}", *lines: bytes, status: bytes = b"200 OK") -> byte
     return b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status, b"\r\n".join(said), body)
 
 
+MUCH_SAID = (
+    b"link: </x>; rel=next",
+    b"cache-control: no-store",
+    b"content-type: text/plain; charset=latin-1",
+    b"content-encoding: br",
+)
+
+
 @pytest.mark.parametrize(
     ("replies", "known"),
     [
@@ -78,6 +95,7 @@ def reply(body: bytes = b"{}", *lines: bytes, status: bytes = b"200 OK") -> byte
         ([reply(b"2\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked")] * 2, 0),
         ([reply(b"", b"content-length: 0", status=b"204 No Content")] * 2, 0),
         ([reply(b"", b"content-length: 0", status=b"304 Not Modified")] * 2, 0),
+        ([reply(b"{}", *MUCH_SAID, b"content-length: 2")] * 2, 1),
         ([reply(status=b"503 Busy")] * 2, 1),
         ([reply(), reply(status=b"503 Busy")] * 2, 2),
         ([reply(status=b"503 Busy"), reply(b"x" * 20, status=b"503 Busy")], 1),
