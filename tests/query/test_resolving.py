@@ -364,8 +364,11 @@ def noted(test: GraphTest) -> Iterator[list[str]]:
             late = event.executed_by == "compiled" and "REQUEST_TIMEOUT" in event.error_codes
             ways.append("late" if late else WAYS[event.executed_by])
 
-    test._app._events.subscribe(note)
+    events = test._app._events
+    before = events._observers
+    events.subscribe(note)
     yield ways
+    events._observers = before
 
 
 WAYS = {"compiled": "code", "handed_on": "left"}
