@@ -24,6 +24,26 @@ get_lead = b.get("/leads/{id}", batch=by_ids("/leads", size=2))
 get_user = b.get("/users/{id}", batch=by_ids("/users"))
 orders_of = b.get("/users/{userId}/orders", batch=grouped("/orders", key="userId"))
 
+profile_of = b.get("/profiles/{userId}", keyed_by="userId")
+badge_of = b.get("/badges/{userId}")
+get_pair = b.get("/pairs/{x}/{y}", keyed_by={"x": "x", "y": "y"})
+
+
+@strawberry.type
+class Badge:
+    name: str
+
+
+@strawberry.type
+class Profile:
+    badge: Badge = badge_of(userId=this.userId)
+
+
+@strawberry.type
+class Pair:
+    x: int
+    back: "Pair | None" = get_pair(x=this.y, y=this.x)
+
 
 @strawberry.type
 class Order:
@@ -37,6 +57,7 @@ class User:
     name: str
     boss: "User | None" = get_user(id=this.bossId)
     orders: list[Order] = orders_of(userId=this.id)
+    profile: Profile = profile_of(userId=this.id)
 
 
 @strawberry.type
@@ -49,6 +70,7 @@ class Query:
     team: list[Seat] = b.get("/team")()
     user: User | None = get_user(id=arg(int))
     users: list[User | None] = get_user.many(id=arg(list[int], name="ids"))
+    pair: Pair | None = get_pair(x=arg(int), y=arg(int))
 
 
 graph = Graph(query=Query)
@@ -59,7 +81,13 @@ USERS = {
     "4": {"id": 4, "name": "four", "bossId": 1},
     "5": {"id": 5, "name": "five", "bossId": 1},
 }
-REPLIES: dict[str, Any] = {"/team": [{"leadId": lead} for lead in (1, 2, 3, 4, 5, None)]}
+REPLIES: dict[str, Any] = {
+    "/team": [{"leadId": lead} for lead in (1, 2, 3, 4, 5, None)],
+    "/profiles/1": {"userId": 1},
+    "/badges/1": {"name": "gold"},
+    "/pairs/1/2": {"x": 1, "y": 2},
+    "/pairs/2/1": {"x": 2, "y": 1},
+}
 
 
 def reply_to(call: Call, asked: str) -> Any:
@@ -130,6 +158,30 @@ def test_what_comes_before_the_row_above_it_is_read_as_structs_too(calls: Sequen
     answer, plainly = answered(EARLY, calls)
     assert answer == {"data": {"user": {"name": "one", "orders": [{"id": 11}]}}}
     assert plainly == []
+
+
+def test_what_hangs_on_what_leaves_early_does_so_too() -> None:
+    answer, _ = answered(
+        "{ user(id: 1) { profile { badge { name } } } }", ["/badges/1", "/profiles/1", USER]
+    )
+    assert answer == {"data": {"user": {"profile": {"badge": {"name": "gold"}}}}}
+
+
+def test_one_endpoint_may_be_asked_early_for_what_hangs_on_itself() -> None:
+    document = "{ pair(x: 1, y: 2) { x back { x back { x } } } }"
+    answer, _ = answered(document, ["/pairs/2/1", "/pairs/1/2"])
+    assert answer == {"data": {"pair": {"x": 1, "back": {"x": 2, "back": {"x": 1}}}}}
+
+
+def test_what_rows_have_said_makes_room_for_more_that_may_be_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("plait.query.direct.EARLY_KEYS_MAX", 1)
+    answer, _ = answered(EARLY, [ORDERS, USER])
+    assert answer["data"]["user"]["orders"] == [{"id": 11}]
+    document = "{ user(id: 1) { orders { buyer { orders { id } } } } }"
+    answer, _ = answered(document, [USER, ORDERS, "/users/3/orders", "/users/3"])
+    assert answer["data"]["user"]["orders"] == [{"buyer": {"orders": [{"id": 13}]}}]
 
 
 def test_a_step_with_a_part_in_the_batch_above_it_waits_for_the_other_part() -> None:

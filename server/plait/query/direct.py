@@ -393,7 +393,7 @@ class Direct:
             own, made = Keys(below.step.fetch.endpoint), Asked([])
             key = own.add(asked)
             self._load(made, below, own, is_early=True)
-            if len(values) == 1 and len(made.batches) == 1:
+            if len(values) == 1:
                 self._early[below.index] = values[0], key, made.batches[0]
 
     def _leave(self, *, whole: bool) -> None:
