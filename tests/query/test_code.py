@@ -89,3 +89,14 @@ def test_random_documents_do_not_grow_the_store(monkeypatch: pytest.MonkeyPatch)
         document = documents.get(f"{{ a{number}: things {{ name }} }}")
         document.direct(document.operations[0], graph).get({})
     assert len(documents.code) == 0  # each was seen once
+
+
+def test_fields_that_hang_on_one_property_gather_it_once() -> None:
+    documents = Documents(graph, DocumentLimits())
+    of_one, of_two = "friend { name } sure { name }", "friend { name } lone { name }"
+    counts = []
+    for fields in (of_one, of_two):
+        found = documents.get(f"{{ things {{ {fields} }} }}")
+        source = found.direct(found.operations[0], graph).code({}).source
+        counts.append(source.count("def typed_gather_"))
+    assert counts == [1, 2]

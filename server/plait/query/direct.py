@@ -469,7 +469,7 @@ class Direct:
                     values = gather(rows, self.computed.permit(one.guard))
                 elif gather is not last:
                     values = gather(rows)
-                last = gather if one.guard is None else None
+                last = gather
                 self._ask(one, values)
 
     def _outcomes_of_rows(self) -> Outcomes:
