@@ -416,6 +416,33 @@ def test_a_kept_connection_gets_the_headers_that_a_new_one_does(
     assert b"traceparent: 00-" + b"a" * 32 + b"-01" in first
 
 
+@pytest.mark.parametrize("forward", [(), ("authorization", "x-tenant")])
+@pytest.mark.parametrize(
+    "fixed", [{}, {"X-Request-Id": "fixed"}, {"traceparent": "fixed"}, {"x-tenant": "fixed"}]
+)
+def test_what_is_passed_on_goes_over_a_kept_connection_too(
+    forward: tuple[str, ...], fixed: dict[str, str]
+) -> None:
+    """The credentials of each caller, and nobody else's."""
+
+    async def two(calls: Calls) -> None:
+        for caller in ("one", "two"):
+            headers = {"authorization": caller, "x-tenant": caller, "cookie": "secret"}
+            origin = Origin(request_id="r", traceparent=ORIGIN.traceparent, headers=headers)
+            await calls.client.call(calls.one(origin=origin))
+
+    calls = run(ok, two, headers=fixed, forward=forward)
+    assert calls.connections == 1
+    for request, caller in zip(calls.requests, (b"one", b"two"), strict=True):
+        lines = request.lower().split(b"\r\n")
+        assert (b"authorization: " + caller in lines) == bool(forward)
+        assert (b"x-tenant: " + caller in lines) == bool(forward)
+        assert b"secret" not in request
+        ids = [line.partition(b":")[0] for line in lines]
+        assert (ids.count(b"x-request-id"), ids.count(b"traceparent")) == (1, 1)
+        assert ids.count(b"x-tenant") == bool(forward or "x-tenant" in fixed)
+
+
 @pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\0b", "a\tb\r"])
 def test_no_header_of_a_call_becomes_two(value: str) -> None:
     async def evil(calls: Calls) -> None:

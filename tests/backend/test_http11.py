@@ -392,6 +392,8 @@ def test_connections_that_are_idle_for_too_long_are_not_used() -> None:
         (b"/a\r\nx: y", ()),
         (b"a", ()),
         (b"/\xff", ()),
+        (b"/a\0b", ()),
+        (b"/\x7f", ()),
         (b"/x", ((b"a b", b"c"),)),
         (b"/x", ((b"", b"c"),)),
         (b"/x", ((b"a", b"b\r\nc: d"),)),
