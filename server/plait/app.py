@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,7 +13,7 @@ from plait.clock import Clock, SystemClock
 from plait.edge.cors import added_by, with_cors
 from plait.edge.graphiql import assets, pages
 from plait.edge.http import ASGIApp, AsgiScope, AsgiSend, GraphQLEndpoint, Receive
-from plait.edge.identity import caller_of
+from plait.edge.identity import Callers
 from plait.emit import Events
 from plait.errors import GatewayNotStarted, SettingsError
 from plait.events import Observer
@@ -82,8 +81,7 @@ class App:
             pages=pages(title=graph.title, examples=graph.examples) if settings.graphiql else None,
             assets=assets() if settings.graphiql else {},
             forwarded=[name for spec in graph.backends for name in spec.forward],
-            caller_of=partial(
-                caller_of,
+            caller_of=Callers(
                 forwarded=frozenset(name for spec in graph.backends for name in spec.forward),
                 caller=graph.caller,
             ),

@@ -7,8 +7,9 @@ nothing leaves later than the turn would have taken anyway.
 
 import asyncio
 import logging
+from typing import Final
 
-BYTES_MAX = 256 * 1024
+BYTES_MAX: Final = 256 * 1024
 """How much may wait: beyond, it is written at once, so that a transport can say that it is full."""
 
 _log = logging.getLogger("plait")

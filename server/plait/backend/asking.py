@@ -1,14 +1,14 @@
 """Keys of one endpoint that go in one call, and where it goes."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from plait.backend.call import Call, Ended, Handler, Origin, Reply
 from plait.backend.freshness import CacheEntry
 from plait.backend.identity import Family
 from plait.backend.keys import Key, Keys
 
-SPLIT_CALLS_MAX = 32
+SPLIT_CALLS_MAX: Final = 32
 """How many further calls one refused batch may cause."""
 _NOTHING_KEPT: Mapping[Key, CacheEntry] = {}
 

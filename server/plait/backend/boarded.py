@@ -61,5 +61,5 @@ class Boarded:
         )
 
 
-NOTHING = Boarded(())
+NOTHING: Final = Boarded(())
 """No calls."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import httpx
 
@@ -59,7 +59,7 @@ class _Pool:
     busy: int = 0
 
 
-AGAIN = object()
+AGAIN: Final = object()
 """In place of a reply: the connection turned out to be stale, and the call can be made anew."""
 
 

@@ -27,6 +27,23 @@ def traceparent_of(headers: Mapping[str, str]) -> str:
     return f"00-{new_id(32)}-{new_id(16)}-01"
 
 
+class Callers:
+    """Tells whose the requests for one graph are: see `caller_of`."""
+
+    __slots__ = ("_caller", "_forwarded")
+
+    def __init__(
+        self,
+        forwarded: Collection[str] = (),
+        caller: Callable[[Mapping[str, str]], str | None] | None = None,
+    ) -> None:
+        self._forwarded = forwarded
+        self._caller = caller
+
+    def __call__(self, headers: Mapping[str, str]) -> str:
+        return caller_of(headers, forwarded=self._forwarded, caller=self._caller)
+
+
 CREDENTIALS = ("authorization", "cookie", "x-api-key", "api-key", "x-auth-token")
 """Headers that tell who asks, where the graph passes them on."""
 _CREDENTIALS = frozenset(CREDENTIALS)

@@ -1,7 +1,7 @@
 """What one step of a compiled operation has asked for, and the rows that came of it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from plait.backend.decode import comparable, grouped
 from plait.backend.fetch import Fetching
@@ -15,10 +15,10 @@ from plait.backend.spec import Batch
 from plait.query.failed import FailedRow
 from plait.query.joins import Join, Typed
 
-REFUSED_MAX = 3
+REFUSED_MAX: Final = 3
 """After so many replies in a row that structs refused, a step's rows are read as plain JSON."""
-_NO_VALUE = object()
-OBJECT_MARK = b"{"
+_NO_VALUE: Final = object()
+OBJECT_MARK: Final = b"{"
 """What JSON has for every object: how many there are at most can be counted without reading it."""
 
 

@@ -9,7 +9,7 @@ again.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from plait.backend.budget import Budget
 from plait.backend.call import Origin
@@ -34,8 +34,8 @@ from plait.query.shown import Shown
 
 ROWS_AT_ONCE_MAX = 20_000
 """More rows than this are shown by the executor, which lets others have their turns meanwhile."""
-_NOTHING_TOLD = Told(errors=[], fallbacks=[])
-_NOTHING_COMPUTED = Computed(())
+_NOTHING_TOLD: Final = Told(errors=[], fallbacks=[])
+_NOTHING_COMPUTED: Final = Computed(())
 _NOTHING: Mapping[str, Any] = {}
 
 

@@ -35,7 +35,7 @@ from plait.query.prepared import Prepared
 from plait.query.reading import DocumentErrors
 from plait.query.resolved import Execution
 from plait.query.resolving import Resolving
-from plait.query.respond import given_up, refused, told_plan, whole
+from plait.query.respond import Teller, given_up, refused, told_plan, whole
 from plait.query.sharing import Lead, Sharing
 from plait.query.variables import variables_error
 from plait.writes.writes import Writes
@@ -68,6 +68,7 @@ class Executor:
             limits=limits,
             introspection=not documents.hides_suggestions,
         )
+        self.teller: Teller = self.interpreter.teller
         self.graph = graph
         self._core = graph.core
         self._documents = documents
@@ -386,15 +387,15 @@ class Running:
         if made.is_all and not tells_more:
             self._end(done_of(self._operation, whole(made.body), budget.calls, "compiled"))
             return
-        interpreter = self._executor.interpreter
+        teller = self._executor.teller
         if context is None:
-            beside = interpreter.beside(self._request.origin.request_id, budget)
+            beside = teller.beside(self._request.origin.request_id, budget)
         else:
-            interpreter.tell(context.absences.values())
+            self._executor.interpreter.tell(context.absences.values())
             beside = context.beside(None)
         beside.fallbacks = (beside.fallbacks + made.fallbacks)[:MARKS_MAX]
         every = [*made.errors, *errors]
-        told = interpreter.told(
+        told = teller.told(
             self._document,
             self._operation,
             made.data,

@@ -6,15 +6,15 @@ deadline, and execution a moment later, so that the calls' own errors can still 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode
+from graphql import ExecutionResult, OperationDefinitionNode
 from graphql.execution.values import get_argument_values
 
-from plait.backend.budget import Allowance, Budget
+from plait.backend.budget import Allowance
 from plait.backend.call import Origin
 from plait.backend.fetch import Fetcher
 from plait.backend.loader import Loaders
@@ -25,14 +25,13 @@ from plait.errors import RequestError, RequestTimeout
 from plait.events import ExecutedBy, PropertyAbsent
 from plait.graph.absent import Absence, Expected
 from plait.graph.graph import Graph
-from plait.query.answered import Beside, FieldError
 from plait.query.context import Context
 from plait.query.document import Document
 from plait.query.done import Done, Request, done_of
 from plait.query.explain import Explanation, explanation_of, run_told
 from plait.query.latency import Latencies
 from plait.query.plan import Plan, Step
-from plait.query.respond import Operation, answered, given_up
+from plait.query.respond import Teller, given_up
 from plait.query.run import Run
 from plait.query.variables import VariableLimits
 from plait.writes.writes import Writes
@@ -70,7 +69,8 @@ class Interpreter:
         limits: OperationLimits,
         introspection: bool,
     ) -> None:
-        self._graph, self._core, self._fields = graph, graph.core, graph.fields
+        self._graph = graph
+        self.teller = Teller(graph, events, hides_suggestions=not introspection)
         self._fetcher = fetcher
         self._writes = writes
         self._clock = clock
@@ -100,12 +100,6 @@ class Interpreter:
             writes=self._writes,
             caller=request.caller,
             idempotency_key=request.idempotency_key,
-        )
-
-    def beside(self, request_id: str, budget: Budget) -> Beside:
-        """What an answer tells beside data and errors, where nothing was noted."""
-        return Beside(
-            request_id=request_id, budget=budget, hides_suggestions=not self._introspection
         )
 
     async def run(
@@ -146,22 +140,7 @@ class Interpreter:
             return done_of(operation, answer, context.budget.calls, executed_by)
         beside = context.beside(getattr(result, "extensions", None))
         errors = result.errors or ()
-        return self.told(document, operation, result.data, errors, beside, executed_by)
-
-    def told(
-        self,
-        document: Document,
-        operation: OperationDefinitionNode,
-        data: dict[str, Any] | None,
-        errors: Sequence[GraphQLError | FieldError],
-        beside: Beside,
-        executed_by: ExecutedBy,
-        encoded: bytes | None = None,
-    ) -> Done:
-        """The answer of data and errors: see `plait.query.respond.answered`."""
-        of = Operation(self._core, self._fields, document, operation)
-        answer = answered(data, errors, beside, of, self._events, encoded)
-        return done_of(operation, answer, beside.budget.calls, executed_by)
+        return self.teller.told(document, operation, result.data, errors, beside, executed_by)
 
     def explanation(
         self,

@@ -20,6 +20,7 @@ from graphql import (
     OperationDefinitionNode,
 )
 
+from plait.backend.budget import Budget
 from plait.backend.numbers import encode
 from plait.backend.spec import EndpointSpec
 from plait.emit import Events
@@ -31,12 +32,14 @@ from plait.errors import (
     PlaitError,
     is_retryable,
 )
-from plait.events import FieldFailed
+from plait.events import ExecutedBy, FieldFailed
 from plait.graph.blame import endpoint_at
 from plait.graph.fields import FieldTable
+from plait.graph.graph import Graph
 from plait.query.answer import Answer, Executed, Refused
 from plait.query.answered import Beside, FieldError
 from plait.query.document import Document
+from plait.query.done import Done, done_of
 
 ERRORS_MAX = 100
 """How many errors one answer lists; a note says how many more there were."""
@@ -71,6 +74,39 @@ class Operation:
         self.operation = operation
         self.endpoints: dict[tuple[str, ...], EndpointSpec | None] = {}
         """What was found, by path without indices."""
+
+
+class Teller:
+    """Tells what became of operations of one graph. Lives as long as the app."""
+
+    __slots__ = ("_core", "_events", "_fields", "_hides_suggestions")
+
+    def __init__(self, graph: Graph, events: Events, *, hides_suggestions: bool) -> None:
+        self._core = graph.core
+        self._fields = graph.fields
+        self._events = events
+        self._hides_suggestions = hides_suggestions
+
+    def beside(self, request_id: str, budget: Budget) -> Beside:
+        """What an answer tells beside data and errors, where nothing was noted."""
+        return Beside(
+            request_id=request_id, budget=budget, hides_suggestions=self._hides_suggestions
+        )
+
+    def told(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        data: dict[str, Any] | None,
+        errors: Sequence["AnyError"],
+        beside: Beside,
+        executed_by: ExecutedBy,
+        encoded: bytes | None = None,
+    ) -> Done:
+        """The answer of data and errors: see `answered`."""
+        of = Operation(self._core, self._fields, document, operation)
+        answer = answered(data, errors, beside, of, self._events, encoded)
+        return done_of(operation, answer, beside.budget.calls, executed_by)
 
 
 class HasPlaces(Protocol):

@@ -1,7 +1,7 @@
 """From the rows of all steps to the answer's data, which is never larger than it may be."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from plait.backend.budget import Budget
 from plait.backend.numbers import encode
@@ -107,7 +107,8 @@ class Shown:
                 if not fetch.nullable:
                     made = {value: self._absent(join, asked, value) for value in made}
             objects = build([asked.rows[value] for value in present], *below)
-            made.update(zip(present, objects, strict=True))
+            for place in range(len(present)):
+                made[present[place]] = objects[place]
         return made
 
     def _absent(self, join: Join, asked: Asked, value: Any) -> Any:
@@ -191,7 +192,7 @@ class Shown:
         return found
 
 
-_LONGER = 2
+_LONGER: Final = 2
 """By how much values may be longer in the answer than in the reply."""
 
 
