@@ -187,6 +187,8 @@ class BackendError(PlaitError):
 
     code = "BACKEND_ERROR"
     retryable = False
+    may_ask_again: bool | None = None
+    """Set on what became of a write: whether the same request may ask again."""
 
     def __init__(
         self,
@@ -212,8 +214,6 @@ class BackendError(PlaitError):
         """What went wrong below HTTP, for logs: dns, refused, tls, reset, and so on."""
         self.problem = problem
         """What the backend's problem document says, for logs."""
-        self.may_ask_again: bool | None = None
-        """Set on what became of a write: whether the same request may ask again."""
 
 
 class BackendUnreachable(BackendError):

@@ -94,7 +94,11 @@ def key_of(endpoint: EndpointSpec, values: Mapping[str, Any]) -> Key:
         # does one that is null.
         others = [(place, given[name]) for place, name in rest if given.get(name) is not None]
         shared = json_body(others).decode() if others else ""
-    key = (shared, *[_text(name, given.get(name)) for name in endpoint.key_parameters])
+    names = endpoint.key_parameters
+    if len(names) == 1:  # as most have
+        key: Key = (shared, _text(names[0], given.get(names[0])))
+    else:
+        key = (shared, *[_text(name, given.get(name)) for name in names])
     batch = endpoint.batch
     if batch is not None and batch.always:
         why = why_alone(batch, key)

@@ -71,16 +71,20 @@ class Log:
 class LogObserver:
     """Writes each event as a line."""
 
-    __slots__ = ("_log",)
+    __slots__ = ("_log", "_tells_all")
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._tells_all = log.has("debug")
 
     def __call__(self, event: Event) -> None:
         """See `plait.events.Observer`."""
-        log, level = self._log, _level_of(event)
+        log = self._log
+        if type(event) is CallFinished and event.error_code is None and not self._tells_all:
+            return  # most events are such
+        level = _level_of(event)
         if not log.has(level):
-            return  # the usual case: nothing is made for a line that nobody reads
+            return  # nothing is made for a line that nobody reads
         if isinstance(event, RequestFinished):
             log(level, "request_cancelled" if event.cancelled else "request", _fields(event))
         elif isinstance(event, CallFinished):
@@ -119,11 +123,13 @@ def _level_of(event: Event) -> str:
 
 def _fields(event: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for name, value in zip(event.__struct_fields__, astuple(event), strict=True):
+    names, values = event.__struct_fields__, astuple(event)
+    for place in range(len(values)):
+        value = values[place]
         if type(value) is float:
-            fields[name] = round(value, 2)
+            fields[names[place]] = round(value, 2)
         elif value or type(value) is int:  # a 0 says something; None, False and nothing do not
-            fields[name] = value
+            fields[names[place]] = value
     return fields
 
 

@@ -107,6 +107,8 @@ class Shown:
                 if not fetch.nullable:
                     made = {value: self._absent(join, asked, value) for value in made}
             objects = build([asked.rows[value] for value in present], *below)
+            if len(objects) != len(present):
+                raise Unusual
             for place in range(len(present)):
                 made[present[place]] = objects[place]
         return made
