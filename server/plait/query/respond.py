@@ -191,7 +191,7 @@ def answered(
     body = encode(payload)
     if too_large := beside.budget.check_size(len(body)):
         return given_up(too_large, beside.request_id, has_begun=True, written=beside.written)
-    codes = tuple(dict.fromkeys([one["extensions"]["code"] for one in made[: len(shown)]]))
+    codes = tuple(dict.fromkeys([one["extensions"]["code"] for one in made]))
     retry_after_s = _retry_after_s(errors)
     if not began:
         return Refused(body=body, codes=codes, retry_after_s=retry_after_s)
