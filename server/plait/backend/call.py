@@ -24,8 +24,8 @@ class Origin:
     """On whose behalf a call is made: what it inherits from the client's request."""
 
     __slots__ = (
+        "_id_lines",
         "_pace",
-        "_said",
         "_turns",
         "budget",
         "deadline",
@@ -58,7 +58,7 @@ class Origin:
         """What the client's operation may still take. `None` for calls that it did not ask for."""
         self.span = span
         """What notes how it went, where somebody asks."""
-        self._said: tuple[str, str] | None = None
+        self._id_lines: tuple[str, str] | None = None
         self._turns = turns
         self._pace: Pace | None = None
 
@@ -70,12 +70,12 @@ class Origin:
         return self._pace
 
     @property
-    def said(self) -> tuple[str, str]:
+    def id_lines(self) -> tuple[str, str]:
         """The headers with its ids, as they stand in each of its calls before and after the id of
         that call; nothing where they cannot stand there as they are."""
-        if self._said is None:
-            self._said = _said(self.request_id, self.traceparent)
-        return self._said
+        if self._id_lines is None:
+            self._id_lines = _id_lines(self.request_id, self.traceparent)
+        return self._id_lines
 
     @property
     def trace_id(self) -> str:
@@ -95,7 +95,7 @@ class Origin:
         )
 
 
-def _said(request_id: str, traceparent: str) -> tuple[str, str]:
+def _id_lines(request_id: str, traceparent: str) -> tuple[str, str]:
     if not (request_id and traceparent and is_plain(f"{request_id}{traceparent}")):
         return "", ""
     before = f"x-request-id: {request_id}\r\ntraceparent: {traceparent[:PARENT_AT]}"

@@ -104,7 +104,7 @@ class Client:
     def told(self, call: Call) -> str:
         """The headers of a call as they stand in a request, with what `identify` says; nothing
         where they must be looked at more closely."""
-        before, after = call.origin.said
+        before, after = call.origin.id_lines
         if self._says_more or not before:
             return ""
         said = ""

@@ -1,7 +1,7 @@
 """The calls in flight, by what they were asked for: whoever asks for the same joins them."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from plait.backend.flight import Board, Flight
 from plait.backend.identity import Family
@@ -9,7 +9,8 @@ from plait.backend.keys import Key
 
 _Flying: TypeAlias = dict[Key, Flight]
 _NONE: Mapping[Key, Flight] = {}
-_FEW = 4
+_FEW: Final = 4
+"""So many keys are looked up faster than they are compared with all that are under way."""
 
 
 class Coalescer(Board):

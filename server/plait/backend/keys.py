@@ -56,11 +56,12 @@ class Keys:
             return
         names, given = self._names, _as_dict(values)
         if key[0] not in self.shared:
-            self.shared[key[0]] = _NOTHING
-            if self.endpoint.shared_parameters:
-                self.shared[key[0]] = {
-                    name: value for name, value in given.items() if name not in names
-                }
+            has_shared = bool(self.endpoint.shared_parameters)
+            self.shared[key[0]] = (
+                {name: value for name, value in given.items() if name not in names}
+                if has_shared
+                else _NOTHING
+            )
         self.values[key] = tuple([given.get(name, _ABSENT) for name in names])
 
     def add_column(
