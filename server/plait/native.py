@@ -75,6 +75,7 @@ MODULES = (
     "plait.query.done",
     "plait.query.execute",
     "plait.query.failed",
+    "plait.query.fits",
     "plait.query.joins",
     "plait.query.latency",
     "plait.query.outcomes",

@@ -25,6 +25,7 @@ from graphql import (
 
 from plait.graph.graph import TOO_MANY_SPREADS, Graph
 from plait.query.answered import FieldError
+from plait.query.fits import plainly_fits
 from plait.query.overlap import OverlappingFields
 from plait.query.places import line_ends, places
 from plait.query.variables import VariableLimits, depth_error, list_error
@@ -89,6 +90,8 @@ def read_document(text: str, graph: Graph, limits: DocumentLimits) -> DocumentNo
     if not limits.introspection and (asked := introspection_in(ast)):
         off = GraphQLError("Introspection is turned off here.", nodes=asked)
         raise DocumentErrors([off], "INTROSPECTION_DISABLED", text)
+    if plainly_fits(ast, graph.core):
+        return ast
     errors = graph.validate(
         ast, RULES, errors_max=ERRORS_MAX, hide_suggestions=not limits.introspection
     )
