@@ -61,6 +61,8 @@ MODULES = (
     "plait.edge.response",
     "plait.emit",
     "plait.graph.fields",
+    "plait.graph.quick",
+    "plait.graph.showing",
     "plait.heads",
     "plait.ids",
     "plait.observe.logs",

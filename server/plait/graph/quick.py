@@ -6,10 +6,8 @@ be shown the usual way (an error, null where none may be, a scalar of the graph'
 graphql-core, field by field.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
 
 from graphql import (
     GraphQLField,
@@ -24,130 +22,105 @@ from graphql import (
 from plait.graph.fields import JSON_KINDS, Fetch, FieldTable, Property
 from plait.graph.sizes import NAME_BYTES
 
-
-class How(Enum):
-    """How a field is shown."""
-
-    AS_IS = auto()
-    """A property that JSON and GraphQL have alike."""
-    LEAF = auto()
-    """A property that is converted."""
-    ROWS = auto()
-    """A property that holds objects."""
-    FETCH = auto()
-    """The rows of an endpoint."""
-    TYPENAME = auto()
-    CORE = auto()
-    """As graphql-core has it."""
+How: TypeAlias = Literal["as_is", "leaf", "rows", "fetch", "typename", "core"]
+"""How a field is shown: a property that JSON and GraphQL have alike, one that is converted, one
+that holds objects, the rows of an endpoint, the type's name; or as graphql-core has it."""
+FLAT: Final = ("as_is", "leaf", "typename")
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class QuickPart:
     """One field of a selection."""
 
-    name: str
-    """Its key in the answer."""
-    details: Any
-    definition: GraphQLField
-    how: How
-    key: str = ""
-    """Of a property shown as it is, the name that it is read under first."""
-    kind: type | None = None
-    """What of JSON is shown as it is."""
-    null_is_null: bool = False
-    """Whether null, or nothing, is null and no more need be asked."""
-    is_id: bool = False
-    get: Callable[[dict[str, Any]], Any] = dict
-    type: Any = None
-    """Its named type; of a list, that of the items."""
-    item_type: GraphQLOutputType | None = None
-    """Of a list."""
-    nullable: bool = True
-    entry: Fetch | Property | None = None
-    step: Any = None
-    """Its step in the operation's plan, if it has one."""
+    def __init__(self, name: str, details: Any, definition: GraphQLField) -> None:
+        self.name = name
+        """Its key in the answer."""
+        self.details = details
+        self.definition = definition
+        self.how: How = "core"
+        self.get: Callable[[dict[str, Any]], Any] = dict
+        self.type: Any = None
+        """Its named type; of a list, that of the items."""
+        self.item_type: GraphQLOutputType | None = None
+        """Of a list."""
+        self.nullable = not isinstance(definition.type, GraphQLNonNull)
+        self.step: Any = None
+        """Its step in the operation's plan, if it has one."""
+        self.bound: Any = None
+        """What resolves it, if it has a step."""
+        self.below: dict[GraphQLObjectType, Quick] = {}
+        """What is selected of its objects, by their type."""
+        self.shown: dict[int, tuple[dict[str, Any], int]] = {}
+        """What was shown for what was asked, by the identity of that; and how many bytes that
+        took."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+Look: TypeAlias = tuple[str, str, type | None, bool, bool, QuickPart]
+"""Of a part its name; of a property that is shown as it is, the name that it is read under first,
+what of JSON is shown so, whether null (or nothing) is null and no more need be asked, and whether
+it is an id; and the part. What is looked at for every value of an answer stands together."""
+
+
 class Quick:
-    """One selection on rows of one type."""
+    """One selection on rows of one type. `of` is graphql-core's own set of fields: kept, so that
+    no other takes its identity."""
 
-    of: Any
-    """graphql-core's own set of fields: kept, so that no other takes its identity."""
-    parts: Sequence[QuickPart]
-    looks: Sequence[tuple[str, str, type | None, bool, bool, QuickPart]]
-    """Of each part its name, key, kind, `null_is_null` and `is_id`, and itself: what is looked at
-    for every value of an answer stands together."""
-    name_bytes: int
-    """What the names take in the answer."""
-    is_flat: bool
-    """Whether nothing in it can take more than a moment."""
+    def __init__(self, of: Any, looks: list[Look]) -> None:
+        self.of = of
+        self.looks = looks
+        self.name_bytes = sum(len(name) + NAME_BYTES for name in of)
+        """What the names take in the answer."""
+        self.is_flat = all(look[5].how in FLAT for look in looks)
+        """Whether nothing in it can take more than a moment."""
 
 
 def quick(
     parent: GraphQLObjectType,
     grouped: Any,
-    definition_of: Callable[[str], GraphQLField | None],
+    definition_of: Callable[[GraphQLObjectType, str], GraphQLField | None],
     table: FieldTable,
     *,
     is_strict: bool,
-    step_of: Callable[[str], Any],
+    steps: dict[str, Any],
+    bound_of: Callable[[Any], Any] | None,
 ) -> Quick:
-    """How the fields of `grouped` are shown. `step_of` finds the plan's step by a field's key."""
+    """How the fields of `grouped` are shown. `steps` are the plan's, by the keys of fields."""
     fields = table.get(parent.name, {})
-    parts = list(_parts(parent, grouped, definition_of, fields, is_strict, step_of))
-    flat = (How.AS_IS, How.LEAF, How.TYPENAME)
-    return Quick(
-        of=grouped,
-        parts=parts,
-        looks=[(one.name, one.key, one.kind, one.null_is_null, one.is_id, one) for one in parts],
-        name_bytes=sum(len(name) + NAME_BYTES for name in grouped),
-        is_flat=all(one.how in flat for one in parts),
-    )
-
-
-def _parts(
-    parent: GraphQLObjectType,
-    grouped: Any,
-    definition_of: Callable[[str], GraphQLField | None],
-    fields: Any,
-    is_strict: bool,
-    step_of: Callable[[str], Any],
-) -> Iterator[QuickPart]:
+    looks: list[Look] = []
     for key, details in grouped.items():
         name = details[0].node.name.value
-        definition = definition_of(name)
+        definition = definition_of(parent, name)
         if definition is None:
             continue  # as graphql-core does: there is no such field
         entry = fields.get(name)
-        part = QuickPart(name=key, details=details, definition=definition, how=How.CORE)
-        part.nullable = not isinstance(definition.type, GraphQLNonNull)
+        part = QuickPart(key, details, definition)
+        look: Look = (key, "", None, False, False, part)
         if name == "__typename":
-            part.how = How.TYPENAME
+            part.how = "typename"
         elif isinstance(entry, Property) and not entry.is_guarded:
-            _of_property(part, entry, is_strict)
-        elif isinstance(entry, Fetch) and (step := step_of(key)) is not None:
-            part.step, part.entry = step, entry
-            _of_rows(part, How.FETCH)
-        yield part
+            look = _of_property(part, entry, is_strict)
+        elif isinstance(entry, Fetch) and (step := steps.get(key)) is not None and bound_of:
+            part.step, part.bound = step, bound_of(entry)
+            _of_rows(part, "fetch")
+        looks.append(look)
+    return Quick(grouped, looks)
 
 
-def _of_property(part: QuickPart, entry: Property, is_strict: bool) -> None:
-    part.get, part.entry = entry.reader.get, entry
+def _of_property(part: QuickPart, entry: Property, is_strict: bool) -> Look:
+    part.get = entry.reader.get
     type_ = _nullable(part.definition.type)
+    path = entry.reader.paths[0]
     if not is_leaf_type(type_):
         if not is_strict:
-            _of_rows(part, How.ROWS)
-        return
-    part.type = type_
-    path = entry.reader.paths[0]
-    if type_.name in JSON_KINDS and len(path) == 1:
-        part.how, part.key, part.kind = How.AS_IS, path[0], JSON_KINDS[type_.name]
-        part.is_id = type_.name == "ID"
+            _of_rows(part, "rows")
+    elif type_.name in JSON_KINDS and len(path) == 1:
+        part.type, part.how = type_, "as_is"
         has_one_name = len(entry.reader.paths) == 1 and not entry.reader.has_default
-        part.null_is_null = part.nullable and has_one_name and not is_strict
+        null_is_null = part.nullable and has_one_name and not is_strict
+        kind = JSON_KINDS[type_.name]
+        return part.name, path[0], kind, null_is_null, type_.name == "ID", part
     else:
-        part.how = How.LEAF
+        part.type, part.how = type_, "leaf"
+    return part.name, "", None, False, False, part
 
 
 def _of_rows(part: QuickPart, how: How) -> None:
