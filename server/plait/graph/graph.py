@@ -31,7 +31,6 @@ from plait.graph.example import Example
 from plait.graph.execution import BoundedExecutor
 from plait.graph.fields import FieldTable
 from plait.graph.inputs import is_ours, prepare_inputs
-from plait.graph.rules import together
 from plait.graph.scalars import EXACT, keep_literals
 from plait.graph.schema import PlaitSchema, ReadyDocument
 
@@ -109,7 +108,7 @@ class Graph:
         found = validate(
             self.schema._schema,
             document,
-            [together((*rules, _MaybeNull, OneOfInputValidationRule))],  # type: ignore[list-item]
+            [*rules, _MaybeNull, OneOfInputValidationRule],
             max_errors=errors_max,
             hide_suggestions=hide_suggestions,
         )

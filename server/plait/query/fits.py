@@ -17,6 +17,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLIncludeDirective,
+    GraphQLInputObjectType,
     GraphQLInputType,
     GraphQLInterfaceType,
     GraphQLList,
@@ -154,7 +155,7 @@ class _Walk:
             raise _NotPlain
         definitions[name] = node
         if node.default_value is not None:
-            self._look_at_value(node.default_value, type_)
+            self._look_at_value(node.default_value, type_, Undefined, _Part())
 
     def _look_at_variables(
         self,
@@ -234,7 +235,7 @@ class _Walk:
         if definition is None:
             raise _NotPlain
         if definition.args or node.arguments:
-            self._look_at_arguments(node, definition.args, part)
+            self._look_at_given(node.arguments or (), definition.args, part)
         type_: Any = definition.type
         while isinstance(type_, _WRAPPING):
             type_ = type_.of_type
@@ -245,22 +246,17 @@ class _Walk:
         elif node.selection_set is not None:
             raise _NotPlain
 
-    def _look_at_arguments(
-        self, node: FieldNode | DirectiveNode, takes: dict[str, Any], part: _Part
-    ) -> None:
+    def _look_at_given(self, nodes: Sequence[Any], takes: dict[str, Any], part: _Part) -> None:
+        """Look at arguments, or at the fields of an object: what `takes` says that there may be."""
         given: set[str] = set()
-        for argument in node.arguments or ():
-            name = argument.name.value
+        for node in nodes:
+            name = node.name.value
             taken = takes.get(name)
             if taken is None or name in given:
                 raise _NotPlain
             given.add(name)
-            value: Any = argument.value
-            if type(value) is VariableNode:
-                default = taken.default if taken.default is not None else taken.default_value
-                part.variables.append((value.name.value, taken.type, default))
-            else:
-                self._look_at_value(value, taken.type)
+            default = taken.default if taken.default is not None else taken.default_value
+            self._look_at_value(node.value, taken.type, default, part)
         for name, taken in takes.items():
             if name not in given and _is_required(taken):
                 raise _NotPlain
@@ -273,14 +269,30 @@ class _Walk:
             if directive is None or directive is not CONDITIONS.get(name) or name in names:
                 raise _NotPlain
             names.add(name)
-            self._look_at_arguments(node, directive.args, part)
+            self._look_at_given(node.arguments or (), directive.args, part)
 
-    def _look_at_value(self, node: ValueNode, type_: GraphQLInputType) -> None:
-        """Look at a literal without variables, nulls or objects: there are rules about these."""
-        _look_into(node)
-        validate_input_literal(node, type_, self._note)
-        if self._is_wrong:
+    def _look_at_value(self, node: ValueNode, type_: Any, default: Any, part: _Part) -> None:
+        kind = type(node)
+        if isinstance(node, VariableNode):
+            part.variables.append((node.name.value, type_, default))
+            return
+        if kind is NullValueNode:  # Strawberry has a rule about it
             raise _NotPlain
+        if isinstance(type_, GraphQLNonNull):
+            type_ = type_.of_type
+        if isinstance(type_, GraphQLList):
+            for item in node.values if isinstance(node, ListValueNode) else (node,):
+                self._look_at_value(item, type_.of_type, Undefined, part)
+        elif isinstance(node, ObjectValueNode):
+            if not isinstance(type_, GraphQLInputObjectType) or _is_one_of(type_):
+                raise _NotPlain
+            self._look_at_given(node.fields, type_.fields, part)
+        else:
+            if kind is ListValueNode:
+                raise _NotPlain
+            validate_input_literal(node, type_, self._note)
+            if self._is_wrong:
+                raise _NotPlain
 
     def _note(self, error: GraphQLError, path: object) -> None:
         self._is_wrong = True
@@ -307,12 +319,9 @@ class _Walk:
             raise _NotPlain
 
 
-def _look_into(node: ValueNode) -> None:
-    if isinstance(node, (NullValueNode, ObjectValueNode, VariableNode)):
-        raise _NotPlain
-    if isinstance(node, ListValueNode):
-        for one in node.values:
-            _look_into(one)
+def _is_one_of(type_: GraphQLInputObjectType) -> bool:
+    own = type_.extensions.get("strawberry-definition")
+    return type_.is_one_of or bool(own is not None and own.is_one_of)
 
 
 def _is_required(argument: Any) -> bool:
