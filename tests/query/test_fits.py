@@ -47,6 +47,7 @@ PLAIN = [
     "query H($n: Int = 1, $b: Boolean!) { dog(n: $n) { age @skip(if: $b) @include(if: true) } }"
     " query I { dog { name(short: false) } } query J($s: String) { dog(s: $s) { ...K } }"
     " fragment K on Dog { barks }",
+    "query T($n: Int, $of: Int = 1) { dog(n: $n) { age } cat { lives(of: $of) } }",
     "mutation M($l: Like!, $i: ID!) { feed(like: $l) { name } wash(id: $i) }",
     "query N($ids: [ID!]!, $half: Boolean!) { named(ids: $ids) { ...O } }"
     " fragment O on Cat { lives(of: 1, half: $half) cats { cats { name } } }",
@@ -146,6 +147,8 @@ def test_whatever_fits_has_no_error() -> None:
         "{ named(ids: [[1]]) { name } }",
         "{ pet(day: {a: 1, a: 1}) { __typename } }",
         "{ pet(day: {a: $n}) { __typename } }",
+        "{ pet(day: [{a: 1, a: 1}]) { __typename } }",
+        "{ pet(day: [$n]) { __typename } }",
         "query ($n: Int) { grid(of: [[$n]]) { name } }",
         "query ($n: [Int!]) { grid(of: [[$n]]) { name } }",
         "query ($n: [Int]) { grid(of: [$n]) { name } }",
