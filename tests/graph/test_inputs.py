@@ -247,6 +247,22 @@ def test_null_where_a_maybe_refuses_it_is_told() -> None:
         assert error["message"] == "'maybe' may be left out, but not be null."
 
 
+@pytest.mark.parametrize(
+    ("declared", "body", "told"),
+    [
+        ("", '{one: "x", other: 2}', "must specify exactly one key"),
+        ("", "{}", "must specify exactly one key"),
+        ("($one: String)", "{one: $one}", "must be non-nullable"),
+    ],
+)
+def test_one_of_several_is_one(declared: str, body: str, told: str) -> None:
+    with GraphTest(graph, b={}) as test:
+        document = f"mutation {declared} {{ choice(body: {body}) {{ id }} }}"
+        (error,) = test.ask(document)["errors"]
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert told in error["message"]
+
+
 def test_a_name_of_graphql_is_the_propertys_name_both_ways() -> None:
     with GraphTest(graph, b={"GET /row": {"from": "Bern", "from_": "no"}}) as test:
         assert test.ask("{ row { from } }") == {"data": {"row": {"from": "Bern"}}}
