@@ -1,6 +1,7 @@
 """Rows are shown as graphql-core and Strawberry show them, whatever is in them."""
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -172,3 +173,37 @@ def test_kinds_that_nobody_knows() -> None:
     assert found == expected
     assert expected["data"]["pets"][3] == {"name": None, "__typename": "Dog", "barks": None}
     assert expected["data"]["pets"][1] is None
+
+
+@pytest.mark.parametrize("fields", [FLAT, "id inner { number } inners { number }", "flat { text }"])
+def test_an_answer_is_paid_for_byte_by_byte(fields: str) -> None:
+    rows = [ROW | {"id": 1, "text": "x" * 50, "floatOrNull": None}] * 20
+    document = f"{{ all {{ {fields} }} }}"
+    with GraphTest(graph, b=Script(rows=rows)) as test, compiled(NEVER):
+        size = len(json.dumps(test.ask(document)["data"], separators=(",", ":")))
+        usual = test.settings
+    for share, fits in ((0.85, False), (1.3, True)):
+        limit = usual.model_copy(update={"answer_bytes_max": int(size * share)})
+        with GraphTest(graph, settings=limit, b=Script(rows=rows)) as test, compiled(NEVER):
+            answer = test.ask(document)
+        assert ("errors" not in answer) is fits, (share, size)
+
+
+@pytest.mark.parametrize(
+    ("document", "objects"),
+    [
+        ("{ all { id } }", 21),
+        ("{ all { inner { number } } }", 41),
+        ("{ all { inners { number } } }", 61),
+        ("{ all { flat { id } flatForSure { id } } }", 61),
+        ("{ pets { name } }", 21),
+    ],
+)
+def test_an_answer_is_paid_for_object_by_object(document: str, objects: int) -> None:
+    rows = [ROW | {"kind": "cat"}] * 20
+    for limit, fits in ((objects, True), (objects - 1, False)):
+        with GraphTest(graph, b=Script(rows=rows)) as test:
+            settings = test.settings.model_copy(update={"answer_objects_max": limit})
+        with GraphTest(graph, settings=settings, b=Script(rows=rows)) as test, compiled(NEVER):
+            answer = test.ask(document)
+        assert ("errors" not in answer) is fits, limit
