@@ -2,8 +2,9 @@
 
 The stock executor turns rows into objects for as long as there are rows, without a pause: a cyclic
 list grows exponentially over one cached row, and nothing else runs meanwhile. This one pays for
-every object and value from the operation's budget, and ends its turn on the event loop after some
-milliseconds. In everything else its answers are the stock executor's.
+every object and value from the operation's budget, ends its turn on the event loop after some
+milliseconds, and has rows shown the quick way (`showing.py`). In everything else, and in its
+answers, it is the stock executor.
 
 Where the turn ends in the middle of a list or of an object, the rest becomes a coroutine, which the
 executor knows how to wait for.
