@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import strawberry
 
-from plait import Backend, Graph, arg, discriminator, this
+from plait import Backend, Graph, arg, discriminator, prop, this
+from plait.backend.budget import Budget
+from plait.clock import Pace
 from plait.testing import GraphTest, reply
 from tests.query.test_planned import NEVER, compiled, stock, told
 
@@ -66,6 +68,16 @@ class Thing:
     pet: Pet | None
     flat: Flat | None = get_flat(id=this.id)
     flat_for_sure: Flat = get_flat(id=this.number)
+    deep: int | None = prop("inner.number")
+    kept: str | None = "as it was"
+
+    @strawberry.field
+    async def slow(self) -> str:
+        RAN.append("slow")
+        return "slow"
+
+
+RAN: list[str] = []
 
 
 @strawberry.type
@@ -84,7 +96,9 @@ ROW: dict[str, Any] = {
     "sureDay": "2026-01-03", "inner": INNER, "innerOrNull": INNER, "inners": [INNER, INNER],
     "innersOrNulls": [INNER, None], "pet": {"kind": "cat", "name": "Tom", "lives": 9},
 }  # fmt: skip
-FLAT = "id textOrNull text number numberOrNull float floatOrNull flag flagOrNull day sureDay"
+FLAT = (
+    "id textOrNull text number numberOrNull float floatOrNull flag flagOrNull day sureDay deep kept"
+)
 BELOW = (
     "__typename inner { number } innerOrNull { number flat { text id } } inners { number }"
     " innersOrNulls { number __typename } pet { name __typename ... on Cat { lives } }"
@@ -115,8 +129,14 @@ def both(rows: Any, document: str) -> tuple[Any, Any]:
     """What the stock executor answers where the backend has `rows`, and what ours does."""
     with GraphTest(graph, b=Script(rows=rows)) as test, compiled(NEVER):
         with stock():
-            expected = told(test.ask(document))
-        return expected, told(test.ask(document))
+            expected = answered(test, document)
+        return expected, answered(test, document)
+
+
+def answered(test: GraphTest, document: str) -> Any:
+    RAN.clear()
+    answer = told(test.ask(document))
+    return answer | {"ran": len(RAN)}
 
 
 @pytest.mark.parametrize("root", ["all", "allOrNulls"])
@@ -130,7 +150,10 @@ def test_what_is_as_usual(root: str, fields: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROW)
-def test_what_is_odd(name: str) -> None:
+@pytest.mark.parametrize("turns", ["long", "short"])
+def test_what_is_odd(name: str, turns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if turns == "short":
+        monkeypatch.setattr(Pace, "is_over", lambda _: True)
     rows = [row for odd in ODD for row in (ROW, ROW | {name: odd})]
     for fields in (FLAT, f"{FLAT} {BELOW}"):
         expected, found = both(rows, f"{{ allOrNulls {{ {fields} }} }}")
@@ -153,7 +176,7 @@ def test_what_is_missing(name: str) -> None:
 def test_what_hangs_on_a_row_is_odd_wherever_it_is_shown(number: int) -> None:
     rows = [ROW | {"id": number, "number": 1}, ROW | {"id": 1}, ROW | {"number": number}]
     rows += [ROW | {"id": number, "number": number}] * 2
-    document = "{ allOrNulls { flat { id sure text } flatForSure { id text sure } } }"
+    document = "{ allOrNulls { flat { id text __typename } flatForSure { id text sure } } }"
     expected, found = both(rows, document)
     assert found == expected
     assert bool(expected["errors"]) is (number != 3)
@@ -175,18 +198,52 @@ def test_kinds_that_nobody_knows() -> None:
     assert expected["data"]["pets"][1] is None
 
 
-@pytest.mark.parametrize("fields", [FLAT, "id inner { number } inners { number }", "flat { text }"])
-def test_an_answer_is_paid_for_byte_by_byte(fields: str) -> None:
-    rows = [ROW | {"id": 1, "text": "x" * 50, "floatOrNull": None}] * 20
+@pytest.mark.parametrize(
+    "below", [" slow", "flat { id } slow", "inners { number slow: __typename }"]
+)
+def test_what_has_begun_beside_what_fails_is_ended(below: str) -> None:
+    rows = [ROW, ROW | {"text": None}, ROW]
+    for document in (f"{{ allOrNulls {{ {below} text }} }}", f"{{ all {{ {below} text }} }}"):
+        expected, found = both(rows, document)
+        assert found == expected
+        assert expected["errors"]
+
+
+def test_others_have_their_turn_while_many_rows_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaths: list[str] = []
+    breathe = Pace.breathe
+
+    async def counted(pace: Pace) -> None:
+        breaths.append("breath")
+        await breathe(pace)
+
+    monkeypatch.setattr(Pace, "is_over", lambda _: True)
+    monkeypatch.setattr(Pace, "breathe", counted)
+    for fields, least in (("id", 29), ("inner { number } id", 59), ("inners { number } id", 89)):
+        breaths.clear()
+        expected, found = both([ROW] * 30, f"{{ all {{ {fields} }} }}")
+        assert found == expected
+        assert len(breaths) >= least
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize(
+    "fields", ["text", "number", "id", "inners { number }", "flat { text }", "flat { id text }"]
+)
+def test_an_answer_is_paid_for_while_it_is_made(
+    fields: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Budget, "check_size", lambda *_: None)  # which looks at the whole answer
+    rows = [ROW | {"text": "x" * 50}] * 20
     document = f"{{ all {{ {fields} }} }}"
     with GraphTest(graph, b=Script(rows=rows)) as test, compiled(NEVER):
         size = len(json.dumps(test.ask(document)["data"], separators=(",", ":")))
         usual = test.settings
-    for share, fits in ((0.85, False), (1.3, True)):
-        limit = usual.model_copy(update={"answer_bytes_max": int(size * share)})
-        with GraphTest(graph, settings=limit, b=Script(rows=rows)) as test, compiled(NEVER):
+    for limit, fits in ((int(size * 0.85), False), (size * 2, True)):
+        settings = usual.model_copy(update={"answer_bytes_max": limit})
+        with GraphTest(graph, settings=settings, b=Script(rows=rows)) as test, compiled(NEVER):
             answer = test.ask(document)
-        assert ("errors" not in answer) is fits, (share, size)
+        assert ("errors" not in answer) is fits, (limit, size)
 
 
 @pytest.mark.parametrize(
