@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 AGAIN := tests/edge tests/graph tests/writes tests/test_app.py
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: demo test native fuzz bench mutants lock clean
+.PHONY: demo test lint native native-if-it-can-be fuzz bench mutants lock clean
 
 # make demo PORT=9000 BASE_PORT=9100
 demo: $(VENV)/.installed
@@ -15,17 +15,19 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@sh tests/needs.sh
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pyright
-	$(BIN)/plait schema --check
+	@$(MAKE) --no-print-directory -j 2 lint native-if-it-can-be
 	PLAIT_NATIVE=off $(PYTEST) --cov --cov-report=term
 	@if .ci/compiles $(BIN)/python; then \
-		$(MAKE) --no-print-directory native && \
 		$(PYTEST) --native --at-first-sight $(AGAIN) tests/test_native.py && \
 		$(PYTEST) --native tests/backend tests/query; \
 	else $(PYTEST) --at-first-sight $(AGAIN); fi
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PLAIT_NATIVE=off $(BIN)/plait schema --check
+	$(BIN)/mypy
+	$(BIN)/pyright
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Plait needs Python 3.11 or later, and this is " + sys.version.split()[0] + ": make demo PYTHON=/path/to/python3.11")'
@@ -52,6 +54,9 @@ native: $(VENV)/.installed-dev
 		echo "Compiling what runs with every request: a minute or two"; \
 		PLAIT_MYPYC=1 $(BIN)/python -W ignore setup.py -q build_ext --build-lib build/native; }
 
+native-if-it-can-be: $(VENV)/.installed-dev
+	@! .ci/compiles $(BIN)/python || $(MAKE) --no-print-directory native
+
 # How much of what decides things the tests hold: see tests/mutants.py.
 mutants: $(VENV)/.installed-dev
 	@.ci/install $(BIN)/python requirements-mutants.lock
@@ -63,8 +68,7 @@ fuzz: $(VENV)/.installed-dev
 		$(if $(SEED),--seed $(SEED))
 
 # The gateway beside a plain Strawberry app, over the same services: see bench/compare.
-bench: $(VENV)/.installed-dev
-	@! .ci/compiles $(BIN)/python || $(MAKE) --no-print-directory native
+bench: $(VENV)/.installed-dev native-if-it-can-be
 	$(BIN)/python -m bench.compare $(if $(SVG),--svg $(SVG))
 
 # For every Python and platform at once, so that the lock does not depend on who wrote it.

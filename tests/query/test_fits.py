@@ -110,7 +110,7 @@ def test_what_is_unusual_is_left_to_the_rules(text: str) -> None:
 
 def test_whatever_fits_has_no_error() -> None:
     chance, seen, fitting, valid, read = random.Random(3), set[str](), 0, 0, 0
-    for _ in range(8_000):
+    for _ in range(4_000):
         text = changed(chance.choice(TEXTS), chance)
         try:
             parse(text)
@@ -122,9 +122,9 @@ def test_whatever_fits_has_no_error() -> None:
         valid += not errors
         fitting += plain
         seen |= {re.sub(r"'.*?'", "…", message) for message in errors}
-    assert read > 1_500
-    assert fitting > valid / 2 > 300
-    assert len(seen) > 100  # of nearly every rule there is
+    assert read > 700
+    assert fitting > valid / 2 > 150
+    assert len(seen) > 80  # of nearly every rule there is
 
 
 @pytest.mark.parametrize(
