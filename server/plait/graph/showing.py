@@ -22,6 +22,8 @@ from plait.graph.sizes import NUMBER_BYTES
 
 MIN_INT: Final = GRAPHQL_MIN_INT
 MAX_INT: Final = GRAPHQL_MAX_INT
+SHOWN: Final = (dict, list, str, int, float, bool, type(None))
+"""What is no awaitable, whatever graphql-core would find."""
 
 
 def is_in_range(kind: type, value: Any) -> bool:
@@ -209,9 +211,6 @@ class Showing:
         if done and not work.waiting:
             return work.results
         return self.executor.later(work.advance, done, work.results, work.waiting)
-
-
-SHOWN: Final = (dict, list, str, int, float, bool, type(None))
 
 
 class _Fields:
