@@ -96,6 +96,7 @@ class Mutation:
     whole: Row | None = patch.field(id="1", body=arg(Input))
     text: Row | None = patch.field(id="1", body=arg(str | None))
     maybe: Row | None = patch.field(id="1", body={"v": arg(strawberry.Maybe[str | None])})
+    sure: Row | None = patch.field(id="1", body={"v": arg(strawberry.Maybe[str])})
     choice: Row | None = patch.field(id="1", body=arg(Choice))
     money: Row | None = patch.field(id="1", body={"money": arg(Money), "all": arg(list[Money])})
 
@@ -240,6 +241,9 @@ def test_a_body_that_is_left_out_is_none() -> None:
 def test_null_where_a_maybe_refuses_it_is_told() -> None:
     with GraphTest(graph, b={}) as test:
         (error,) = test.ask("mutation { whole(body: {maybe: null}) { id } }")["errors"]
+        assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+        assert "cannot be explicitly set to null" in error["message"]
+        (error,) = test.ask("mutation { sure(v: null) { id } }")["errors"]
         assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
         assert "cannot be explicitly set to null" in error["message"]
         query = "mutation ($b: Input!) { whole(body: $b) { id } }"

@@ -48,6 +48,7 @@ PLAIN = [
     " query I { dog { name(short: false) } } query J($s: String) { dog(s: $s) { ...K } }"
     " fragment K on Dog { barks }",
     "query T($n: Int, $of: Int = 1) { dog(n: $n) { age } cat { lives(of: $of) } }",
+    "{ cat { lives(of: 1, half: null) cats(like: null) { name } } }",
     "mutation M($l: Like!, $i: ID!) { feed(like: $l) { name } wash(id: $i) }",
     "query N($ids: [ID!]!, $half: Boolean!) { named(ids: $ids) { ...O } }"
     " fragment O on Cat { lives(of: 1, half: $half) cats { cats { name } } }",
@@ -63,7 +64,6 @@ NOT_SO_PLAIN = [
     "query Q($n: Int!) { cat { cats(only: {lives: $n}) { name } cats(like: null) { name } } }",
     "{ __schema { types { name fields { name } } } cat { name } }",
     "subscription { meow }",
-    "{ cat { lives(of: 1, half: null) } }",
     "query S @nowhere { cat { name } }",
 ]
 TEXTS = PLAIN + NOT_SO_PLAIN

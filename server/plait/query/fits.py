@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from graphql import (
+    ArgumentNode,
     DirectiveNode,
     DocumentNode,
     FieldNode,
@@ -43,6 +44,7 @@ from graphql import (
 )
 from graphql.utilities import TypeInfo, do_types_overlap, validate_input_literal
 from graphql.validation.rules.variables_in_allowed_position import allowed_variable_usage
+from strawberry.types.base import StrawberryMaybe
 
 from plait.query.overlap import OverlappingFields
 
@@ -255,6 +257,10 @@ class _Walk:
             if taken is None or name in given:
                 raise _NotPlain
             given.add(name)
+            if type(node) is ArgumentNode and type(node.value) is NullValueNode:
+                if isinstance(taken.type, GraphQLNonNull) or _is_maybe(taken):
+                    raise _NotPlain
+                continue
             default = taken.default if taken.default is not None else taken.default_value
             self._look_at_value(node.value, taken.type, default, part)
         for name, taken in takes.items():
@@ -276,7 +282,7 @@ class _Walk:
         if isinstance(node, VariableNode):
             part.variables.append((node.name.value, type_, default))
             return
-        if kind is NullValueNode:  # Strawberry has a rule about it
+        if kind is NullValueNode:  # inside of an object Strawberry has a rule about it
             raise _NotPlain
         if isinstance(type_, GraphQLNonNull):
             type_ = type_.of_type
@@ -322,6 +328,12 @@ class _Walk:
 def _is_one_of(type_: GraphQLInputObjectType) -> bool:
     own = type_.extensions.get("strawberry-definition")
     return type_.is_one_of or bool(own is not None and own.is_one_of)
+
+
+def _is_maybe(argument: Any) -> bool:
+    """Whether Strawberry has a rule about nulls that are given for it."""
+    own = argument.extensions.get("strawberry-definition")
+    return isinstance(getattr(own, "type", None), StrawberryMaybe)
 
 
 def _is_required(argument: Any) -> bool:
