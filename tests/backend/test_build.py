@@ -160,6 +160,8 @@ def test_keys_of_several_batches_keep_what_each_shares() -> None:
         (COMPOSITE, {"a": 1, "b": "x:y"}, True),
         (COMPOSITE_BODY, {"a": "x:y", "b": 1}, False),
         (PLAIN, {"id": "a,b"}, False),
+        (REPEATED, {"id": ["a"]}, True),
+        (TEXTS, {"id": {"a": 1}}, True),
     ],
 )
 def test_a_key_that_cannot_stand_among_others_goes_alone(

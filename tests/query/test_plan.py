@@ -337,6 +337,15 @@ def test_what_is_not_as_declared_asks_for_nothing_more(row: Any) -> None:
     assert answer["data"]["user"] in (None, {"best": None})
 
 
+def test_a_list_in_place_of_a_key_goes_into_no_batch() -> None:
+    rows = [{"id": 1, "bestId": 1}, {"id": 2, "bestId": [1]}, {"id": 3, "bestId": {"a": 1}}]
+    script: dict[str, Any] = {"GET /users": rows, "GET /users/1": {"id": 1, "name": "x"}}
+    answer, calls = asked(script, "{ all { best { name } } }")
+    assert calls == ["GET /users", "GET /users/1"]
+    assert answer["data"] == {"all": [{"best": {"name": "x"}}, {"best": None}, {"best": None}]}
+    assert [error["path"] for error in answer["errors"]] == [["all", 1, "best"], ["all", 2, "best"]]
+
+
 def test_a_row_that_is_shown_twice_is_paid_for_twice() -> None:
     rows = [{"id": number, "bestId": 1} for number in range(10)]
     script: dict[str, Any] = {"GET /users": rows, "GET /users/1": {"id": 1, "name": "x"}}

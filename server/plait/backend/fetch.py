@@ -31,7 +31,7 @@ from plait.backend.forget import linked_uris, stale_after
 from plait.backend.freshness import CacheEntry, Use, usable_on_error, use_of
 from plait.backend.identity import RowKey, endpoint_identity, row_key
 from plait.backend.keep import Keeper
-from plait.backend.keys import Key, Keys, why_alone
+from plait.backend.keys import NO_TEXT, Key, Keys, why_alone
 from plait.backend.loads import Fetched, LoadOutcome, LoadOutcomes
 from plait.backend.numbers import decode, encode
 from plait.backend.spec import EndpointSpec
@@ -236,6 +236,9 @@ def _chunks(
     alike: dict[str, list[Key]] = {}
     chunks: list[Sequence[Key]] = []
     may_be_alone = batch.place != "repeated" or len(batch.keys) > 1
+    for key in keys:
+        if key[1].startswith(NO_TEXT):
+            may_be_alone = True
     if are_alike and not may_be_alone and len(keys) <= batch.size:
         return [keys]
     for key in keys:

@@ -112,11 +112,15 @@ def _as_dict(values: Mapping[str, Any]) -> dict[str, Any]:
     return values if isinstance(values, dict) else dict(values)
 
 
+NO_TEXT: Final = "\x01"
+"""What the text of a list or an object begins with: it goes into no batch."""
+
+
 def _text(name: str, value: object) -> str:
     if value is None:
         return "\x00"  # apart from every text: a null parameter is left out of the call
     if isinstance(value, (list, tuple, dict)):
-        return "\x01" + json_body(value).decode()  # apart from the text that looks like it
+        return NO_TEXT + json_body(value).decode()  # apart from the text that looks like it
     return plain_text(name, value)
 
 
@@ -126,6 +130,9 @@ _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,100})")
 def why_alone(batch: Batch, key: Key) -> str | None:
     """Why this key cannot stand among others, and goes in the single form, if it does."""
     texts = key[1:]
+    for text in texts:
+        if text.startswith(NO_TEXT):
+            return f"The value of '{next(iter(batch.keys))}' must be a single value."
     if batch.place == "body":
         if batch.id_type is int and not all(map(_WHOLE.fullmatch, texts)):
             return f"The value of '{next(iter(batch.keys))}' must be a whole number."
@@ -143,4 +150,4 @@ def key_told(key: Key) -> str:
 
 
 def _text_told(text: str) -> str:
-    return "nothing" if text == "\x00" else text.removeprefix("\x01")[:KEY_CHARACTERS_SHOWN]
+    return "nothing" if text == "\x00" else text.removeprefix(NO_TEXT)[:KEY_CHARACTERS_SHOWN]
